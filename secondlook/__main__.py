@@ -1,0 +1,7 @@
+"""`python -m secondlook`."""
+
+import sys
+
+from secondlook.cli import main
+
+sys.exit(main())

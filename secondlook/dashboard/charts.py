@@ -1,0 +1,96 @@
+"""Data → chart specs and their text alternatives. Built once, at import; no Streamlit calls.
+
+A spec has no data of its own: the page sends the rows. Colours come from the theme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from secondlook.figures import busiest, fill_weeks, largest, share
+from secondlook.models import BandCount, WeekCount
+
+_HEIGHT_WEEKS = 220
+_BAND_STEP = 44
+
+
+def _weekly_spec() -> dict[str, Any]:
+    bars = alt.Chart(alt.NamedData("rows"), height=_HEIGHT_WEEKS).mark_bar()
+    return _without_data(
+        bars.encode(
+            x=alt.X("week:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
+            y=alt.Y("count:Q", title="Estimates", axis=alt.Axis(tickMinStep=1, format="d")),
+            tooltip=[alt.Tooltip("week:N", title="Week"), alt.Tooltip("count:Q", title="Estimates")],
+        )
+    )
+
+
+def _band_spec() -> dict[str, Any]:
+    # Count and share are part of the axis label: a text mark would not follow the theme's colour.
+    bars = alt.Chart(alt.NamedData("rows"), height=alt.Step(_BAND_STEP)).mark_bar()
+    return _without_data(
+        bars.encode(
+            x=alt.X("count:Q", title="Estimates", axis=alt.Axis(tickMinStep=1, tickCount=6, format="d")),
+            y=alt.Y("label:N", title=None, sort=None, axis=alt.Axis(labelLimit=200)),
+            tooltip=[
+                alt.Tooltip("band:N", title="Band"),
+                alt.Tooltip("count:Q", title="Estimates"),
+                alt.Tooltip("share:Q", title="Share", format=".1%"),
+            ],
+        )
+    )
+
+
+def _without_data(chart: alt.Chart) -> dict[str, Any]:
+    spec = chart.to_dict()
+    del spec["data"]
+    return spec
+
+
+WEEKLY = _weekly_spec()
+BANDS = _band_spec()
+
+
+def weekly_rows(weeks: Sequence[WeekCount]) -> pd.DataFrame:
+    """Columns week, count: every covered week, those without estimates as 0."""
+    filled = fill_weeks(weeks)
+    return pd.DataFrame({"week": [week.week for week in filled], "count": [week.count for week in filled]})
+
+
+def band_rows(bands: Sequence[BandCount]) -> pd.DataFrame:
+    """Columns band, count, share (0 to 1 of the bands' sum), label; in the order of the bands."""
+    whole = sum(band.count for band in bands)
+    shares = [share(band.count, whole) for band in bands]
+    return pd.DataFrame(
+        {
+            "band": [band.band for band in bands],
+            "count": [band.count for band in bands],
+            "share": shares,
+            "label": [
+                f"{band.band}:  {band.count} ({part:.0%})" for band, part in zip(bands, shares, strict=True)
+            ],
+        }
+    )
+
+
+def describe_weeks(weeks: Sequence[WeekCount]) -> str:
+    """The weekly chart in words."""
+    top = busiest(weeks)
+    if top is None:
+        return "Weekly volume: the buckets hold no week."
+    total = sum(week.count for week in weeks)
+    return (
+        f"Weekly volume from {weeks[0].week} to {weeks[-1].week}: {total} estimates; "
+        f"the busiest week is {top.week} with {top.count}."
+    )
+
+
+def describe_bands(name: str, bands: Sequence[BandCount]) -> str:
+    """A chart of bands in words."""
+    whole = sum(band.count for band in bands)
+    parts = ", ".join(f"{band.band}: {band.count} ({share(band.count, whole):.0%})" for band in bands)
+    return f"{name}: {parts}. The largest is {largest(bands).band}."

@@ -1,0 +1,119 @@
+"""The table of a user's sources: searched, filtered and sorted by the store, read a page at a time."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import streamlit as st
+
+from secondlook.models import SortKey, SourcePage, SourceQuery
+from secondlook.stores.base import Store
+
+PAGE_SIZE = 10
+STATUSES = ("bucketed", "snapshot_generated", "pending", "ingested", "insufficient_data")
+SORTS: dict[str, tuple[SortKey, bool]] = {
+    "Name": ("name", False),
+    "Name, Z first": ("name", True),
+    "Type": ("type", False),
+    "Status": ("status", False),
+    "Newest": ("created", True),
+    "Oldest": ("created", False),
+}
+_COLUMNS = {
+    "Name": st.column_config.TextColumn(width="large"),
+    "Estimates": st.column_config.NumberColumn(format="%d", width="small"),
+    "Status": st.column_config.TextColumn(width="medium"),
+    "Type": st.column_config.TextColumn(width="small"),
+    "Confidence": st.column_config.TextColumn(width="small"),
+}
+_ROW_PIXELS = 35
+
+
+def show_sources(store: Store, user_id: str) -> None:
+    """Draw filters, table and pages; a chosen row goes into the URL."""
+    search_column, status_column, sort_column = st.columns([3, 1, 1])
+    search = search_column.text_input(
+        "Search",
+        key="search",
+        bind="query-params",
+        placeholder="Part of a name",
+        icon=":material/search:",
+        on_change=_first_page,
+    )
+    status = status_column.selectbox(
+        "Status", ("all", *STATUSES), key="status", bind="query-params", on_change=_first_page
+    )
+    sort = sort_column.selectbox(
+        "Sort by", list(SORTS), key="sort", bind="query-params", on_change=_first_page
+    )
+    key, descending = SORTS[sort]
+    page = st.session_state.get("page", 1)
+    query = SourceQuery(
+        search=(search or "").strip(),
+        status=None if status == "all" else status,
+        sort=key,
+        descending=descending,
+        offset=(page - 1) * PAGE_SIZE,
+        limit=PAGE_SIZE,
+    )
+    found = store.list_sources(user_id, query)
+    if not found.total:
+        _show_empty(filtered=bool(query.search or query.status))
+        return
+    _show_table(found, f"{user_id} {query!r}")
+    _show_pages(found.total)
+
+
+def _first_page() -> None:
+    st.session_state["page"] = 1
+
+
+def _show_empty(*, filtered: bool) -> None:
+    if filtered:
+        st.info("No source matches. Clear the search or choose another status.")
+    else:
+        st.info("This user has no bucketed sources yet. Bucket a source, and it appears here.")
+
+
+def _show_table(found: SourcePage, key: str) -> None:
+    ids = [row.source.source_id for row in found.rows]
+    chosen = st.query_params.get("source")
+
+    def choose() -> None:
+        rows: list[int] = st.session_state[key]["selection"]["rows"]
+        if rows:
+            st.query_params["source"] = ids[rows[0]]
+        else:
+            st.query_params.pop("source", None)
+
+    st.dataframe(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+        pd.DataFrame(
+            {
+                "Name": [row.source.source_name[:200] for row in found.rows],
+                "Type": [row.source.source_type[:40] for row in found.rows],
+                "Status": [row.source.status[:40] for row in found.rows],
+                "Estimates": pd.array([row.estimate_count for row in found.rows], dtype="Int64"),
+                "Confidence": [row.confidence_level for row in found.rows],
+                "Last snapshot": [(row.snapshot_at or "")[:10] for row in found.rows],
+            }
+        ),
+        hide_index=True,
+        height=_ROW_PIXELS * (PAGE_SIZE + 1) + 3,
+        column_config=_COLUMNS,
+        placeholder="unknown",
+        key=key,
+        on_select=choose,
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [ids.index(chosen)]}} if chosen in ids else None,
+        alt="Your bucketed sources; choose one by its row",
+    )
+
+
+def _show_pages(total: int) -> None:
+    left, right = st.columns([1, 3], vertical_alignment="center")
+    pages = math.ceil(total / PAGE_SIZE)
+    left.caption(f"{total:,} source{'' if total == 1 else 's'}")
+    if pages > 1:
+        with right:
+            st.pagination(pages, key="page", bind="query-params")

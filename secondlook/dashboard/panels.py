@@ -1,0 +1,183 @@
+"""Pieces of a source's page: who answers, the source, its buckets, its snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from secondlook import pricing
+from secondlook.dashboard import charts
+from secondlook.dashboard.problems import escape
+from secondlook.errors import SecondlookError, SourceNotFound
+from secondlook.figures import busiest, largest, money
+from secondlook.ledger.runs import Ledger
+from secondlook.models import Buckets, Run, Snapshot, SnapshotResult, Usage
+from secondlook.preview import Preview, changed_since
+from secondlook.runner import total_ms
+from secondlook.validation.answer import count_matches
+from secondlook.wiring import Wiring
+
+_JSON_PIXELS = 430
+
+
+def show_agent(wiring: Wiring, notice: str | None) -> None:
+    """Who answers, in the sidebar; and that a model is about to end."""
+    settings = wiring.settings
+    with st.sidebar:
+        try:
+            name = wiring.agent_name()
+        except SecondlookError as error:
+            st.error(f"**{escape(error.message)}**", icon=":material/key_off:")
+        else:
+            if name == "offline":
+                st.badge("Offline agent", icon=":material/cloud_off:", color="orange")
+                st.caption("Nothing is sent and nothing is paid; token counts are estimates.")
+            else:
+                st.badge("OpenAI", icon=":material/cloud:", color="green")
+        st.caption(f"Model: {escape(settings.model)}")
+        if notice is not None:
+            st.warning(escape(notice), icon=":material/schedule:")
+
+
+def show_source(view: Preview, snapshot: Snapshot | None) -> None:
+    """The source's name, what is known of it at a glance, and what is odd about its buckets."""
+    st.header(escape(view.source.source_name, limit=120), divider="gray", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(escape(view.source.source_type, limit=40), color="gray")
+        st.badge(escape(view.source.status, limit=40), color="gray")
+        if snapshot is not None and changed_since(snapshot.result, view.agent_input):
+            st.badge("buckets changed since this snapshot", icon=":material/sync_problem:", color="orange")
+    if view.buckets is None or view.agent_input is None:
+        return
+    top, weeks = busiest(view.buckets.weeks), view.buckets.weeks
+    figures = {
+        "Estimates": f"{view.estimate_count:,}",
+        "Confidence": view.agent_input.confidence_level,
+        "Weeks with estimates": str(sum(week.count > 0 for week in weeks)),
+        "Busiest week": f"{top.week} ({top.count})" if top else "none",
+        "Largest price band": largest(view.buckets.price).band,
+        "Largest latency band": largest(view.buckets.latency).band,
+    }
+    for column, (label, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
+        column.metric(label, escape(value))
+    for warning in view.warnings:
+        st.warning(escape(warning), icon=":material/warning:")
+
+
+def show_agent_input(view: Preview, model: str) -> None:
+    """Exactly what the agent would see, and about what it costs, before anything is sent."""
+    if view.agent_input is None or view.usage is None:
+        return
+    cost = money(pricing.cost_usd(view.usage, model), estimated=True)
+    label = f"What the agent will see: about {view.usage.total_tokens} tokens, {escape(cost)}"
+    panel = st.expander(label, icon=":material/visibility:", key="agent-input", on_change="rerun")
+    if panel.open:
+        with panel:
+            st.caption("This object and the instructions, nothing else. Tokens and cost are estimates.")
+            st.json(view.agent_input.model_dump(mode="json"), expanded=2)
+
+
+def show_buckets(view: Preview) -> None:
+    """The three charts, each with its text alternative and its numbers as a table."""
+    if view.buckets is None:
+        return
+    buckets: Buckets = view.buckets
+    st.subheader("Buckets", anchor=False)
+    with st.container(border=True):
+        st.markdown("**Weekly volume**")
+        rows = charts.weekly_rows(buckets.weeks)
+        st.vega_lite_chart(rows, charts.WEEKLY, width="stretch", alt=charts.describe_weeks(buckets.weeks))  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+        _show_numbers("weeks", lambda: rows)
+    for column, (name, bands) in zip(
+        st.columns(2),
+        {"Price bands": buckets.price, "Decision latency": buckets.latency}.items(),
+        strict=True,
+    ):
+        with column.container(border=True):
+            st.markdown(f"**{name}**")
+            banded = charts.band_rows(bands)
+            st.vega_lite_chart(banded, charts.BANDS, width="stretch", alt=charts.describe_bands(name, bands))  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+            _show_numbers(name, lambda banded=banded: _shares(banded))
+
+
+def _shares(banded: pd.DataFrame) -> pd.DataFrame:
+    return banded[["band", "count"]].assign(share=banded["share"].map("{:.1%}".format))
+
+
+def _show_numbers(key: str, numbers: Callable[[], pd.DataFrame]) -> None:
+    panel = st.expander("Numbers", type="compact", key=f"numbers-{key}", on_change="rerun")
+    if panel.open:
+        panel.table(numbers(), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+
+
+def show_snapshot(snapshot: Snapshot, ledger: Ledger) -> None:
+    """The validated JSON next to what it took."""
+    st.subheader("Snapshot", anchor="snapshot")
+    try:
+        run = ledger.get(snapshot.snapshot_id, snapshot.user_id)
+    except SourceNotFound:
+        run = None
+    left, right = st.columns([3, 2])
+    text = snapshot.result.model_dump_json(indent=2)
+    with left:
+        st.caption(f"Validated result, generated {snapshot.generated_at}")
+        with st.container(height=_JSON_PIXELS, border=True):
+            st.json(text, expanded=True)
+        st.download_button(
+            "Download JSON",
+            text,
+            file_name=f"snapshot-{snapshot.snapshot_id}.json",
+            mime="application/json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    with right:
+        if run is None:
+            st.info("This snapshot was made elsewhere: its usage is unknown here.")
+        else:
+            _show_usage(run, snapshot.result)
+
+
+def _tokens(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
+
+
+def _show_usage(run: Run, result: SnapshotResult) -> None:
+    usage: Usage = run.usage
+    st.caption(
+        "Estimated usage: the offline agent answered"
+        if usage.estimated
+        else "Usage, as the provider counted it"
+    )
+    with st.container(horizontal=True):
+        st.metric("Prompt tokens", _tokens(usage.prompt_tokens))
+        st.metric("Completion tokens", _tokens(usage.completion_tokens))
+        st.metric("Total tokens", _tokens(usage.total_tokens))
+        st.metric("Cost", escape(money(run.cost_usd, estimated=usage.estimated)))
+    matched, values = count_matches(result, run.agent_input)
+    facts = {
+        "Check": f"{matched} of {values} values match the buckets",
+        "Agent": "offline agent" if run.agent == "offline" else "OpenAI",
+        "Model asked": run.model,
+        "Model answered": run.answered_model or "unknown",
+        "Cached tokens": _tokens(usage.cached_tokens),
+        "Latency": f"{total_ms(run):,} ms, of which the call {_milliseconds(run.latency_ms)}",
+        "Provider's own time": _milliseconds(run.provider_ms),
+        "Request id": run.request_id or "unknown",
+        "Attempts": str(run.attempts),
+        "Snapshot id": run.run_id,
+    }
+    st.table(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+        pd.DataFrame(
+            {"": [escape(name) for name in facts], " ": [escape(value) for value in facts.values()]}
+        ),
+        hide_index=True,
+        hide_header=True,
+        border="horizontal",
+    )
+
+
+def _milliseconds(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,} ms"

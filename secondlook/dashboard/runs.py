@@ -1,0 +1,145 @@
+"""The button, and a run while it lives: its steps, its error, what a person can decide."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from secondlook.dashboard import panels, resources
+from secondlook.dashboard.problems import escape, show_error
+from secondlook.errors import SecondlookError
+from secondlook.figures import duration
+from secondlook.models import Run, RunStatus
+from secondlook.preview import Preview
+from secondlook.runner import error_of, total_ms
+from secondlook.validation.buckets import GENERATED
+
+_LIVE = (RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED)
+_REFRESH_SECONDS = 0.5
+_REFUSED = "refused"
+
+STEPS = (
+    ("load", "Verify the source, load its buckets and count its estimates"),
+    ("check", "Determine confidence and build the agent's input"),
+    ("call", "Call the agent, once"),
+    ("validate", "Check every value of the answer against the buckets"),
+    ("store", "Store the snapshot with its metadata"),
+    ("mark", "Mark the source"),
+)
+"""The nine steps as they are timed: what is one round trip is one line."""
+
+
+def show_generate(view: Preview, run: Run | None) -> None:
+    """The button, or why there is none; a source with a snapshot asks first."""
+    live = run is not None and run.status in _LIVE
+    doubtful = run is not None and run.status is RunStatus.IN_DOUBT
+    refusal = view.refusal or _missing_key()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        again = view.source.status == GENERATED
+        sure = not again or st.toggle(
+            "Generate again: a new call, a second snapshot",
+            key=f"again-{view.source.source_id}",
+            disabled=live,
+        )
+        st.button(
+            "Generate snapshot",
+            type="primary",
+            icon=":material/auto_awesome:",
+            shortcut="Ctrl+Enter",
+            disabled=live or doubtful or not sure or refusal is not None,
+            on_click=_generate,
+            args=(view.source.source_id, view.source.user_id, again),
+        )
+    panels.show_agent_input(view, resources.wiring().settings.model)
+    if refusal is not None:
+        show_error(refusal)
+    refused: tuple[str, SecondlookError] | None = st.session_state.get(_REFUSED)
+    if refused is not None and refused[0] == view.source.source_id and refusal is None:
+        show_error(refused[1])
+
+
+def _missing_key() -> SecondlookError | None:
+    try:
+        resources.wiring().agent_name()
+    except SecondlookError as error:
+        return error
+    return None
+
+
+def _generate(source_id: str, user_id: str, regenerate: bool) -> None:
+    st.session_state.pop(_REFUSED, None)
+    st.session_state.pop(f"again-{source_id}", None)
+    try:
+        run = resources.runner().submit(source_id, user_id, regenerate=regenerate)
+    except SecondlookError as error:
+        st.session_state[_REFUSED] = (source_id, error)
+    else:
+        resources.runner().start(run.run_id)
+
+
+def show_run(run: Run | None) -> None:
+    """The source's newest run: live steps, or how it ended."""
+    if run is None:
+        return
+    if run.status in _LIVE:
+        st.fragment(_show_live, run_every=_REFRESH_SECONDS)(run.run_id, run.user_id)
+    elif run.status is RunStatus.IN_DOUBT:
+        _show_doubt(run)
+    elif run.status is RunStatus.DONE:
+        _show_steps(run, expanded=False)
+    else:
+        show_error(error_of(run))
+
+
+def _show_live(run_id: str, user_id: str) -> None:
+    run = resources.wiring().ledger.get(run_id, user_id)
+    if run.status not in _LIVE:
+        st.rerun()
+    _show_steps(run, expanded=True)
+
+
+def _show_steps(run: Run, *, expanded: bool) -> None:
+    live = run.status in _LIVE
+    spent = duration(total_ms(run))
+    label = f"Generating… {spent}" if live else f"Generated in {spent}"
+    with st.status(label, state="running" if live else "complete", expanded=expanded):
+        st.markdown("\n".join(_step_lines(run)))
+        if run.error is not None:
+            show_error(error_of(run))
+
+
+def _step_lines(run: Run) -> list[str]:
+    lines: list[str] = []
+    timings = dict(run.timings)
+    if run.latency_ms is not None:
+        timings.setdefault("call", run.latency_ms)
+    waiting = run.status in _LIVE
+    for step, text in STEPS:
+        if step in timings:
+            lines.append(f"- :material/check: {text} · {timings[step]:,.0f} ms")
+        elif waiting:
+            waiting = False
+            lines.append(f"- :material/pending: **{text}**")
+        else:
+            lines.append(f"- :material/radio_button_unchecked: {text}")
+    return lines
+
+
+def _show_doubt(run: Run) -> None:
+    st.warning(
+        f"**Nobody knows whether the agent answered.** {escape(error_of(run).message)}. If the answer still "
+        "comes, it settles this run by itself. Sending it again may pay for the same snapshot twice.",
+        icon=":material/help:",
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        sure = st.toggle("I know that it may be paid twice", key=f"twice-{run.run_id}")
+        st.button("Send again", disabled=not sure, on_click=_resend, args=(run.run_id, run.user_id))
+        st.button("Give it up", on_click=_cancel, args=(run.run_id, run.user_id))
+
+
+def _resend(run_id: str, user_id: str) -> None:
+    resources.wiring().ledger.resend(run_id, user_id)
+    resources.runner().start(run_id)
+
+
+def _cancel(run_id: str, user_id: str) -> None:
+    resources.wiring().ledger.cancel(run_id, user_id)

@@ -1,0 +1,104 @@
+"""Rows → the figures that pages and the command line show. Pure; nothing here is rounded into a lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+from secondlook.models import BandCount, Run, SnapshotRun, SourceRow, WeekCount
+
+
+def source_fields(row: SourceRow) -> dict[str, object]:
+    """A source as `secondlook sources --json` prints it."""
+    return {
+        "source_id": row.source.source_id,
+        "source_name": row.source.source_name,
+        "source_type": row.source.source_type,
+        "status": row.source.status,
+        "estimate_count": row.estimate_count,
+        "confidence_level": row.confidence_level,
+        "snapshot_id": row.snapshot_id,
+    }
+
+
+def run_fields(run: Run) -> dict[str, object]:
+    """A run as `secondlook runs --json` prints it."""
+    return {
+        "run_id": run.run_id,
+        "source_id": run.source_id,
+        "user_id": run.user_id,
+        "agent": run.agent,
+        "status": str(run.status),
+        "error_code": run.error.code if run.error else None,
+        "attempts": run.attempts,
+        "usage": run.usage.model_dump() if run.answer is not None else None,
+        "cost_usd": None if run.cost_usd is None else float(run.cost_usd),
+        "model": run.answered_model or run.model,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def snapshot_fields(made: SnapshotRun) -> dict[str, object]:
+    """A finished run as `secondlook snapshot --json` prints it; latency_ms is the whole run."""
+    return {
+        "run_id": made.run_id,
+        "snapshot_id": made.snapshot_id,
+        "source_id": made.source_id,
+        "agent": made.agent,
+        "result": made.result.model_dump(mode="json"),
+        "usage": made.usage.model_dump(),
+        "cost_usd": None if made.cost is None else float(made.cost),
+        "model": made.model,
+        "request_id": made.request_id,
+        "attempts": made.attempts,
+        "latency_ms": round(made.timings["total"]),
+        "warnings": list(made.warnings),
+    }
+
+
+def monday(week: str) -> date:
+    """The Monday of a checked ISO week."""
+    return date.fromisocalendar(int(week[:4]), int(week[-2:]), 1)
+
+
+def fill_weeks(weeks: Sequence[WeekCount]) -> list[WeekCount]:
+    """The covered weeks without gaps: one that the buckets leave out had no closed estimate."""
+    filled = list(weeks[:1])
+    for before, after in pairwise(weeks):
+        missing = monday(before.week) + timedelta(weeks=1)
+        while missing < monday(after.week):
+            year, number, _ = missing.isocalendar()
+            filled.append(WeekCount(week=f"{year:04d}-W{number:02d}", count=0))
+            missing += timedelta(weeks=1)
+        filled.append(after)
+    return filled
+
+
+def share(count: int, whole: int) -> float:
+    """A part of a whole, 0 to 1; 0 of nothing is 0."""
+    return count / whole if whole else 0.0
+
+
+def busiest(weeks: Sequence[WeekCount]) -> WeekCount | None:
+    """The week with the most estimates, the earliest of several."""
+    return max(weeks, key=lambda week: week.count, default=None)
+
+
+def largest(bands: Sequence[BandCount]) -> BandCount:
+    """The band with the most estimates, the first of several."""
+    return max(bands, key=lambda band: band.count)
+
+
+def money(dollars: Decimal | None, *, estimated: bool) -> str:
+    """Dollars as the pages and the command line write them: a cent or less in full, unknown as unknown."""
+    if dollars is None:
+        return "unknown"
+    return f"{'≈ ' if estimated else ''}${dollars:.4f}"
+
+
+def duration(milliseconds: int) -> str:
+    """A time as people say it: milliseconds below a second, seconds above."""
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

@@ -1,0 +1,539 @@
+"""What happened, and which transitions are legal.
+
+The ledger owns the guarantees; whoever carries a run is disposable.
+
+    queued ──▶ calling ──▶ answered ──▶ done
+      │           ├──▶ failed ◀──┘
+      │           └──▶ in_doubt ──▶ queued (a person sends it again), answered (a late answer)
+      └───────────────────┴──▶ cancelled (a person gives it up)
+
+- One unsettled run a source: a unique index.
+- One carrier a run: a claim by compare-and-set, and a lease that its carrier extends while it lives.
+- One call at a time: only a queued run can begin one. A carrier that dies after that leaves the run
+  `calling`; whoever claims it next can only find it in doubt.
+- No answer lost: it is journaled, whole, before anything looks at it, and also where it comes late.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from secondlook.database import READ, migrate, now, sqlite_engine
+from secondlook.errors import InDoubt, LedgerUnavailable, ProviderError, SecondlookError, SourceNotFound
+from secondlook.ledger.tables import MIGRATIONS, calls, runs
+from secondlook.models import AgentAnswer, AgentInput, Plan, Run, RunError, RunStatus, Usage
+
+MIN_FREE_BYTES = 16 * 1024 * 1024
+"""Nothing is sent with less than this free on the ledger's disk: the answer could not be kept."""
+
+JOURNAL_PATIENCE_SECONDS = 120
+"""How long an answer waits, in memory, for a ledger that cannot be written."""
+
+_UNSETTLED = (RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED, RunStatus.IN_DOUBT)
+_OPEN = (RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED)
+_NANO = Decimal(10) ** 9
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """The ledger on one database, shared by any number of threads and processes.
+
+    Args:
+        engine: The database.
+        lease_seconds: How long a carrier may be silent before its run can be claimed by another.
+        folder: Where an embedded database lies; its free space is watched.
+    """
+
+    def __init__(self, engine: sa.Engine, *, lease_seconds: float, folder: Path | None = None) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(**READ)
+        self._folder = folder
+        self.lease_seconds = lease_seconds
+        self._guard(lambda: migrate(engine, MIGRATIONS))
+
+    # -- submitting ---------------------------------------------------------------------------------
+
+    def submit(self, run_id: str, plan: Plan) -> Run:
+        """Queue a run, or join the source's active one.
+
+        Raises:
+            InDoubt: The source's last run is in doubt; a person settles it first.
+            LedgerUnavailable: Nothing was queued.
+        """
+        row = {
+            "run_id": run_id,
+            "source_id": plan.source_id,
+            "user_id": plan.user_id,
+            "agent": plan.agent,
+            "model": plan.model,
+            "prompt_version": plan.prompt_version,
+            "input": plan.agent_input.model_dump_json(),
+            "request": _dump(plan.request),
+            "warnings": _dump(plan.warnings),
+            "status": RunStatus.QUEUED,
+            "timings": _dump(plan.timings),
+            "attempts": 0,
+            "lease_until": 0,
+            "created_at": now(),
+        }
+        insert = sa.insert(runs).values(row).returning(*_UNANSWERED)
+        while True:
+            with suppress(IntegrityError):
+                return self._transact(lambda connection: _run(connection.execute(insert).one()))
+            active = self.unsettled(plan.user_id, plan.source_id)
+            if active is None:
+                continue  # it ended between the two statements
+            if active.status is RunStatus.IN_DOUBT:
+                raise in_doubt(active)
+            return active
+
+    # -- carrying -----------------------------------------------------------------------------------
+
+    def claim(self, run_id: str, owner: str) -> Run | None:
+        """Take a run that nobody carries; None where somebody does, or where nothing is left to do."""
+        claim = (
+            sa.update(runs)
+            .where(runs.c.run_id == run_id, runs.c.status.in_(_OPEN), runs.c.lease_until < now())
+            .values(
+                owner=owner, lease_until=self._lease(), started_at=sa.func.coalesce(runs.c.started_at, now())
+            )
+            .returning(*_UNANSWERED)
+        )
+        row = self._transact(lambda connection: connection.execute(claim).one_or_none())
+        if row is None:
+            return None
+        return self.get(run_id) if row.status == RunStatus.ANSWERED else _run(row)
+
+    @contextmanager
+    def held(self, run: Run) -> Generator[None]:
+        """Extend the lease of a claimed run for as long as the block runs.
+
+        Every transition that ends the carrier's part lets the run go by itself; an exception does so here.
+        """
+        stop = threading.Event()
+
+        def beat() -> None:
+            while not stop.wait(self.lease_seconds / 3):
+                with suppress(LedgerUnavailable):
+                    self._write(sa.update(runs).where(_mine(run)).values(lease_until=self._lease()))
+
+        heart = threading.Thread(target=beat, name="secondlook-lease", daemon=True)
+        heart.start()
+        try:
+            yield
+        except BaseException:
+            with suppress(LedgerUnavailable):
+                self._write(sa.update(runs).where(_mine(run)).values(_LET_GO))
+            raise
+        finally:
+            stop.set()
+            heart.join()
+
+    def begin_call(self, run: Run) -> int | None:
+        """Note, before sending, that a request goes out.
+
+        Returns:
+            The call's number; None where the run was taken away meanwhile: nothing may be sent.
+
+        Raises:
+            LedgerUnavailable: Nothing may be sent: it could not be noted, or the answer not kept.
+        """
+        self._check_room()
+        number = run.attempts + 1
+
+        def begin(connection: sa.Connection) -> bool:
+            begun = connection.execute(
+                sa.update(runs)
+                .where(_mine(run), runs.c.status == RunStatus.QUEUED, runs.c.attempts == run.attempts)
+                .values(status=RunStatus.CALLING, attempts=number, lease_until=self._lease())
+            ).rowcount
+            if begun:
+                connection.execute(sa.insert(calls).values(run_id=run.run_id, number=number, sent_at=now()))
+            return bool(begun)
+
+        return number if self._transact(begin) else None
+
+    def journal(self, run_id: str, number: int, answer: AgentAnswer) -> None:
+        """Keep an answer, durably, whatever became of the run meanwhile; the first answer counts.
+
+        Raises:
+            LedgerUnavailable: The ledger could not be written for JOURNAL_PATIENCE_SECONDS.
+        """
+        kept = {
+            "ended_at": now(),
+            "outcome": "answered",
+            "http_status": 200,
+            **answer.model_dump(exclude={"usage"}),
+            **answer.usage.model_dump(),
+        }
+
+        def keep(connection: sa.Connection) -> None:
+            connection.execute(
+                sa.update(calls).where(calls.c.run_id == run_id, calls.c.number == number).values(kept)
+            )
+            connection.execute(
+                sa.update(runs)
+                .where(
+                    runs.c.run_id == run_id,
+                    runs.c.answered_call.is_(None),
+                    runs.c.status.in_((RunStatus.QUEUED, RunStatus.CALLING, RunStatus.IN_DOUBT)),
+                )
+                .values(
+                    status=RunStatus.ANSWERED,
+                    answered_call=number,
+                    generated_at=_iso(time.time()),
+                    error=None,
+                    error_code=None,
+                    finished_at=None,
+                )
+            )
+
+        give_up = time.monotonic() + JOURNAL_PATIENCE_SECONDS
+        while True:
+            try:
+                return self._transact(keep)
+            except LedgerUnavailable:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.5)
+
+    def end_call(self, run: Run, number: int, error: ProviderError) -> None:
+        """Note that a call brought no answer: the run has failed, or is in doubt where nobody knows."""
+        unknown = error.outcome == "unknown"
+        failed = in_doubt(run, error.message) if unknown else error
+
+        def end(connection: sa.Connection) -> None:
+            connection.execute(
+                sa.update(calls)
+                .where(calls.c.run_id == run.run_id, calls.c.number == number, calls.c.outcome.is_(None))
+                .values(
+                    ended_at=now(),
+                    outcome=error.outcome,
+                    http_status=error.status,
+                    error=error.message,
+                    request_id=error.request_id,
+                )
+            )
+            connection.execute(
+                sa.update(runs)
+                .where(_mine(run), runs.c.status == RunStatus.CALLING)
+                .values(
+                    status=RunStatus.IN_DOUBT if unknown else RunStatus.FAILED,
+                    finished_at=None if unknown else now(),
+                    **_LET_GO,
+                    **_error(failed),
+                )
+            )
+
+        self._transact(end)
+
+    def abandon_call(self, run: Run) -> None:
+        """Find a run in doubt whose carrier ended with a request out."""
+        self.end_call(
+            run,
+            run.attempts,
+            ProviderError("The process that sent the request ended before an answer came", outcome="unknown"),
+        )
+
+    def hold_up(self, run: Run, error: SecondlookError) -> None:
+        """Note why an answered run could not be stored yet; it stays answered."""
+        self._write(
+            sa.update(runs)
+            .where(_mine(run), runs.c.status == RunStatus.ANSWERED)
+            .values(**_LET_GO, **_error(error))
+        )
+
+    def finish(
+        self,
+        run: Run,
+        *,
+        cost: Decimal | None,
+        error: SecondlookError | None = None,
+        timings: Mapping[str, float],
+        warnings: Sequence[str] = (),
+    ) -> None:
+        """End an answered run, done or failed with an error, and note what its answer has cost."""
+
+        def end(connection: sa.Connection) -> None:
+            connection.execute(
+                sa.update(calls)
+                .where(calls.c.run_id == run.run_id, calls.c.number == _answered(run.run_id))
+                .values(cost_nanousd=None if cost is None else int((cost * _NANO).to_integral_value()))
+            )
+            connection.execute(
+                sa.update(runs)
+                .where(_mine(run), runs.c.status == RunStatus.ANSWERED)
+                .values(
+                    status=RunStatus.DONE if error is None else RunStatus.FAILED,
+                    finished_at=now(),
+                    timings=_dump({**run.timings, **timings}),
+                    warnings=_dump([*run.warnings, *warnings]),
+                    **_LET_GO,
+                    **_error(error),
+                )
+            )
+
+        self._transact(end)
+
+    # -- a person's decisions -----------------------------------------------------------------------
+
+    def resend(self, run_id: str, user_id: str) -> Run:
+        """Queue a run in doubt again, knowing that it may be paid twice; others are left as they are.
+
+        Raises:
+            SourceNotFound: No such run, or another user's.
+        """
+        self._settle(
+            run_id, user_id, (RunStatus.IN_DOUBT,), status=RunStatus.QUEUED, error=None, error_code=None
+        )
+        return self.get(run_id, user_id)
+
+    def cancel(self, run_id: str, user_id: str) -> Run:
+        """Give up a run that is queued or in doubt; others are left as they are.
+
+        Raises:
+            SourceNotFound: No such run, or another user's.
+        """
+        self._settle(
+            run_id,
+            user_id,
+            (RunStatus.QUEUED, RunStatus.IN_DOUBT),
+            status=RunStatus.CANCELLED,
+            finished_at=now(),
+        )
+        return self.get(run_id, user_id)
+
+    def _settle(self, run_id: str, user_id: str, which: Sequence[RunStatus], **values: object) -> None:
+        self._write(
+            sa.update(runs)
+            .where(runs.c.run_id == run_id, runs.c.user_id == user_id, runs.c.status.in_(which))
+            .values(**_LET_GO, **values)
+        )
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    def get(self, run_id: str, user_id: str | None = None) -> Run:
+        """A run, of this user where one is named.
+
+        Raises:
+            SourceNotFound: No such run, or another user's.
+        """
+        where = [runs.c.run_id == run_id]
+        if user_id is not None:
+            where.append(runs.c.user_id == user_id)
+        found = self._select(*where, limit=1)
+        if not found:
+            raise SourceNotFound("Invalid run_id: not found", hint="`secondlook runs` lists the runs.")
+        return found[0]
+
+    def list(
+        self, user_id: str, *, status: RunStatus | None = None, limit: int | None = None, offset: int = 0
+    ) -> list[Run]:
+        """A user's runs, newest first."""
+        where = [runs.c.user_id == user_id]
+        if status is not None:
+            where.append(runs.c.status == status)
+        return self._select(*where, limit=limit, offset=offset)
+
+    def latest(self, user_id: str, source_id: str) -> Run | None:
+        """The source's newest run."""
+        found = self._select(runs.c.user_id == user_id, runs.c.source_id == source_id, limit=1)
+        return found[0] if found else None
+
+    def unsettled(self, user_id: str, source_id: str) -> Run | None:
+        """The source's run that is active or in doubt."""
+        found = self._select(
+            runs.c.user_id == user_id,
+            runs.c.source_id == source_id,
+            runs.c.status.in_(_UNSETTLED),
+            limit=1,
+        )
+        return found[0] if found else None
+
+    def claimable(self) -> list[str]:
+        """Ids of the runs that may go on and that nobody carries, oldest first."""
+        query = (
+            sa.select(runs.c.run_id)
+            .where(runs.c.status.in_(_OPEN), runs.c.lease_until < now())
+            .order_by(runs.c.created_at)
+        )
+        return self._read(lambda connection: list(connection.scalars(query)))
+
+    def ping(self) -> None:
+        """See that the ledger can be written.
+
+        Raises:
+            LedgerUnavailable: It cannot.
+        """
+        self._check_room()
+        self._write(sa.update(runs).where(sa.false()).values(status=runs.c.status))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    # -- inside -------------------------------------------------------------------------------------
+
+    def _lease(self) -> sa.ColumnElement[float]:
+        return now() + self.lease_seconds
+
+    def _check_room(self) -> None:
+        if self._folder is not None and shutil.disk_usage(self._folder).free < MIN_FREE_BYTES:
+            raise LedgerUnavailable(
+                f"The ledger's disk has less than {MIN_FREE_BYTES // 2**20} MiB free; nothing was sent"
+            )
+
+    def _select(self, *where: sa.ColumnElement[bool], limit: int | None, offset: int = 0) -> list[Run]:
+        query = (
+            sa.select(runs, *_ANSWER, now().label("now"))
+            .outerjoin(calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call))
+            .where(*where)
+            .order_by(runs.c.created_at.desc(), runs.c.run_id)
+            .limit(limit)
+            .offset(offset)
+        )
+        return self._read(lambda connection: [_run(row) for row in connection.execute(query)])
+
+    def _write(self, statement: sa.Executable) -> int:
+        return self._transact(lambda connection: connection.execute(statement).rowcount)  # pyright: ignore[reportAttributeAccessIssue] -- an insert or update
+
+    def _transact(self, work: Callable[[sa.Connection], T]) -> T:
+        def transaction() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        return self._guard(transaction)
+
+    def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        def reading() -> T:
+            with self._reader.connect() as connection:
+                return work(connection)
+
+        return self._guard(reading)
+
+    @staticmethod
+    def _guard(work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            raise LedgerUnavailable(f"The ledger cannot be used: {_cause(error)}") from None
+
+
+def open_ledger(path: Path, *, lease_seconds: float) -> Ledger:
+    """The embedded ledger in an SQLite file, made where it does not exist.
+
+    Raises:
+        LedgerUnavailable: It cannot be opened.
+    """
+    return Ledger(sqlite_engine(path), lease_seconds=lease_seconds, folder=path.parent)
+
+
+def in_doubt(run: Run, what: str | None = None) -> InDoubt:
+    """The error of a run in doubt."""
+    what = what or (run.error.message if run.error else "The answer is unknown")
+    hint = InDoubt.default_hint.replace("RUN_ID", run.run_id)
+    return InDoubt(what, run_id=run.run_id, hint=hint)
+
+
+_LET_GO: dict[str, Any] = {"owner": None, "lease_until": 0}
+
+_ANSWER = (
+    calls.c.body,
+    calls.c.model.label("answered_model"),
+    calls.c.request_id,
+    calls.c.prompt_tokens,
+    calls.c.completion_tokens,
+    calls.c.total_tokens,
+    calls.c.cached_tokens,
+    calls.c.estimated,
+    calls.c.cost_nanousd,
+    calls.c.latency_ms,
+    calls.c.provider_ms,
+)
+
+_UNANSWERED = (*runs.c, *(sa.null().label(column.name) for column in _ANSWER), now().label("now"))
+"""A run's columns where a statement returns them and there is no answer yet."""
+
+
+def _mine(run: Run) -> sa.ColumnElement[bool]:
+    return (runs.c.run_id == run.run_id) & (runs.c.owner == run.owner)
+
+
+def _answered(run_id: str) -> sa.ScalarSelect[Any]:
+    return sa.select(runs.c.answered_call).where(runs.c.run_id == run_id).scalar_subquery()
+
+
+def _error(error: SecondlookError | None) -> dict[str, str | None]:
+    if error is None:
+        return {"error_code": None, "error": None}
+    kept = RunError(
+        code=error.code, message=error.message, hint=error.hint, reason=error.reason, path=error.path
+    )
+    return {"error_code": error.code, "error": kept.model_dump_json()}
+
+
+def _run(row: sa.Row[Any]) -> Run:
+    end: float = row.now if row.finished_at is None else row.finished_at
+    timings: dict[str, float] = json.loads(row.timings)
+    return Run(
+        run_id=row.run_id,
+        source_id=row.source_id,
+        user_id=row.user_id,
+        agent=row.agent,
+        model=row.model,
+        prompt_version=row.prompt_version,
+        agent_input=AgentInput.model_validate_json(row.input),
+        request=json.loads(row.request),
+        warnings=tuple(json.loads(row.warnings)),
+        status=RunStatus(row.status),
+        attempts=row.attempts,
+        owner=row.owner,
+        error=RunError.model_validate_json(row.error) if row.error else None,
+        timings=timings,
+        answer=row.body,
+        answered_model=row.answered_model,
+        request_id=row.request_id,
+        usage=Usage(
+            prompt_tokens=row.prompt_tokens,
+            completion_tokens=row.completion_tokens,
+            total_tokens=row.total_tokens,
+            cached_tokens=row.cached_tokens,
+            estimated=bool(row.estimated),
+        ),
+        cost_usd=None if row.cost_nanousd is None else Decimal(row.cost_nanousd) / _NANO,
+        latency_ms=row.latency_ms,
+        provider_ms=row.provider_ms,
+        generated_at=row.generated_at,
+        created_at=_iso(row.created_at),
+        started_at=None if row.started_at is None else _iso(row.started_at),
+        finished_at=None if row.finished_at is None else _iso(row.finished_at),
+        elapsed_ms=max(0, round((end - row.created_at) * 1000)),
+    )
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    """The driver's own words, in one line; parameters are never among them."""
+    return str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0][:200]

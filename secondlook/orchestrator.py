@@ -1,0 +1,158 @@
+"""The nine steps from a source to its snapshot.
+
+`prepare` takes steps 1 to 5 and costs nothing: what it refuses leaves no run. `execute` takes steps 6 to
+9 of a queued run. It may be called any number of times, by anyone: the ledger decides who carries it,
+and what of it is left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+from secondlook import pricing
+from secondlook.agent import prompt
+from secondlook.agent.client import Agent, build_request
+from secondlook.errors import AnswerRejected, BucketsMissing, ProviderError, SourceNotFound, StoreUnavailable
+from secondlook.ledger.runs import Ledger
+from secondlook.log import log_complete, log_generated
+from secondlook.models import AgentName, Plan, Run, RunStatus, Snapshot, SnapshotResult
+from secondlook.preview import preview
+from secondlook.settings import Settings
+from secondlook.stopwatch import Stopwatch
+from secondlook.stores.base import Store
+from secondlook.validation import answer
+
+Agents = Callable[[AgentName], Agent]
+"""Gives the agent of that name; asked for only when something is sent."""
+
+
+def prepare(
+    source_id: str,
+    user_id: str,
+    *,
+    regenerate: bool,
+    store: Store,
+    settings: Settings,
+    agent: Callable[[], AgentName],
+) -> Plan:
+    """Steps 1 to 5: verify the source, load buckets and count, determine confidence, build the input.
+
+    Raises:
+        SecondlookError: The first rule that the source breaks; last of all, a missing key.
+    """
+    watch = Stopwatch()
+    record = store.load(canonical(source_id), canonical(user_id))
+    watch.lap("load")
+    if record is None:
+        raise SourceNotFound
+    checked = preview(record, settings, regenerate=regenerate)
+    if checked.refusal is not None or checked.agent_input is None:
+        raise checked.refusal or BucketsMissing
+    name = agent()
+    request = build_request(checked.agent_input, settings)
+    watch.lap("check")
+    return Plan(
+        source_id=record.source.source_id,
+        user_id=record.source.user_id,
+        agent=name,
+        model=settings.model,
+        prompt_version=prompt.PROMPT_VERSION,
+        agent_input=checked.agent_input,
+        request=request,
+        warnings=checked.warnings,
+        timings=watch.laps,
+    )
+
+
+def execute(run_id: str, *, store: Store, agents: Agents, ledger: Ledger, production: bool) -> None:
+    """Steps 6 to 9, or what is left of them: call the agent, store the snapshot, mark the source.
+
+    Raises:
+        StoreUnavailable: The answer is kept; storing it can be tried again.
+        LedgerUnavailable: Likewise; nothing was sent where it could not be noted.
+    """
+    run = ledger.claim(run_id, owner=uuid4().hex)
+    if run is None:
+        return
+    with ledger.held(run):
+        watch = Stopwatch()
+        if run.status is RunStatus.CALLING:
+            ledger.abandon_call(run)
+        if run.status is RunStatus.QUEUED:
+            _call(run, agents(run.agent), ledger)
+            watch.lap("call")
+        run = ledger.get(run_id)
+        if run.status is RunStatus.ANSWERED:
+            _store(run, store, ledger, watch, production=production)
+
+
+def _call(run: Run, agent: Agent, ledger: Ledger) -> None:
+    number = ledger.begin_call(run)
+    if number is None:
+        return
+    try:
+        agent.ask(run.request, lambda given: ledger.journal(run.run_id, number, given))
+    except ProviderError as error:
+        ledger.end_call(run, number, error)
+
+
+def _store(run: Run, store: Store, ledger: Ledger, watch: Stopwatch, *, production: bool) -> None:
+    cost = pricing.cost_usd(run.usage, run.answered_model or run.model)
+    try:
+        result = result_of(run)
+        watch.lap("validate")
+        log_generated(run, result.meta, production=production)
+        store.save_snapshot(_snapshot(run, result))
+        watch.lap("store")
+        marked = store.mark_generated(run.source_id, run.user_id)
+        watch.lap("mark")
+    except StoreUnavailable as error:
+        error.run_id = run.run_id
+        ledger.hold_up(run, error)
+        raise
+    except (AnswerRejected, SourceNotFound) as error:
+        ledger.finish(run, cost=cost, error=error, timings=watch.laps)
+        return
+    changed = () if marked else ("the source's status changed meanwhile and was left alone",)
+    ledger.finish(run, cost=cost, timings=watch.laps, warnings=changed)
+    log_complete(result.meta)
+
+
+def result_of(run: Run) -> SnapshotResult:
+    """The result of an answered run, from its journal alone: the same at any time.
+
+    Raises:
+        AnswerRejected: The answer breaks a rule.
+    """
+    accepted = answer.check_answer(run.answer or "", run.agent_input)
+    return answer.set_metadata(
+        accepted,
+        snapshot_id=run.run_id,
+        source_id=run.source_id,
+        generated_at=run.generated_at or "",
+    )
+
+
+def _snapshot(run: Run, result: SnapshotResult) -> Snapshot:
+    return Snapshot(
+        snapshot_id=run.run_id,
+        source_id=run.source_id,
+        user_id=run.user_id,
+        estimate_count=result.meta.estimate_count,
+        confidence_level=result.meta.confidence_level,
+        result=result,
+        generated_at=result.meta.generated_at,
+    )
+
+
+def canonical(identifier: str) -> str:
+    """An id as the tables write it.
+
+    Raises:
+        SourceNotFound: It is no UUID.
+    """
+    try:
+        return str(UUID(identifier))
+    except (ValueError, AttributeError, TypeError):
+        raise SourceNotFound from None

@@ -1,0 +1,205 @@
+"""Carries runs on this machine, outside any page."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from uuid import uuid4
+
+from secondlook.errors import SecondlookError, rebuild
+from secondlook.ledger.runs import in_doubt
+from secondlook.log import log_failed
+from secondlook.models import Run, RunStatus, SnapshotRun
+from secondlook.orchestrator import canonical, execute, prepare, result_of
+from secondlook.wiring import Wiring, connect
+
+WORKERS = 8
+SWEEP_SECONDS = 5
+_POLL_SECONDS = 0.1
+
+
+def run_snapshot(*, source_id: str, user_id: str, regenerate: bool = False) -> SnapshotRun:
+    """Make a snapshot of a source, in the caller's own thread; the settings come from the environment.
+
+    While a run of the source is active, this joins it: two callers get the same snapshot, paid for once.
+
+    Args:
+        source_id: The source's UUID.
+        user_id: Its owner's UUID.
+        regenerate: Make another one of a source that has a snapshot.
+
+    Raises:
+        SecondlookError: With a stable `code`, a `message`, a `hint`, and, once something was sent, the
+            `run_id`.
+    """
+    runner = Runner(connect())
+    return outcome(runner.carry(runner.submit(source_id, user_id, regenerate=regenerate).run_id))
+
+
+def outcome(run: Run) -> SnapshotRun:
+    """What a run that has ended came to.
+
+    Raises:
+        SecondlookError: It has failed, was given up, or is in doubt.
+    """
+    if run.status is not RunStatus.DONE:
+        raise error_of(run)
+    return SnapshotRun(
+        run_id=run.run_id,
+        snapshot_id=run.run_id,
+        source_id=run.source_id,
+        agent=run.agent,
+        result=result_of(run),
+        usage=run.usage,
+        cost=run.cost_usd,
+        model=run.answered_model or run.model,
+        request_id=run.request_id,
+        attempts=run.attempts,
+        timings={**run.timings, "total": total_ms(run)},
+        warnings=run.warnings,
+    )
+
+
+def total_ms(run: Run) -> int:
+    """The whole run so far: its preparation, and the time since it was queued."""
+    return round(run.timings.get("load", 0) + run.timings.get("check", 0)) + run.elapsed_ms
+
+
+def error_of(run: Run) -> SecondlookError:
+    """The error that a run ended with, or stands at."""
+    if run.status is RunStatus.CANCELLED or run.error is None:
+        error: SecondlookError = in_doubt(run, "The run was given up without an answer")
+    elif run.status is RunStatus.IN_DOUBT:
+        error = in_doubt(run)
+    else:
+        kept = run.error
+        error = rebuild(
+            kept.code, kept.message, hint=kept.hint, run_id=run.run_id, reason=kept.reason, path=kept.path
+        )
+    error.usage = run.usage if run.answer is not None else None
+    return error
+
+
+class Runner:
+    """Submits runs and carries them, here or in threads of its own.
+
+    Args:
+        wiring: The parts to work with.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._pool: ThreadPoolExecutor | None = None
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
+
+    def submit(self, source_id: str, user_id: str, *, regenerate: bool = False) -> Run:
+        """Check a source and queue a run of it, or join its active one. Nothing is sent yet.
+
+        Raises:
+            SecondlookError: The source is refused; there is no run.
+        """
+        wiring = self._wiring
+        active = wiring.ledger.unsettled(canonical(user_id), canonical(source_id))
+        if active is not None and active.status is not RunStatus.IN_DOUBT:
+            return active
+        plan = prepare(
+            source_id,
+            user_id,
+            regenerate=regenerate,
+            store=wiring.store,
+            settings=wiring.settings,
+            agent=wiring.agent_name,
+        )
+        return wiring.ledger.submit(str(uuid4()), plan)
+
+    def carry(self, run_id: str) -> Run:
+        """Bring a run to its end in this thread, or wait for whoever carries it.
+
+        Returns:
+            The run: done, failed, cancelled or in doubt.
+
+        Raises:
+            StoreUnavailable: The answer is kept and not stored yet.
+            LedgerUnavailable: The run goes on once the ledger can be written.
+            ApiKeyMissing: The run is queued for OpenAI and there is no key any more.
+        """
+        while True:
+            try:
+                self._execute(run_id)
+            except SecondlookError as error:
+                error.run_id = run_id
+                raise
+            run = self._wiring.ledger.get(run_id)
+            if run.status.final or run.status is RunStatus.IN_DOUBT:
+                return run
+            time.sleep(_POLL_SECONDS)
+
+    def start(self, run_id: str) -> None:
+        """Carry a run in a thread of the pool; the caller may go away."""
+        with self._lock:
+            if run_id in self._busy:
+                return
+            self._busy.add(run_id)
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="secondlook-run")
+            self._pool.submit(self._carry_quietly, run_id)
+
+    def resume(self) -> list[Run]:
+        """Take up, one after the other, every run that may go on; what was sent is never sent again."""
+        carried = self._wiring.ledger.claimable()
+        for run_id in carried:
+            self._execute_quietly(run_id)
+        return [self._wiring.ledger.get(run_id) for run_id in carried]
+
+    @contextmanager
+    def sweeping(self) -> Generator[None]:
+        """Take up what may go on, again and again, while the block runs; then wait for what is in flight."""
+        stop = threading.Event()
+
+        def sweep() -> None:
+            while not stop.is_set():
+                try:
+                    for run_id in self._wiring.ledger.claimable():
+                        self.start(run_id)
+                except SecondlookError as error:
+                    log_failed("(sweep)", error.code)
+                stop.wait(min(SWEEP_SECONDS, self._wiring.settings.lease_seconds))
+
+        sweeper = threading.Thread(target=sweep, name="secondlook-sweep", daemon=True)
+        sweeper.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            sweeper.join()
+            if self._pool is not None:
+                self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _carry_quietly(self, run_id: str) -> None:
+        try:
+            self._execute_quietly(run_id)
+        finally:
+            with self._lock:
+                self._busy.discard(run_id)
+
+    def _execute_quietly(self, run_id: str) -> None:
+        try:
+            self._execute(run_id)
+        except SecondlookError as error:
+            log_failed(run_id, error.code)
+        except Exception as error:  # noqa: BLE001 -- a message or a traceback could hold an answer
+            log_failed(run_id, type(error).__name__)
+
+    def _execute(self, run_id: str) -> None:
+        wiring = self._wiring
+        execute(
+            run_id,
+            store=wiring.store,
+            agents=wiring.agent,
+            ledger=wiring.ledger,
+            production=wiring.settings.production,
+        )

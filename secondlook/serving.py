@@ -1,0 +1,38 @@
+"""Starts the front door: uvicorn with uvloop on `app:app`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from secondlook.errors import SettingInvalid
+from secondlook.wiring import connect
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def serve(host: str, port: int) -> int:
+    """Serve the dashboard until interrupted.
+
+    Raises:
+        SecondlookError: A setting, the store or the ledger is not usable; better said here than on a page.
+    """
+    wiring = connect()
+    wiring.store.ping()
+    wiring.ledger.ping()
+    if not (ROOT / "app.py").is_file():
+        raise SettingInvalid(f"app.py is not in {ROOT}", hint="Start from a checkout of the repository.")
+
+    import uvicorn
+
+    print(f"2ndlook is on http://{'localhost' if host == '127.0.0.1' else host}:{port}", file=sys.stderr)  # noqa: T201 -- what a person who starts a server looks for
+    uvicorn.run(
+        "app:app",
+        app_dir=str(ROOT),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,  # addresses hold what people searched for
+        timeout_graceful_shutdown=5,
+    )
+    return 0

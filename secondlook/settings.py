@@ -1,0 +1,155 @@
+"""The only reader of the environment: environment > .env.local > .env, in the working directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from secondlook.errors import SettingInvalid
+
+
+def _canonical_uuid(value: str) -> str:
+    return str(UUID(value))
+
+
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError
+    return value
+
+
+def _header_safe(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().isascii() or not value.get_secret_value().isprintable():
+        raise ValueError
+    return value
+
+
+class Settings(BaseSettings):
+    """Every setting, checked. Field descriptions are the README's table."""
+
+    model_config = SettingsConfigDict(
+        env_file=(".env", ".env.local"),
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=False,
+    )
+
+    env: Literal["development", "production"] = Field(
+        "development",
+        validation_alias="SECONDLOOK_ENV",
+        description="development, production: production never falls back to the offline agent, "
+        "and logs no usage",
+    )
+    data_dir: Path = Field(
+        Path(".secondlook"),
+        validation_alias="SECONDLOOK_DATA_DIR",
+        description="a folder for store.db and ledger.db",
+    )
+    user: Annotated[str, AfterValidator(_canonical_uuid)] | None = Field(
+        None,
+        validation_alias="SECONDLOOK_USER",
+        description="a user's UUID, the default user of the command line; unset: the first sample user",
+    )
+    agent: Literal["auto", "openai", "offline"] = Field(
+        "auto",
+        validation_alias="SECONDLOOK_AGENT",
+        description="auto, openai, offline: auto takes OpenAI where a key is set, "
+        "otherwise the offline agent",
+    )
+    model: Annotated[str, BeforeValidator(_stripped), Field(min_length=1, max_length=200)] = Field(
+        "gpt-4o-2024-08-06",
+        validation_alias="SECONDLOOK_MODEL",
+        description="the model's name",
+    )
+    temperature: Annotated[float, Field(ge=0, le=2)] | Literal["auto", "none"] = Field(
+        "auto",
+        validation_alias="SECONDLOOK_TEMPERATURE",
+        description="a number from 0 to 2, auto, none: auto sends 0.1 where the model's family takes one",
+    )
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2000,
+        validation_alias="SECONDLOOK_MAX_TOKENS",
+        description="a whole number from 1 to 1000000, the limit of an answer's tokens",
+    )
+    token_parameter: Literal["auto", "max_tokens", "max_completion_tokens"] = Field(
+        "auto",
+        validation_alias="SECONDLOOK_TOKEN_PARAMETER",
+        description="auto, max_tokens, max_completion_tokens: how the limit is named in the request; "
+        "auto follows the model's family",
+    )
+    deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        60,
+        validation_alias="SECONDLOOK_DEADLINE_SECONDS",
+        description="a number above 0 up to 3600, the longest wait for the whole call",
+    )
+    agent_retries: Literal["0"] = Field(
+        "0",
+        validation_alias="SECONDLOOK_AGENT_RETRIES",
+        description="0: nothing is sent again by itself",
+    )
+    lease_seconds: Annotated[float, Field(ge=0.5, le=3600)] = Field(
+        15,
+        validation_alias="SECONDLOOK_LEASE_SECONDS",
+        description="a number from 0.5 to 3600: how long a run waits after its process died",
+    )
+    openai_api_key: Annotated[SecretStr, BeforeValidator(_stripped), AfterValidator(_header_safe)] | None = (
+        Field(None, validation_alias="OPENAI_API_KEY", description="the key; printable ASCII, never shown")
+    )
+    openai_base_url: Annotated[str, AfterValidator(_url)] = Field(
+        "https://api.openai.com/v1",
+        validation_alias="OPENAI_BASE_URL",
+        description="an http:// or https:// address of an OpenAI-compatible server",
+    )
+    supabase_url: Annotated[str, AfterValidator(_url)] | None = Field(
+        None,
+        validation_alias="SUPABASE_URL",
+        description="not supported yet: leave it unset to use the embedded store",
+    )
+
+    def __hash__(self) -> int:
+        """By value, like its equality."""
+        return hash(self.model_dump_json())
+
+    @property
+    def production(self) -> bool:
+        """True where SECONDLOOK_ENV=production."""
+        return self.env == "production"
+
+
+def environment_name(field: str) -> str:
+    """The environment variable of a field of Settings."""
+    return str(Settings.model_fields[field].validation_alias)
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingInvalid: A setting is not allowed; names it, its value (never a key's) and what is allowed.
+    """
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue] -- every field has a default
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+    except (OSError, UnicodeDecodeError):
+        raise SettingInvalid(".env or .env.local cannot be read: it must be a UTF-8 text file") from None
+    name = str(wrong["loc"][0])
+    value = "(hidden)" if "KEY" in name else repr(wrong["input"])[:80]
+    raise SettingInvalid(f"{name} is {value}; allowed: {_allowed(name)}")
+
+
+def _allowed(name: str) -> str:
+    for field, info in Settings.model_fields.items():
+        if environment_name(field) == name:
+            return info.description or ""
+    return "see the README"

@@ -1,0 +1,50 @@
+"""What every store can do. Each method takes the user's id and shows nothing of another's."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from secondlook.models import Snapshot, SourcePage, SourceQuery, SourceRecord
+
+
+class Store(Protocol):
+    """The product's tables, seen by one user at a time.
+
+    Every method raises `StoreUnavailable` where the store cannot be read or written.
+    """
+
+    def load(self, source_id: str, user_id: str) -> SourceRecord | None:
+        """A source, its buckets row and its estimate count; None where the user has no such source."""
+        ...
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Insert a snapshot; one that is there already with the same content is fine."""
+        ...
+
+    def mark_generated(self, source_id: str, user_id: str) -> bool:
+        """Set the source's status to `snapshot_generated`.
+
+        Returns:
+            False where its status is neither that nor `bucketed` any more: it is left alone.
+        """
+        ...
+
+    def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
+        """A page of the user's bucketed sources: those that own a buckets row."""
+        ...
+
+    def latest_snapshot(self, source_id: str, user_id: str) -> Snapshot | None:
+        """The source's newest snapshot."""
+        ...
+
+    def users(self) -> list[str]:
+        """The users to choose from where nobody can sign in; empty where people sign in."""
+        ...
+
+    def ping(self) -> None:
+        """See that the store can be read."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...

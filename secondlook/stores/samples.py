@@ -1,0 +1,87 @@
+"""The sample sources that a new embedded store starts with.
+
+The 85 sources of sample_sources.json are the won deals of a public practice dataset ("CRM Sales
+Opportunities", Maven Analytics' Data Playground), bucketed; two users share them. A few more show what a
+page says of a source that cannot be run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from uuid import UUID, uuid5
+
+SAMPLE_USERS: dict[str, str] = {
+    "a0000000-0000-4000-8000-000000000001": "Sample user 1",
+    "b0000000-0000-4000-8000-000000000002": "Sample user 2",
+}
+"""Fixed ids and what to call them."""
+
+_NAMESPACE = UUID("2d10c0de-0000-4000-8000-000000000000")
+_CREATED = "2026-01-05T08:00:00Z"
+
+
+@dataclass(frozen=True)
+class SampleSource:
+    """Column values of a row of sources, and of its row of estimate_buckets where it has one."""
+
+    source: dict[str, object]
+    buckets: dict[str, object] | None
+
+
+def sample_sources() -> list[SampleSource]:
+    """All samples, in the order of their names, the users in turn; then the odd ones, the first user's."""
+    text = resources.files("secondlook.stores").joinpath("sample_sources.json").read_text(encoding="utf-8")
+    users = list(SAMPLE_USERS)
+    samples = [
+        _sample(entry["source_id"], users[index % 2], entry["source_name"], "bucketed", entry["buckets"])
+        for index, entry in enumerate(json.loads(text))
+    ]
+    odd = (
+        ("Sample: weekly volume covers 33 of 35", "bucketed", _EXAMPLE),
+        ("Sample: imported again, not bucketed yet", "ingested", _EXAMPLE),
+        ("Sample: too few after cleaning", "insufficient_data", {**_EXAMPLE, "price_band_500_1500": 5}),
+        ("Sample: upload pending", "pending", None),
+        ("Sample: bucketed, but its buckets are missing", "bucketed", None),
+    )
+    for name, status, buckets in odd:
+        samples.append(_sample(str(uuid5(_NAMESPACE, name)), users[0], name, status, buckets))
+    return samples
+
+
+_EXAMPLE: dict[str, object] = {
+    "price_band_lt_500": 10,
+    "price_band_500_1500": 25,
+    "price_band_1500_5000": 0,
+    "price_band_5000_plus": 0,
+    "latency_band_0_2": 20,
+    "latency_band_3_7": 15,
+    "latency_band_8_21": 0,
+    "latency_band_22_plus": 0,
+    "weekly_volume": [{"week": "2026-W01", "count": 15}, {"week": "2026-W02", "count": 18}],
+}
+"""The worked example of the product's own documents, where weeks and estimates differ by two."""
+
+
+def _sample(
+    source_id: str, user_id: str, name: str, status: str, buckets: dict[str, object] | None
+) -> SampleSource:
+    source: dict[str, object] = {
+        "id": source_id,
+        "user_id": user_id,
+        "source_type": "csv",
+        "source_name": name,
+        "created_at": _CREATED,
+        "status": status,
+    }
+    if buckets is None:
+        return SampleSource(source, None)
+    row: dict[str, object] = {
+        "id": str(uuid5(_NAMESPACE, source_id)),
+        "source_id": source_id,
+        **buckets,
+        "weekly_volume": json.dumps(buckets["weekly_volume"], separators=(",", ":")),
+        "created_at": _CREATED,
+    }
+    return SampleSource(source, row)

@@ -1,0 +1,354 @@
+"""The embedded store: the product's tables in an SQLite file (uuid, timestamps and JSON as text)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from pydantic import ValidationError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from secondlook.database import READ, sqlite_engine
+from secondlook.errors import SourceNotFound, StoreUnavailable
+from secondlook.models import (
+    Snapshot,
+    SnapshotResult,
+    Source,
+    SourcePage,
+    SourceQuery,
+    SourceRecord,
+    SourceRow,
+)
+from secondlook.stores.samples import SampleSource, sample_sources
+from secondlook.validation.buckets import (
+    GENERATED,
+    LATENCY_COLUMNS,
+    PRICE_COLUMNS,
+    RUNNABLE,
+    WEEKS_COLUMN,
+    confidence,
+)
+
+_metadata = sa.MetaData()
+
+sources = sa.Table(
+    "sources",
+    _metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("source_type", sa.Text, nullable=False),
+    sa.Column("source_name", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Index("sources_by_name", "user_id", "source_name"),
+)
+
+estimates = sa.Table(
+    "estimates_normalized",
+    _metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("estimate_id", sa.Text, nullable=False),
+    sa.Column("source_id", sa.Text, sa.ForeignKey("sources.id"), nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("closed_at", sa.Text, nullable=False),
+    sa.Column("amount", sa.Numeric(12, 2), sa.CheckConstraint("amount >= 0"), nullable=False),
+    sa.Column("status", sa.Text, sa.CheckConstraint("status in ('closed', 'accepted')"), nullable=False),
+    sa.Column("job_type", sa.Text),
+    sa.UniqueConstraint("source_id", "estimate_id"),
+)
+
+buckets = sa.Table(
+    "estimate_buckets",
+    _metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("source_id", sa.Text, sa.ForeignKey("sources.id"), nullable=False, unique=True),
+    *(sa.Column(column, sa.Integer, nullable=False) for column in (*PRICE_COLUMNS, *LATENCY_COLUMNS)),
+    sa.Column(WEEKS_COLUMN, sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+)
+
+snapshots = sa.Table(
+    "snapshots",
+    _metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("source_id", sa.Text, sa.ForeignKey("sources.id"), nullable=False),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("estimate_count", sa.Integer, sa.CheckConstraint("estimate_count >= 25"), nullable=False),
+    sa.Column(
+        "confidence_level",
+        sa.Text,
+        sa.CheckConstraint("confidence_level in ('low', 'medium', 'high')"),
+        nullable=False,
+    ),
+    sa.Column("result", sa.Text, nullable=False),
+    sa.Column("generated_at", sa.Text, nullable=False),
+    sa.Index("snapshots_by_source", "source_id", "generated_at"),
+)
+
+_ORDER: dict[str, sa.Column[Any]] = {
+    "name": sources.c.source_name,
+    "type": sources.c.source_type,
+    "status": sources.c.status,
+    "created": sources.c.created_at,
+}
+_BANDS = [buckets.c[column] for column in (*PRICE_COLUMNS, *LATENCY_COLUMNS)]
+
+T = TypeVar("T")
+
+
+def _casefold(text: str | None) -> str | None:
+    return text.casefold() if isinstance(text, str) else None
+
+
+class SqliteStore:
+    """The product's tables in one SQLite file; where it does not exist, it is made with sample sources.
+
+    Args:
+        path: The file; its folder must exist.
+
+    Raises:
+        StoreUnavailable: The file cannot be made, or is no database of these tables.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._guard(self._create)
+        self._engine = sqlite_engine(path, functions=(("casefold", _casefold),))
+        self._reader = self._engine.execution_options(**READ)
+        self.ping()
+
+    def load(self, source_id: str, user_id: str) -> SourceRecord | None:
+        """See `Store.load`."""
+        count = sa.select(sa.func.count()).where(estimates.c.source_id == sources.c.id).scalar_subquery()
+        query = (
+            sa.select(
+                sources, buckets.c.id.label("buckets_id"), *_BANDS, buckets.c.weekly_volume, count.label("n")
+            )
+            .outerjoin(buckets, buckets.c.source_id == sources.c.id)
+            .where(sources.c.id == source_id, sources.c.user_id == user_id)
+        )
+        row = self._read(lambda connection: connection.execute(query).one_or_none())
+        if row is None:
+            return None
+        columns = (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)
+        return SourceRecord(
+            source=_source(row),
+            buckets=None if row.buckets_id is None else {name: getattr(row, name) for name in columns},
+            estimate_rows=row.n,
+        )
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """See `Store.save_snapshot`."""
+        row = {
+            "id": snapshot.snapshot_id,
+            "source_id": snapshot.source_id,
+            "user_id": snapshot.user_id,
+            "estimate_count": snapshot.estimate_count,
+            "confidence_level": snapshot.confidence_level,
+            "result": snapshot.result.model_dump_json(),
+            "generated_at": snapshot.generated_at,
+        }
+
+        def insert(connection: sa.Connection) -> None:
+            query = sa.select(snapshots).where(snapshots.c.id == snapshot.snapshot_id)
+            stored = connection.execute(query).mappings().one_or_none()
+            if stored is None:
+                connection.execute(sa.insert(snapshots).values(row))
+            elif dict(stored) != row:
+                raise StoreUnavailable(
+                    f"Snapshot {snapshot.snapshot_id} is stored already, with other content"
+                )
+
+        try:
+            self._write(insert)
+        except IntegrityError:
+            raise SourceNotFound(hint="The source was deleted while its snapshot was made.") from None
+
+    def mark_generated(self, source_id: str, user_id: str) -> bool:
+        """See `Store.mark_generated`."""
+        update = (
+            sa.update(sources)
+            .where(
+                sources.c.id == source_id,
+                sources.c.user_id == user_id,
+                sources.c.status.in_((RUNNABLE, GENERATED)),
+            )
+            .values(status=GENERATED)
+        )
+        return self._write(lambda connection: connection.execute(update).rowcount) == 1
+
+    def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
+        """See `Store.list_sources`."""
+        where = [
+            sources.c.user_id == user_id,
+            sa.exists().where(buckets.c.source_id == sources.c.id),
+        ]
+        if query.status is not None:
+            where.append(sources.c.status == query.status)
+        if query.search:
+            name = sa.func.casefold(sources.c.source_name)
+            where.append(name.contains(query.search.casefold(), autoescape=True))
+        order = _ORDER[query.sort]
+        page = (
+            sa.select(sources)
+            .where(*where)
+            .order_by(order.desc() if query.descending else order, sources.c.id)
+            .limit(query.limit)
+            .offset(query.offset)
+            .cte("page")
+        )
+        newest = (
+            sa.select(snapshots.c.id)
+            .where(snapshots.c.source_id == page.c.id, snapshots.c.user_id == user_id)
+            .order_by(snapshots.c.generated_at.desc())
+            .limit(1)
+            .correlate(page)
+            .scalar_subquery()
+        )
+        count = (
+            sa.select(sa.func.count())
+            .where(estimates.c.source_id == page.c.id)
+            .correlate(page)
+            .scalar_subquery()
+        )
+        order = page.c[order.name]
+        rows = (
+            sa.select(page, *(buckets.c[column] for column in PRICE_COLUMNS), count.label("n"))
+            .add_columns(snapshots.c.id.label("snapshot_id"), snapshots.c.generated_at.label("snapshot_at"))
+            .join(buckets, buckets.c.source_id == page.c.id)
+            .outerjoin(snapshots, snapshots.c.id == newest)
+            .order_by(order.desc() if query.descending else order, page.c.id)
+        )
+        total = sa.select(sa.func.count()).select_from(sources).where(*where)
+
+        def read(connection: sa.Connection) -> SourcePage:
+            found = tuple(_source_row(row) for row in connection.execute(rows))
+            full = len(found) == query.limit or (query.offset > 0 and not found)
+            return SourcePage(
+                rows=found, total=connection.scalar(total) or 0 if full else query.offset + len(found)
+            )
+
+        return self._read(read)
+
+    def latest_snapshot(self, source_id: str, user_id: str) -> Snapshot | None:
+        """See `Store.latest_snapshot`."""
+        query = (
+            sa.select(snapshots)
+            .where(snapshots.c.source_id == source_id, snapshots.c.user_id == user_id)
+            .order_by(snapshots.c.generated_at.desc())
+            .limit(1)
+        )
+        row = self._read(lambda connection: connection.execute(query).one_or_none())
+        return None if row is None else _snapshot(row)
+
+    def users(self) -> list[str]:
+        """See `Store.users`: whoever owns a source, in the order of their first."""
+        query = (
+            sa.select(sources.c.user_id)
+            .group_by(sources.c.user_id)
+            .order_by(sa.func.min(sources.c.created_at))
+        )
+        return self._read(lambda connection: [str(user) for user in connection.scalars(query)])
+
+    def ping(self) -> None:
+        """See `Store.ping`."""
+        self._read(lambda connection: connection.execute(sa.select(sources.c.id).limit(1)).all())
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._engine.dispose()
+
+    def _create(self) -> None:
+        """Make the file with its tables and samples, whole or not at all, whoever else does the same."""
+        if self._path.exists():
+            return
+        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        draft.unlink(missing_ok=True)
+        engine = sa.create_engine(sa.URL.create("sqlite", database=str(draft)), hide_parameters=True)
+        try:
+            with engine.begin() as connection:
+                _metadata.create_all(connection)
+                _fill(connection, sample_sources())
+            engine.dispose()
+            if not self._path.exists():
+                draft.rename(self._path)
+        finally:
+            engine.dispose()
+            draft.unlink(missing_ok=True)
+
+    def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        def reading() -> T:
+            with self._reader.connect() as connection:
+                return work(connection)
+
+        return self._guard(reading)
+
+    def _write(self, work: Callable[[sa.Connection], T]) -> T:
+        def transaction() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        return self._guard(transaction)
+
+    def _guard(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except IntegrityError:
+            raise
+        except (SQLAlchemyError, OSError) as error:
+            cause = str(getattr(error, "orig", None) or error).splitlines()[0][:200]
+            raise StoreUnavailable(f"The store {self._path} cannot be used: {cause}") from None
+
+
+def _fill(connection: sa.Connection, samples: list[SampleSource]) -> None:
+    for sample in samples:
+        connection.execute(sa.insert(sources).values(sample.source))
+        if sample.buckets is not None:
+            connection.execute(sa.insert(buckets).values(sample.buckets))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _source(row: sa.Row[Any]) -> Source:
+    return Source(
+        source_id=row.id,
+        user_id=row.user_id,
+        source_type=_text(row.source_type),
+        source_name=_text(row.source_name),
+        status=_text(row.status),
+        created_at=_text(row.created_at),
+    )
+
+
+def _source_row(row: sa.Row[Any]) -> SourceRow:
+    bands: list[object] = [getattr(row, column) for column in PRICE_COLUMNS]
+    counts = [band for band in bands if type(band) is int and band >= 0]
+    count: int | None = row.n or (sum(counts) if len(counts) == len(bands) else None)
+    return SourceRow(
+        source=_source(row),
+        estimate_count=count,
+        confidence_level=None if count is None else confidence(count),
+        snapshot_id=row.snapshot_id,
+        snapshot_at=row.snapshot_at,
+    )
+
+
+def _snapshot(row: sa.Row[Any]) -> Snapshot:
+    try:
+        return Snapshot(
+            snapshot_id=row.id,
+            source_id=row.source_id,
+            user_id=row.user_id,
+            estimate_count=row.estimate_count,
+            confidence_level=row.confidence_level,
+            result=SnapshotResult.model_validate(json.loads(row.result), strict=False),
+            generated_at=row.generated_at,
+        )
+    except (ValidationError, ValueError):
+        raise StoreUnavailable(f"Snapshot {row.id} does not match the locked schema") from None
