@@ -144,7 +144,12 @@ SortKey = Literal["name", "type", "status", "created"]
 
 
 class SourceQuery(Frozen):
-    """Which sources to list: a part of their name, a status, an order, a page."""
+    """Which sources to list: a part of their name, a status, an order, a page.
+
+    Attributes:
+        known_total: The number of matches where the caller has it already: counting them takes longer
+            than reading a page.
+    """
 
     search: str = ""
     status: str | None = None
@@ -152,6 +157,7 @@ class SourceQuery(Frozen):
     descending: bool = False
     offset: Count = 0
     limit: Annotated[int, Field(ge=1)] = 25
+    known_total: Count | None = None
 
 
 class SourcePage(Frozen):

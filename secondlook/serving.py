@@ -32,6 +32,7 @@ def serve(host: str, port: int) -> int:
         host=host,
         port=port,
         log_level="warning",
+        ws_per_message_deflate=False,  # as in Streamlit's own server: a page is some 50 small messages
         access_log=False,  # addresses hold what people searched for
         timeout_graceful_shutdown=5,
     )

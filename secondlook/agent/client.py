@@ -101,7 +101,8 @@ class Agent:
             api_key=api_key,
             base_url=base_url,
             max_retries=0,  # the SDK would send again after a time-out
-            timeout=httpx2.Timeout(deadline_seconds, connect=min(10, deadline_seconds / 2)),
+            # The deadline is the caller's; this thread listens on for an answer that is paid for.
+            timeout=httpx2.Timeout(LATE * deadline_seconds, connect=min(10, deadline_seconds / 2)),
             http_client=self._http,
         )
 

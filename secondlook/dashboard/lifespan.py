@@ -11,29 +11,40 @@ from typing import Any
 from secondlook import log
 from secondlook.dashboard import resources
 from secondlook.errors import SecondlookError
+from secondlook.models import Usage
+from secondlook.pricing import cost_usd
+from secondlook.settings import Settings
 
 _WARM = (
-    "pandas",
-    "altair",
+    "PIL.Image",
     "openai",
-    "genai_prices",
-    "secondlook.dashboard.charts",
-    "secondlook.dashboard.panels",
+    "pyarrow.pandas_compat",
+    "secondlook.dashboard.listing",
+    "secondlook.dashboard.runs",
+    "secondlook.dashboard.session",
+    "streamlit.material_icon_names",
 )
+"""What the first page would import; the rest comes with it."""
 
 
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncGenerator[dict[str, Any]]:
     """Warm up, sweep for runs that may go on, and on the way out wait for what is in flight."""
     log.configure()
-    for module in _WARM:
-        import_module(module)
-    # Streamlit runs a full collection after every rerun: what was imported need not be looked at again.
-    gc.collect()
-    gc.freeze()
     with ExitStack() as stack:
         try:
+            resources.wiring().store.ping()
             stack.enter_context(resources.runner().sweeping())
         except SecondlookError as error:
             log.log_failed("(start)", error.code)  # the pages say what to do
+        _warm_up()
         yield {}
+
+
+def _warm_up() -> None:
+    for module in _WARM:
+        import_module(module)
+    cost_usd(Usage(prompt_tokens=1, completion_tokens=1), Settings.model_fields["model"].default)
+    # Streamlit runs a full collection after every rerun: what is here by now need not be looked at again.
+    gc.collect()
+    gc.freeze()

@@ -28,12 +28,13 @@ _COLUMNS = {
     "Confidence": st.column_config.TextColumn(width="small"),
 }
 _ROW_PIXELS = 35
+_COUNTED = "counted"
 
 
 def show_sources(store: Store, user_id: str) -> None:
     """Draw filters, table and pages; a chosen row goes into the URL."""
-    search_column, status_column, sort_column = st.columns([3, 1, 1])
-    search = search_column.text_input(
+    filters = st.container(horizontal=True)
+    search = filters.text_input(
         "Search",
         key="search",
         bind="query-params",
@@ -41,11 +42,11 @@ def show_sources(store: Store, user_id: str) -> None:
         icon=":material/search:",
         on_change=_first_page,
     )
-    status = status_column.selectbox(
-        "Status", ("all", *STATUSES), key="status", bind="query-params", on_change=_first_page
+    status = filters.selectbox(
+        "Status", ("all", *STATUSES), key="status", bind="query-params", on_change=_first_page, width=210
     )
-    sort = sort_column.selectbox(
-        "Sort by", list(SORTS), key="sort", bind="query-params", on_change=_first_page
+    sort = filters.selectbox(
+        "Sort by", list(SORTS), key="sort", bind="query-params", on_change=_first_page, width=210
     )
     key, descending = SORTS[sort]
     page = st.session_state.get("page", 1)
@@ -57,12 +58,21 @@ def show_sources(store: Store, user_id: str) -> None:
         offset=(page - 1) * PAGE_SIZE,
         limit=PAGE_SIZE,
     )
-    found = store.list_sources(user_id, query)
+    found = store.list_sources(
+        user_id, query.model_copy(update={"known_total": _known_total(user_id, query)})
+    )
+    st.session_state[_COUNTED] = (user_id, query, found.total)
     if not found.total:
         _show_empty(filtered=bool(query.search or query.status))
         return
     _show_table(found, f"{user_id} {query!r}")
     _show_pages(found.total)
+
+
+def _known_total(user_id: str, query: SourceQuery) -> int | None:
+    """The total of the last rerun where only something else on the page has changed since."""
+    counted_for, counted, total = st.session_state.get(_COUNTED, (None, None, None))
+    return total if (counted_for, counted) == (user_id, query) else None
 
 
 def _first_page() -> None:
@@ -111,9 +121,8 @@ def _show_table(found: SourcePage, key: str) -> None:
 
 
 def _show_pages(total: int) -> None:
-    left, right = st.columns([1, 3], vertical_alignment="center")
     pages = math.ceil(total / PAGE_SIZE)
-    left.caption(f"{total:,} source{'' if total == 1 else 's'}")
-    if pages > 1:
-        with right:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption(f"{total:,} source{'' if total == 1 else 's'}", width="content")
+        if pages > 1:
             st.pagination(pages, key="page", bind="query-params")

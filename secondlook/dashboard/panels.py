@@ -19,7 +19,7 @@ from secondlook.runner import total_ms
 from secondlook.validation.answer import count_matches
 from secondlook.wiring import Wiring
 
-_JSON_PIXELS = 430
+_JSON_PIXELS = 520
 
 
 def show_agent(wiring: Wiring, notice: str | None) -> None:
@@ -60,8 +60,9 @@ def show_source(view: Preview, snapshot: Snapshot | None) -> None:
         "Largest price band": largest(view.buckets.price).band,
         "Largest latency band": largest(view.buckets.latency).band,
     }
-    for column, (label, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.metric(label, escape(value))
+    with st.container(horizontal=True):
+        for label, value in figures.items():
+            st.metric(label, escape(value))
     for warning in view.warnings:
         st.warning(escape(warning), icon=":material/warning:")
 
@@ -71,7 +72,7 @@ def show_agent_input(view: Preview, model: str) -> None:
     if view.agent_input is None or view.usage is None:
         return
     cost = money(pricing.cost_usd(view.usage, model), estimated=True)
-    label = f"What the agent will see: about {view.usage.total_tokens} tokens, {escape(cost)}"
+    label = f"What the agent will see: about {view.usage.total_tokens:,} tokens, {escape(cost)}"
     panel = st.expander(label, icon=":material/visibility:", key="agent-input", on_change="rerun")
     if panel.open:
         with panel:
@@ -91,11 +92,11 @@ def show_buckets(view: Preview) -> None:
         st.vega_lite_chart(rows, charts.WEEKLY, width="stretch", alt=charts.describe_weeks(buckets.weeks))  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
         _show_numbers("weeks", lambda: rows)
     for column, (name, bands) in zip(
-        st.columns(2),
+        st.columns(2, border=True),
         {"Price bands": buckets.price, "Decision latency": buckets.latency}.items(),
         strict=True,
     ):
-        with column.container(border=True):
+        with column:
             st.markdown(f"**{name}**")
             banded = charts.band_rows(bands)
             st.vega_lite_chart(banded, charts.BANDS, width="stretch", alt=charts.describe_bands(name, bands))  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
@@ -121,18 +122,19 @@ def show_snapshot(snapshot: Snapshot, ledger: Ledger) -> None:
         run = None
     left, right = st.columns([3, 2])
     text = snapshot.result.model_dump_json(indent=2)
-    with left:
-        st.caption(f"Validated result, generated {snapshot.generated_at}")
-        with st.container(height=_JSON_PIXELS, border=True):
-            st.json(text, expanded=True)
-        st.download_button(
-            "Download JSON",
-            text,
-            file_name=f"snapshot-{snapshot.snapshot_id}.json",
-            mime="application/json",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+    # The button lies inside: by keyboard, a part of a page can only be scrolled where it holds a focus.
+    with left, st.container(height=_JSON_PIXELS, border=True):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.caption(f"Validated result, generated {escape(snapshot.generated_at)}", width="content")
+            st.download_button(
+                "Download JSON",
+                text,
+                file_name=f"snapshot-{snapshot.snapshot_id}.json",
+                mime="application/json",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+        st.json(text, expanded=True)
     with right:
         if run is None:
             st.info("This snapshot was made elsewhere: its usage is unknown here.")
@@ -151,11 +153,11 @@ def _show_usage(run: Run, result: SnapshotResult) -> None:
         if usage.estimated
         else "Usage, as the provider counted it"
     )
-    with st.container(horizontal=True):
-        st.metric("Prompt tokens", _tokens(usage.prompt_tokens))
-        st.metric("Completion tokens", _tokens(usage.completion_tokens))
-        st.metric("Total tokens", _tokens(usage.total_tokens))
-        st.metric("Cost", escape(money(run.cost_usd, estimated=usage.estimated)))
+    left, right = st.columns(2)
+    left.metric("Prompt tokens", _tokens(usage.prompt_tokens))
+    right.metric("Completion tokens", _tokens(usage.completion_tokens))
+    left.metric("Total tokens", _tokens(usage.total_tokens))
+    right.metric("Cost", escape(money(run.cost_usd, estimated=usage.estimated)))
     matched, values = count_matches(result, run.agent_input)
     facts = {
         "Check": f"{matched} of {values} values match the buckets",

@@ -17,15 +17,21 @@ def choose_user() -> None:
     default = resources.wiring().default_user()
     if default not in users:
         users.insert(0, default)
+    named = st.query_params.get(_KEY, default)
     st.sidebar.selectbox(
         "User",
         users,
-        index=users.index(default),
+        index=users.index(named if named in users else default),
         format_func=_name,
         key=_KEY,
-        bind="query-params",
+        on_change=_switch_user,
         help="The embedded store has no sign-in: choose whose sources to see.",
     )
+
+
+def _switch_user() -> None:
+    # The URL of another user's source would only lead to "not found".
+    st.query_params.from_dict({_KEY: st.session_state[_KEY]})
 
 
 def _name(user: str) -> str:

@@ -41,6 +41,7 @@ MIN_FREE_BYTES = 16 * 1024 * 1024
 JOURNAL_PATIENCE_SECONDS = 120
 """How long an answer waits, in memory, for a ledger that cannot be written."""
 
+_SUBMIT_ATTEMPTS = 5
 _UNSETTLED = (RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED, RunStatus.IN_DOUBT)
 _OPEN = (RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED)
 _NANO = Decimal(10) ** 9
@@ -90,7 +91,8 @@ class Ledger:
             "created_at": now(),
         }
         insert = sa.insert(runs).values(row).returning(*_UNANSWERED)
-        while True:
+        self._check_room()
+        for _ in range(_SUBMIT_ATTEMPTS):
             with suppress(IntegrityError):
                 return self._transact(lambda connection: _run(connection.execute(insert).one()))
             active = self.unsettled(plan.user_id, plan.source_id)
@@ -99,6 +101,7 @@ class Ledger:
             if active.status is RunStatus.IN_DOUBT:
                 raise in_doubt(active)
             return active
+        raise LedgerUnavailable("The ledger does not take the run")
 
     # -- carrying -----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from pydantic import ValidationError
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from secondlook.database import READ, sqlite_engine
 from secondlook.errors import SourceNotFound, StoreUnavailable
@@ -157,16 +157,20 @@ class SqliteStore:
             query = sa.select(snapshots).where(snapshots.c.id == snapshot.snapshot_id)
             stored = connection.execute(query).mappings().one_or_none()
             if stored is None:
+                self._check_source(connection, snapshot)
                 connection.execute(sa.insert(snapshots).values(row))
             elif dict(stored) != row:
                 raise StoreUnavailable(
                     f"Snapshot {snapshot.snapshot_id} is stored already, with other content"
                 )
 
-        try:
-            self._write(insert)
-        except IntegrityError:
-            raise SourceNotFound(hint="The source was deleted while its snapshot was made.") from None
+        self._write(insert)
+
+    @staticmethod
+    def _check_source(connection: sa.Connection, snapshot: Snapshot) -> None:
+        owned = (sources.c.id == snapshot.source_id) & (sources.c.user_id == snapshot.user_id)
+        if connection.scalar(sa.select(sources.c.id).where(owned)) is None:
+            raise SourceNotFound(hint="The source was deleted while its snapshot was made.")
 
     def mark_generated(self, source_id: str, user_id: str) -> bool:
         """See `Store.mark_generated`."""
@@ -227,10 +231,10 @@ class SqliteStore:
 
         def read(connection: sa.Connection) -> SourcePage:
             found = tuple(_source_row(row) for row in connection.execute(rows))
-            full = len(found) == query.limit or (query.offset > 0 and not found)
-            return SourcePage(
-                rows=found, total=connection.scalar(total) or 0 if full else query.offset + len(found)
-            )
+            known = query.known_total
+            if known is None:
+                known = connection.scalar(total) or 0
+            return SourcePage(rows=found, total=known)
 
         return self._read(read)
 
@@ -246,12 +250,8 @@ class SqliteStore:
         return None if row is None else _snapshot(row)
 
     def users(self) -> list[str]:
-        """See `Store.users`: whoever owns a source, in the order of their first."""
-        query = (
-            sa.select(sources.c.user_id)
-            .group_by(sources.c.user_id)
-            .order_by(sa.func.min(sources.c.created_at))
-        )
+        """See `Store.users`: whoever owns a source."""
+        query = sa.select(sources.c.user_id).distinct().order_by(sources.c.user_id)
         return self._read(lambda connection: [str(user) for user in connection.scalars(query)])
 
     def ping(self) -> None:
@@ -297,8 +297,6 @@ class SqliteStore:
     def _guard(self, work: Callable[[], T]) -> T:
         try:
             return work()
-        except IntegrityError:
-            raise
         except (SQLAlchemyError, OSError) as error:
             cause = str(getattr(error, "orig", None) or error).splitlines()[0][:200]
             raise StoreUnavailable(f"The store {self._path} cannot be used: {cause}") from None

@@ -1,0 +1,11 @@
+"""`python -m bench`: run the comparisons that are named, or all."""
+
+import sys
+
+from bench import rerun, snapshot, tokens
+
+BENCHES = {"snapshot": snapshot.main, "tokens": tokens.main, "rerun": rerun.main}
+
+for name in sys.argv[1:] or BENCHES:
+    print(f"\n## {name}\n")
+    BENCHES[name]()

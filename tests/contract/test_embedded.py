@@ -1,0 +1,320 @@
+"""What only the embedded store does: it makes its file, fills it, and reads what others put there."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import closing
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from secondlook.errors import StoreUnavailable
+from secondlook.models import SourceQuery
+from secondlook.stores.samples import SAMPLE_USERS, sample_sources
+from secondlook.stores.sqlite import SqliteStore
+from secondlook.validation import buckets
+from tests.examples import NOBODY, OTHER_USER, SOURCE, TODAY, USER, bucket_row
+from tests.tables import EmbeddedTables
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store will be."""
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Generator[SqliteStore]:
+    """A new store."""
+    made = SqliteStore(path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tables(path: Path, store: SqliteStore) -> EmbeddedTables:  # noqa: ARG001 -- it makes the file
+    """Its tables."""
+    return EmbeddedTables(path)
+
+
+# -- samples --------------------------------------------------------------------------------------------
+
+
+def test_samples_are_shared_out(store: SqliteStore, tables: EmbeddedTables) -> None:
+    """85 practice sources over two users, and a few odd ones."""
+    statuses = Counter(sample.source["status"] for sample in sample_sources())
+    assert tables.count("sources") == statuses.total() == 90
+    assert {"bucketed", "ingested", "pending", "insufficient_data"} == set(statuses)
+    per_user = [store.list_sources(user, SourceQuery(limit=500)).total for user in SAMPLE_USERS]
+    assert min(per_user) >= 42
+    assert sum(per_user) >= 85
+    assert tables.count("estimates_normalized") == tables.count("snapshots") == 0
+
+
+def test_ids_are_fixed() -> None:
+    """The README names the users; every source has the same id on every machine."""
+    assert list(SAMPLE_USERS) == [
+        "a0000000-0000-4000-8000-000000000001",
+        "b0000000-0000-4000-8000-000000000002",
+    ]
+    ids = [str(sample.source["id"]) for sample in sample_sources()]
+    assert len(set(ids)) == len(ids)
+    assert all(str(UUID(each)) == each for each in ids)
+    assert ids == [str(sample.source["id"]) for sample in sample_sources()]
+    assert ids[0] == "4bb9bd05-cd46-52e5-8032-8c5993b8c91a"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(sample.buckets, id=str(sample.source["source_name"]))
+        for sample in sample_sources()
+        if sample.buckets is not None and sample.source["status"] == "bucketed"
+    ],
+)
+def test_a_samples_buckets_are_valid(row: dict[str, object]) -> None:
+    """Every bucketed sample's row passes the rules."""
+    read = buckets.read_buckets(row, today=TODAY)
+    buckets.check_sums(read, buckets.total(read.price))
+
+
+def test_a_few_samples_cannot_be_run(store: SqliteStore) -> None:
+    """A page has something to say about sources of every kind."""
+    rows = store.list_sources(USER, SourceQuery(limit=500)).rows
+    runnable = [row for row in rows if row.source.status == "bucketed" and (row.estimate_count or 0) >= 25]
+    assert 30 < len(runnable) < len(rows)
+
+
+def test_a_second_start_adds_nothing(store: SqliteStore, tables: EmbeddedTables, path: Path) -> None:
+    """Samples go into a new file alone: what is deleted stays deleted."""
+    store.close()
+    tables.run("delete from estimate_buckets")
+    tables.run("delete from sources")
+    again = SqliteStore(path)
+    assert again.users() == []
+    again.close()
+    assert tables.count("sources") == 0
+
+
+# -- what another program put there ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"price_band_lt_500": "many"}, id="text for a count"),
+        pytest.param({"price_band_lt_500": -1}, id="negative count"),
+        pytest.param({"price_band_5000_plus": 2**62}, id="endless count"),
+        pytest.param({"weekly_volume": "[{"}, id="broken JSON"),
+    ],
+)
+def test_a_broken_row_does_not_break_the_list(
+    store: SqliteStore, tables: EmbeddedTables, changes: dict[str, object]
+) -> None:
+    """One unreadable buckets row is one row; the others are listed as ever."""
+    tables.add_source(SOURCE, user_id=NOBODY, name="Broken", buckets=bucket_row(**changes))
+    tables.add_source(SOURCE.replace("1", "2"), user_id=NOBODY, name="Whole")
+    page = store.list_sources(NOBODY, SourceQuery())
+    assert [row.source.source_name for row in page.rows] == ["Broken", "Whole"]
+    assert page.rows[1].estimate_count == 35
+    assert store.load(SOURCE, NOBODY) is not None
+
+
+def test_an_unknown_count_is_unknown(store: SqliteStore, tables: EmbeddedTables) -> None:
+    """Where the bands cannot be read the count is unknown, not 0."""
+    tables.add_source(SOURCE, user_id=NOBODY, buckets=bucket_row(price_band_lt_500="many"))
+    (row,) = store.list_sources(NOBODY, SourceQuery()).rows
+    assert (row.estimate_count, row.confidence_level) == (None, None)
+
+
+def test_other_columns_are_ignored(store: SqliteStore, tables: EmbeddedTables) -> None:
+    """A column that this project does not name may exist."""
+    for table in ("sources", "estimate_buckets", "snapshots", "estimates_normalized"):
+        tables.run(f"alter table {table} add column note text default 'secret'")
+    tables.add_source(SOURCE, user_id=NOBODY)
+    record = store.load(SOURCE, NOBODY)
+    assert record is not None
+    assert "secret" not in record.model_dump_json()
+    assert store.list_sources(NOBODY, SourceQuery()).total == 1
+
+
+def test_a_snapshot_that_is_not_of_the_schema(store: SqliteStore, tables: EmbeddedTables) -> None:
+    """A result that another program wrote wrongly is a clear error."""
+    tables.add_source(SOURCE, user_id=NOBODY)
+    tables.run(
+        "insert into snapshots values ('s', ?, ?, 35, 'low', '{\"note\": 1}', '2026-11-22T10:00:00Z')",
+        *(SOURCE, NOBODY),
+    )
+    with pytest.raises(StoreUnavailable, match=r"^Snapshot s does not match the locked schema$"):
+        store.latest_snapshot(SOURCE, NOBODY)
+
+
+# -- files that are no store ----------------------------------------------------------------------------
+
+
+def no_database(path: Path) -> None:
+    """Some other file."""
+    path.write_text("this is a text file, and not a short one at all" * 100, encoding="utf-8")
+
+
+def no_tables(path: Path) -> None:
+    """An SQLite database of another program."""
+    EmbeddedTables(path).run("create table notes (id text)")
+
+
+def other_columns(path: Path) -> None:
+    """Tables of the same name with other columns."""
+    EmbeddedTables(path).run("create table sources (id text primary key)")
+
+
+def a_folder(path: Path) -> None:
+    """A folder of that name."""
+    path.mkdir()
+
+
+def nothing(path: Path) -> None:
+    """An empty file."""
+    path.touch()
+
+
+@pytest.mark.parametrize("make", [no_database, no_tables, a_folder, nothing], ids=lambda make: make.__name__)
+def test_a_file_that_is_no_store(path: Path, make: Callable[[Path], None]) -> None:
+    """The message names the file; the file is left as it is."""
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(StoreUnavailable) as caught:
+        SqliteStore(path)
+    assert caught.value.message.startswith(f"The store {path} cannot be used: ")
+    assert "\n" not in caught.value.message
+    if make is no_database:
+        assert path.read_bytes() == before
+
+
+def test_tables_of_another_program(path: Path) -> None:
+    """Tables that lack the contract's columns are a clear error at the latest when they are read."""
+    other_columns(path)
+    with pytest.raises(StoreUnavailable, match=r"^The store .* cannot be used: "):
+        SqliteStore(path).list_sources(USER, SourceQuery())
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """So is a store that cannot be made."""
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
+        SqliteStore(tmp_path / "nowhere" / "store.db")
+
+
+# -- two processes --------------------------------------------------------------------------------------
+
+RACER = """
+import sys
+from contextlib import closing
+from pathlib import Path
+from secondlook.stores.sqlite import SqliteStore
+print("ready", flush=True)
+sys.stdin.readline()
+store = SqliteStore(Path(sys.argv[1]))
+print(len(store.users()), store.mark_generated(sys.argv[2], sys.argv[3]), flush=True)
+store.close()
+"""
+
+
+def test_two_processes_start_at_once(path: Path, pytestconfig: pytest.Config) -> None:
+    """Both get the whole store, what each writes is there, and nothing is left over."""
+    writes = [
+        next(str(sample.source["id"]) for sample in sample_sources() if sample.source["user_id"] == user)
+        for user in (USER, OTHER_USER)
+    ]
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER, str(path), source, user],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=pytestconfig.rootpath,
+        )
+        for source, user in zip(writes, (USER, OTHER_USER), strict=True)
+    ]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("\n")
+        racer.stdin.flush()
+    said = [racer.communicate(timeout=60)[0].strip() for racer in racers]
+    assert said == ["2 True", "2 True"]
+    tables = EmbeddedTables(path)
+    assert tables.count("sources") == 90
+    assert [tables.status(source) for source in writes] == ["snapshot_generated"] * 2
+    left = {each.name for each in path.parent.iterdir()} - {"store.db", "store.db-wal", "store.db-shm"}
+    assert left == set()
+
+
+def test_a_start_waits_for_another_program(store: SqliteStore, path: Path) -> None:
+    """A program that keeps no write-ahead log is writing: the store waits for it, it does not fail."""
+    store.close()
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        assert other.execute("pragma journal_mode=delete").fetchone() == ("delete",)
+        other.execute("begin immediate")
+        other.execute("update sources set status = 'bucketed'")
+        release = threading.Timer(0.4, other.execute, ("commit",))
+        release.start()
+        try:
+            SqliteStore(path).close()
+        finally:
+            release.join()
+
+
+RIVAL = """
+import subprocess, sys
+from contextlib import closing
+from pathlib import Path
+path, source, user = sys.argv[1:]
+other = '''
+import sys
+from contextlib import closing
+from pathlib import Path
+from secondlook.stores.sqlite import SqliteStore
+store = SqliteStore(Path(sys.argv[1]))
+assert store.mark_generated(sys.argv[2], sys.argv[3])
+store.close()
+'''
+met = []
+def hook(event, args):
+    if event in {"os.rename", "os.link"} and str(args[1]) == path and not met:
+        met.append(event)
+        subprocess.run([sys.executable, "-c", other, path, source, user], check=True)
+from secondlook.stores.sqlite import SqliteStore
+sys.addaudithook(hook)
+store = SqliteStore(Path(path))
+print(len(met), store.load(source, user).source.status)
+store.close()
+"""
+
+
+def test_a_store_that_another_process_made_first_is_kept(path: Path, pytestconfig: pytest.Config) -> None:
+    """The last moment before a new file gets its name: what the other wrote meanwhile is not lost."""
+    source = str(sample_sources()[0].source["id"])
+    ran = subprocess.run(
+        [sys.executable, "-c", RIVAL, str(path), source, USER],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=pytestconfig.rootpath,
+    )
+    assert ran.stdout.split() == ["1", "snapshot_generated"]
+    assert EmbeddedTables(path).status(source) == "snapshot_generated"
+
+
+def test_the_shipped_samples_are_whole() -> None:
+    """The package carries its own copy of the practice data; each estimate count is its bands' sum."""
+    rows = [sample.buckets for sample in sample_sources() if sample.buckets is not None]
+    assert len(rows) >= 85
+    assert all(json.loads(str(row["weekly_volume"])) for row in rows)

@@ -1,0 +1,464 @@
+"""One suite for every store: what `Store` promises, on tables that another program fills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondlook.errors import BucketsInvalid, SourceNotFound, StoreUnavailable
+from secondlook.models import Snapshot, SnapshotResult, SourceQuery, SourceRow
+from secondlook.stores.base import Store
+from secondlook.stores.samples import SAMPLE_USERS
+from secondlook.stores.sqlite import SqliteStore
+from secondlook.validation.buckets import count_estimates, read_buckets
+from tests.examples import NOBODY, OTHER_USER, SNAPSHOT, SOURCE, TODAY, USER, Json, bucket_row, echo
+from tests.tables import EmbeddedTables, Tables
+
+OWNER = "d0000000-0000-4000-8000-00000000000d"  # has no samples
+MISSING = "00000000-2222-4333-8444-555555555555"
+
+
+@dataclass
+class Kind:
+    """A store and, behind its back, its tables."""
+
+    store: Store
+    tables: Tables
+
+
+def embedded(folder: Path) -> Kind:
+    """The store in an SQLite file."""
+    return Kind(SqliteStore(folder / "store.db"), EmbeddedTables(folder / "store.db"))
+
+
+KINDS: dict[str, Callable[[Path], Kind]] = {"embedded": embedded}
+
+
+@pytest.fixture(params=list(KINDS))
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Kind]:
+    """Each kind of store, with one source."""
+    made = KINDS[request.param](tmp_path)
+    made.tables.add_source(SOURCE, user_id=OWNER)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def store(kind: Kind) -> Store:
+    """The store itself."""
+    return kind.store
+
+
+@pytest.fixture
+def tables(kind: Kind) -> Tables:
+    """Its tables."""
+    return kind.tables
+
+
+def snapshot(
+    snapshot_id: str = SNAPSHOT, generated_at: str = "2026-11-22T10:00:00Z", **meta: Json
+) -> Snapshot:
+    """A snapshot of the one source."""
+    identity = {"snapshot_id": snapshot_id, "source_id": SOURCE, "generated_at": generated_at}
+    result = SnapshotResult.model_validate(
+        {**echo(), "meta": {**echo()["meta"], **identity, **meta}}, strict=False
+    )
+    return Snapshot(
+        snapshot_id=snapshot_id,
+        source_id=SOURCE,
+        user_id=OWNER,
+        estimate_count=result.meta.estimate_count,
+        confidence_level=result.meta.confidence_level,
+        result=result,
+        generated_at=generated_at,
+    )
+
+
+def listed(store: Store, user: str = OWNER, **query: Json) -> list[SourceRow]:
+    """The rows of one page."""
+    return list(store.list_sources(user, SourceQuery(**query)).rows)
+
+
+def names(store: Store, **query: Json) -> list[str]:
+    """The names on one page of the owner's list."""
+    return [row.source.source_name for row in listed(store, **query)]
+
+
+def source_id(number: int) -> str:
+    """A source's id by number."""
+    return f"{number:08d}-2222-4333-8444-555555555555"
+
+
+# -- load -----------------------------------------------------------------------------------------------
+
+
+def test_load_brings_source_buckets_and_count(store: Store) -> None:
+    """One read brings all that a snapshot needs, columns as they are."""
+    record = store.load(SOURCE, OWNER)
+    assert record is not None
+    assert record.source.model_dump() == {
+        "source_id": SOURCE,
+        "user_id": OWNER,
+        "source_type": "csv",
+        "source_name": "A source",
+        "status": "bucketed",
+        "created_at": "2026-01-05T08:00:00Z",
+    }
+    assert record.buckets is not None
+    expected = read_buckets(bucket_row(), today=TODAY)
+    assert set(record.buckets) == set(bucket_row())
+    assert read_buckets(record.buckets, today=TODAY) == expected
+    assert record.estimate_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "user"),
+    [
+        pytest.param(MISSING, OWNER, id="no such source"),
+        pytest.param(SOURCE, USER, id="another user's"),
+        pytest.param(SOURCE, NOBODY, id="a user without sources"),
+        pytest.param("' or 1=1 --", OWNER, id="hostile id"),
+    ],
+)
+def test_load_shows_nothing_of_anothers(store: Store, wanted: str, user: str) -> None:
+    """Whether a source is missing or another's cannot be told apart."""
+    assert store.load(wanted, user) is None
+
+
+def test_load_without_buckets(store: Store, tables: Tables) -> None:
+    """A source that owns no buckets row is found, without buckets."""
+    tables.add_source(source_id(1), user_id=OWNER, with_buckets=False)
+    record = store.load(source_id(1), OWNER)
+    assert record is not None
+    assert record.buckets is None
+
+
+def test_estimates_are_counted(store: Store, tables: Tables) -> None:
+    """Rows count where there are any; of each source its own."""
+    tables.add_source(source_id(1), user_id=OWNER)
+    tables.add_estimates(source_id(1), 3)
+    for wanted, rows, estimates in ((source_id(1), 3, 3), (SOURCE, 0, 35)):
+        record = store.load(wanted, OWNER)
+        assert record is not None
+        assert record.estimate_rows == rows
+        assert count_estimates(record, read_buckets(record.buckets, today=TODAY)) == estimates
+
+
+@pytest.mark.parametrize(
+    "value",
+    [pytest.param("[{", id="broken JSON"), pytest.param('"soon"', id="text"), pytest.param("", id="empty")],
+)
+def test_broken_weekly_volume_is_found_at_run_time(store: Store, tables: Tables, value: str) -> None:
+    """It loads; the rules then refuse it by its column's name."""
+    tables.add_source(source_id(1), user_id=OWNER, buckets=bucket_row(weekly_volume=value))
+    record = store.load(source_id(1), OWNER)
+    assert record is not None
+    with pytest.raises(BucketsInvalid, match="weekly_volume"):
+        read_buckets(record.buckets, today=TODAY)
+
+
+# -- snapshots ------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_is_saved_and_read(store: Store, tables: Tables) -> None:
+    """What is saved comes back the same, to its owner alone."""
+    assert store.latest_snapshot(SOURCE, OWNER) is None
+    store.save_snapshot(snapshot())
+    assert store.latest_snapshot(SOURCE, OWNER) == snapshot()
+    assert store.latest_snapshot(SOURCE, USER) is None
+    assert store.latest_snapshot(MISSING, OWNER) is None
+    assert tables.count("snapshots") == 1
+
+
+def test_saving_twice_is_saving_once(store: Store, tables: Tables) -> None:
+    """An insert that finds its own id is fine where the content is the same."""
+    store.save_snapshot(snapshot())
+    store.save_snapshot(snapshot())
+    assert tables.count("snapshots") == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(snapshot(generated_at="2026-11-22T10:00:01Z"), id="another time"),
+        pytest.param(snapshot(estimate_count=36), id="another count"),
+        pytest.param(snapshot(confidence_level="high"), id="another confidence"),
+    ],
+)
+def test_other_content_under_the_same_id_is_refused(store: Store, other: Snapshot) -> None:
+    """A stored snapshot is never overwritten."""
+    store.save_snapshot(snapshot())
+    with pytest.raises(StoreUnavailable, match=f"Snapshot {SNAPSHOT} is stored already, with other content"):
+        store.save_snapshot(other)
+    assert store.latest_snapshot(SOURCE, OWNER) == snapshot()
+
+
+def test_a_snapshot_of_a_source_that_is_gone(store: Store) -> None:
+    """A source that was deleted meanwhile is not found."""
+    with pytest.raises(SourceNotFound, match=r"^Invalid source_id: not found$"):
+        store.save_snapshot(snapshot().model_copy(update={"source_id": MISSING}))
+
+
+def test_fewer_than_25_estimates_are_never_stored(store: Store, tables: Tables) -> None:
+    """The table's own check stands behind the rule."""
+    with pytest.raises(Exception, match=r"."):
+        store.save_snapshot(snapshot(estimate_count=24))
+    assert tables.count("snapshots") == 0
+
+
+def test_the_newest_snapshot_counts(store: Store) -> None:
+    """By the time it was generated, not by the order of inserting."""
+    store.save_snapshot(snapshot(source_id(8), "2026-11-22T11:00:00Z"))
+    store.save_snapshot(snapshot(source_id(9), "2026-11-22T10:00:00Z"))
+    newest = store.latest_snapshot(SOURCE, OWNER)
+    assert newest is not None
+    assert newest.snapshot_id == source_id(8)
+    (row,) = listed(store)
+    assert (row.snapshot_id, row.snapshot_at) == (source_id(8), "2026-11-22T11:00:00Z")
+
+
+# -- status ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "marked", "after"),
+    [
+        pytest.param("bucketed", True, "snapshot_generated", id="bucketed"),
+        pytest.param("snapshot_generated", True, "snapshot_generated", id="generated already"),
+        pytest.param("ingested", False, "ingested", id="ingested"),
+        pytest.param("pending", False, "pending", id="pending"),
+        pytest.param("insufficient_data", False, "insufficient_data", id="a later status"),
+        pytest.param("archived", False, "archived", id="an unknown status"),
+    ],
+)
+def test_mark_generated(store: Store, tables: Tables, before: str, after: str, *, marked: bool) -> None:
+    """A status that changed meanwhile is left alone, and the caller told."""
+    tables.set_status(SOURCE, before)
+    assert store.mark_generated(SOURCE, OWNER) is marked
+    assert tables.status(SOURCE) == after
+
+
+def test_mark_generated_leaves_anothers_alone(store: Store, tables: Tables) -> None:
+    """Another user's source is not marked, and neither is any other of the same user."""
+    tables.add_source(source_id(1), user_id=OWNER)
+    assert store.mark_generated(SOURCE, USER) is False
+    assert store.mark_generated(MISSING, OWNER) is False
+    assert store.mark_generated(source_id(1), OWNER) is True
+    assert tables.status(SOURCE) == "bucketed"
+
+
+# -- the list -------------------------------------------------------------------------------------------
+
+
+def test_the_list_holds_sources_that_own_buckets(store: Store, tables: Tables) -> None:
+    """Bucketed sources are those with a buckets row, whatever their status; another user's are not there."""
+    tables.add_source(source_id(1), user_id=OWNER, name="Without", with_buckets=False)
+    tables.add_source(source_id(2), user_id=OWNER, name="Ingested", status="ingested")
+    tables.add_source(source_id(3), user_id=USER, name="Another's")
+    assert names(store) == ["A source", "Ingested"]
+    assert listed(store, NOBODY) == []
+
+
+def test_estimates_and_confidence_in_the_list(store: Store, tables: Tables) -> None:
+    """Rows where there are any, else the price bands' sum; confidence follows."""
+    tables.add_source(source_id(1), user_id=OWNER, name="B", buckets=bucket_row(price_band_lt_500=40))
+    tables.add_source(source_id(2), user_id=OWNER, name="C")
+    tables.add_estimates(source_id(2), 45)
+    assert [(row.estimate_count, row.confidence_level) for row in listed(store)] == [
+        (35, "low"),
+        (65, "high"),
+        (45, "medium"),
+    ]
+
+
+def test_pages(store: Store, tables: Tables) -> None:
+    """Pages follow each other without gap or overlap, and each knows how many there are in all."""
+    for number in range(1, 8):
+        tables.add_source(source_id(number), user_id=OWNER, name="Same name")
+    found: list[str] = []
+    for offset, size in ((0, 3), (3, 3), (6, 2), (9, 0)):
+        page = store.list_sources(OWNER, SourceQuery(offset=offset, limit=3))
+        assert (len(page.rows), page.total) == (size, 8)
+        found += [row.source.source_id for row in page.rows]
+    assert len(set(found)) == 8
+    assert store.list_sources(OWNER, SourceQuery(limit=8)).total == 8
+    assert store.list_sources(OWNER, SourceQuery(limit=9)).total == 8
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        pytest.param("name", ["Alpha", "Beta", "Gamma"], id="name"),
+        pytest.param("type", ["Beta", "Gamma", "Alpha"], id="type"),
+        pytest.param("status", ["Gamma", "Alpha", "Beta"], id="status"),
+        pytest.param("created", ["Gamma", "Beta", "Alpha"], id="created"),
+    ],
+)
+def test_sorting(store: Store, tables: Tables, sort: str, expected: list[str]) -> None:
+    """By each column, both ways."""
+    rows = (
+        ("Alpha", "salesforce", "ingested", "2026-03-01T00:00:00Z"),
+        ("Beta", "csv", "snapshot_generated", "2026-02-01T00:00:00Z"),
+        ("Gamma", "hubspot", "bucketed", "2026-01-01T00:00:00Z"),
+    )
+    for number, (name, source_type, status, created_at) in enumerate(rows):
+        tables.add_source(
+            source_id(number),
+            user_id=NOBODY,
+            name=name,
+            source_type=source_type,
+            status=status,
+            created_at=created_at,
+        )
+
+    def order(*, descending: bool) -> list[str]:
+        return [row.source.source_name for row in listed(store, NOBODY, sort=sort, descending=descending)]
+
+    assert order(descending=False) == expected
+    assert order(descending=True) == expected[::-1]
+
+
+def test_filtering_by_status(store: Store, tables: Tables) -> None:
+    """Only that status, to the letter; an unknown one finds nothing."""
+    tables.add_source(source_id(1), user_id=OWNER, name="Done", status="snapshot_generated")
+    assert names(store, status="snapshot_generated") == ["Done"]
+    assert names(store, status="bucketed") == ["A source"]
+    assert names(store, status="bucket") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "search", "found"),
+    [
+        pytest.param("Hannan Roofing", "roof", True, id="a part, another case"),
+        pytest.param("Hannan Roofing", "n R", True, id="across words"),
+        pytest.param("Hannan Roofing", "  ", False, id="two spaces"),
+        pytest.param("Hannan Roofing", "", True, id="nothing asked"),
+        pytest.param("Öl & Größe", "öl", True, id="umlaut, another case"),
+        pytest.param("Öl & Größe", "GRÖSSE", True, id="sharp s"),
+        pytest.param("ΑΘΗΝΑ", "αθηνα", True, id="Greek"),
+        pytest.param("Юг", "юг", True, id="Cyrillic"),
+        pytest.param("100 percent", "%", False, id="% is no wildcard"),
+        pytest.param("100 % sure", "0 %", True, id="% is found"),
+        pytest.param("a-b", "a_b", False, id="_ is no wildcard"),
+        pytest.param("a_b", "A_B", True, id="_ is found"),
+        pytest.param("a/b", "a/", True, id="/ is found"),
+        pytest.param("a\\b", "\\b", True, id="backslash is found"),
+        pytest.param("O'Hara", "o'h", True, id="quote"),
+        pytest.param("*", "?", False, id="? is no wildcard"),
+        pytest.param("x" * 10_000, "X" * 10_000, True, id="10,000 characters"),
+    ],
+)
+def test_searching(store: Store, tables: Tables, name: str, search: str, *, found: bool) -> None:
+    """A part of the name, in any case, each character standing for itself."""
+    tables.add_source(source_id(1), user_id=NOBODY, name=name)
+    page = store.list_sources(NOBODY, SourceQuery(search=search))
+    assert (len(page.rows), page.total) == ((1, 1) if found else (0, 0))
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        pytest.param("x" * 100_000, id="endless"),
+        pytest.param("\ud800", id="lone surrogate"),
+        pytest.param("%" * 20_000, id="wildcards"),
+    ],
+)
+def test_a_search_that_no_name_can_match(store: Store, search: str) -> None:
+    """A search that cannot be found finds nothing; it is no error of the store."""
+    assert names(store, search=search) == []
+
+
+@pytest.mark.parametrize(
+    "query", [{"search": "a", "status": "bucketed"}, {"search": "a", "status": "ingested"}], ids=str
+)
+def test_search_and_status_together(store: Store, query: dict[str, Any]) -> None:
+    """Both have to fit."""
+    assert names(store, **query) == (["A source"] if query["status"] == "bucketed" else [])
+
+
+HOSTILE = [
+    pytest.param("<script>alert(1)</script><img src=x onerror=alert(1)>", id="markup"),
+    pytest.param("![](http://evil.example/x.png) **bold** $x$ :red[x]", id="markdown"),
+    pytest.param('=HYPERLINK("http://evil.example")', id="formula"),
+    pytest.param("x" * 10_000, id="10,000 characters"),
+    pytest.param("a\tb\r\nc\x1b[2Jd\x7f\u202ee", id="control characters"),
+    pytest.param("'; drop table sources; --", id="SQL"),
+    pytest.param("\U0001f600\u0301\u200d", id="emoji and joiners"),
+    pytest.param("", id="empty"),
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_is_just_a_name(store: Store, tables: Tables, name: str) -> None:
+    """Whatever a name holds, it comes back as it is."""
+    tables.add_source(source_id(1), user_id=NOBODY, name=name)
+    assert [row.source.source_name for row in listed(store, NOBODY)] == [name]
+    assert [row.source.source_name for row in listed(store, NOBODY, search=name)] == [name]
+    record = store.load(source_id(1), NOBODY)
+    assert record is not None
+    assert record.source.source_name == name
+
+
+@pytest.mark.parametrize("source_type", ["csv", "salesforce", "hubspot", "jobber", "invoice", "telepathy"])
+def test_any_type_is_read(store: Store, tables: Tables, source_type: str) -> None:
+    """Later types are read as they are."""
+    tables.add_source(source_id(1), user_id=NOBODY, source_type=source_type)
+    assert [row.source.source_type for row in listed(store, NOBODY)] == [source_type]
+
+
+# -- everything else ------------------------------------------------------------------------------------
+
+
+def test_ping(store: Store) -> None:
+    """A store that can be read says nothing."""
+    store.ping()
+
+
+def test_columns_are_the_contracts(tables: Tables) -> None:
+    """The product's own four tables, to the letter; no schema change, ever."""
+    assert tables.columns() == {
+        "sources": ["id", "user_id", "source_type", "source_name", "created_at", "status"],
+        "estimates_normalized": [
+            "id",
+            "estimate_id",
+            "source_id",
+            "created_at",
+            "closed_at",
+            "amount",
+            "status",
+            "job_type",
+        ],
+        "estimate_buckets": [
+            "id",
+            "source_id",
+            "price_band_lt_500",
+            "price_band_500_1500",
+            "price_band_1500_5000",
+            "price_band_5000_plus",
+            "latency_band_0_2",
+            "latency_band_3_7",
+            "latency_band_8_21",
+            "latency_band_22_plus",
+            "weekly_volume",
+            "created_at",
+        ],
+        "snapshots": [
+            "id",
+            "source_id",
+            "user_id",
+            "estimate_count",
+            "confidence_level",
+            "result",
+            "generated_at",
+        ],
+    }
+
+
+def test_users_to_choose_from(store: Store) -> None:
+    """Where nobody signs in: whoever owns a source, the sample users first."""
+    assert store.users()[:2] == [USER, OTHER_USER] == list(SAMPLE_USERS)
+    assert OWNER in store.users()

@@ -1,0 +1,291 @@
+"""The main job in a real browser, against the served dashboard and an OpenAI-speaking server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import Dashboard
+from tests.processes import OTHER_USER, USER, eventually, rows
+from tests.provider import answering, answering_after, answering_once, completion, refusing, replying
+
+pytestmark = pytest.mark.browser
+
+
+def test_choose_generate_read(dashboard: Dashboard) -> None:
+    """A newcomer ticks a source, presses the button, and reads the JSON next to its usage."""
+    dashboard.open("search=Acme")
+    dashboard.choose_row(1)
+    dashboard.page.get_by_role("heading", name=dashboard.home.sample.name).wait_for()
+    assert f"source={dashboard.home.sample.source_id}" in dashboard.page.evaluate("location.href")
+    dashboard.generate.click()
+    dashboard.see("Download JSON")
+    dashboard.see("values match the buckets")
+    values = 2 * (len(dashboard.home.sample.answer["demand"]["weekly_volume"]) + 8) + 2
+    for shown in (f"{values} of {values} values match the buckets", "444", "398", "842", "req_test", "128"):
+        dashboard.see(shown)
+    with dashboard.page.expect_download() as download:
+        dashboard.page.get_by_role("button", name="Download JSON").click()
+    saved = json.loads(download.value.path().read_text())
+    assert saved == json.loads(dashboard.home.snapshots()[0]["result"])
+    assert len(dashboard.home.provider.requests) == 1
+
+
+def test_close_the_tab_and_come_back(dashboard: Dashboard, open_page: Callable[..., Dashboard]) -> None:
+    """A run goes on without its page, and its URL shows it done."""
+    release: list[bool] = []
+    home = dashboard.home
+    home.provider.behaviour = answering_once(lambda: bool(release), home.sample.answer)
+    dashboard.open_sample()
+    dashboard.generate.click()
+    dashboard.see("Generating")
+    url = dashboard.page.evaluate("location.href")
+    dashboard.page.close()
+    eventually(lambda: len(home.provider.requests) == 1)
+    release.append(True)
+    eventually(lambda: home.runs()[0]["status"] == "done")
+    again = open_page()
+    again.page.goto(url)
+    again.see("values match the buckets")
+    assert len(home.provider.requests) == 1
+    assert len(home.snapshots()) == 1
+
+
+def test_refresh_and_second_tab_join_the_run(
+    dashboard: Dashboard, open_page: Callable[..., Dashboard]
+) -> None:
+    """Refreshing, another tab and pressing again neither lose nor double a run."""
+    home = dashboard.home
+    home.provider.behaviour = answering_after(2, home.sample.answer)
+    second = open_page()
+    second.open_sample()
+    dashboard.open_sample()
+    dashboard.generate.click()
+    dashboard.see("Generating")
+    second.generate.click()  # its page does not know yet that a run is active
+    dashboard.page.reload()
+    dashboard.see("Generating")
+    expect(dashboard.generate).to_be_disabled()
+    for tab in (dashboard, second):
+        tab.see("values match the buckets")
+    assert len(home.provider.requests) == 1
+    assert len(home.runs()) == 1
+
+
+def test_keyboard_shortcut(dashboard: Dashboard) -> None:
+    """Ctrl+Enter generates."""
+    dashboard.open_sample()
+    dashboard.page.get_by_role("heading", name="Buckets").click()
+    dashboard.page.keyboard.press("Control+Enter")
+    dashboard.see("values match the buckets")
+
+
+def test_generating_again_asks_first(dashboard: Dashboard) -> None:
+    """A source with a snapshot has the button off until a person says so."""
+    assert dashboard.home.snapshot().code == 0
+    dashboard.open_sample()
+    expect(dashboard.generate).to_be_disabled()
+    dashboard.page.get_by_text("Generate again").click()
+    expect(dashboard.generate).to_be_enabled()
+    dashboard.generate.click()
+    eventually(lambda: len(dashboard.home.snapshots()) == 2)
+    dashboard.see(dashboard.home.snapshots()[1]["id"])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "message", "hint"),
+    [
+        pytest.param(
+            refusing(429, "Rate limit exceeded"),
+            "OpenAI API error (429): Rate limit exceeded",
+            "then try again",
+            id="rate-limit",
+        ),
+        pytest.param(
+            refusing(400, "![x](http://evil.example/x.png) <b>bold</b> $x$"),
+            "![x](http://evil.example/x.png) <b>bold</b> $x$",
+            "then try again",
+            id="hostile-provider-message",
+        ),
+        pytest.param(
+            replying("<html>login</html>"), "Answer rejected (not_completion)", "kept for QA", id="html"
+        ),
+        pytest.param(
+            replying(json.dumps(completion("{}"))), "Answer rejected (schema)", "kept for QA", id="wrong-keys"
+        ),
+    ],
+)
+def test_errors_say_what_to_do(
+    dashboard: Dashboard, behaviour: Callable[..., None], message: str, hint: str
+) -> None:
+    """A failed run shows its message letter by letter and what to do; nothing is stored."""
+    dashboard.home.provider.behaviour = behaviour
+    dashboard.open_sample()
+    dashboard.generate.click()
+    dashboard.see(message)
+    dashboard.see(hint)
+    assert dashboard.home.snapshots() == []
+    expect(dashboard.generate).to_be_enabled()
+
+
+def test_in_doubt_is_settled_by_a_person(dashboard: Dashboard) -> None:
+    """A run in doubt is sent again only after a person confirms that it may be paid twice."""
+    home = dashboard.home
+    home.provider.behaviour = refusing(504, "Gateway time-out")
+    dashboard.open_sample()
+    dashboard.generate.click()
+    dashboard.see("Nobody knows whether the agent answered")
+    expect(dashboard.generate).to_be_disabled()
+    again = dashboard.page.get_by_role("button", name="Send again")
+    expect(again).to_be_disabled()
+    home.provider.behaviour = answering(home.sample.answer)
+    dashboard.page.get_by_text("I know that it may be paid twice").click()
+    again.click()
+    dashboard.see("values match the buckets")
+    assert len(home.provider.requests) == 2
+
+
+def test_in_doubt_can_be_given_up(dashboard: Dashboard) -> None:
+    """A run in doubt can be given up; then the source can be run again."""
+    dashboard.home.provider.behaviour = refusing(504, "Gateway time-out")
+    dashboard.open_sample()
+    dashboard.generate.click()
+    dashboard.page.get_by_role("button", name="Give it up").click()
+    expect(dashboard.generate).to_be_enabled()
+    assert dashboard.home.runs()[0]["status"] == "cancelled"
+
+
+def test_buckets_changed_since(dashboard: Dashboard) -> None:
+    """A source whose buckets moved after its snapshot is marked."""
+    assert dashboard.home.snapshot().code == 0
+    dashboard.open_sample()
+    expect(dashboard.page.get_by_text("buckets changed since this snapshot")).to_have_count(0)
+    dashboard.home.store(
+        "update estimate_buckets set latency_band_0_2 = latency_band_0_2 - 1 where source_id = ?",
+        dashboard.home.sample.source_id,
+    )
+    dashboard.open_sample()
+    dashboard.see("buckets changed since this snapshot")
+
+
+def test_what_the_agent_will_see(dashboard: Dashboard) -> None:
+    """Before anything is sent the page shows the exact object, with tokens and cost as estimates."""
+    dashboard.open_sample()
+    dashboard.page.get_by_text("What the agent will see").click()
+    dashboard.see("This object and the instructions, nothing else")
+    dashboard.see('"estimate_count"')
+    assert dashboard.home.provider.requests == []
+
+
+def test_numbers_as_a_table(dashboard: Dashboard) -> None:
+    """Each chart has its text alternative and its numbers, gaps as zero."""
+    dashboard.open_sample()
+    dashboard.page.get_by_text("Numbers").first.click()
+    week = dashboard.home.sample.answer["demand"]["weekly_volume"][0]["week"]
+    dashboard.page.get_by_role("cell", name=week).wait_for()
+    assert dashboard.page.get_by_role("row").count() > len(
+        dashboard.home.sample.answer["demand"]["weekly_volume"]
+    )
+    for words in ("Weekly volume from", "Price bands:", "Decision latency:"):
+        expect(dashboard.page.locator(f'[aria-label^="{words}"]')).to_have_count(1)
+
+
+def test_another_users_source(dashboard: Dashboard) -> None:
+    """Another user's source is not found, in the same words as no source at all."""
+    foreign = rows(
+        dashboard.home.data / "store.db", "select id from sources where user_id = ? limit 1", OTHER_USER
+    )[0]["id"]
+    for source in (foreign, "00000000-0000-4000-8000-00000000ffff", "nonsense"):
+        dashboard.open(f"source={source}")
+        dashboard.see("Invalid source_id: not found")
+
+
+def test_the_other_user(dashboard: Dashboard) -> None:
+    """The sidebar's user is in the URL, and the list is that user's."""
+    dashboard.open(f"user={OTHER_USER}")
+    dashboard.see("42 sources")
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "=HYPERLINK(1)",
+    "![x](http://evil.example/x.png)",
+    "a" * 10_000,
+    "bell\x07 and\x1b[31m red",
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=["markup", "formula", "image", "long", "control"])
+def test_hostile_names_are_plain_text(dashboard: Dashboard, name: str) -> None:
+    """A source's name is shown letter by letter, whatever it holds."""
+    dashboard.home.store(
+        "update sources set source_name = ? where id = ?", name, dashboard.home.sample.source_id
+    )
+    dashboard.open(f"source={dashboard.home.sample.source_id}")
+    heading = dashboard.page.get_by_role("heading", level=2).first
+    heading.wait_for()
+    shown = heading.inner_text()
+    assert shown[:20].strip() == "".join(c if c.isprintable() else "\ufffd" for c in name)[:20].strip()
+    assert len(shown) <= 120
+
+
+def test_search_filter_and_pages(dashboard: Dashboard) -> None:
+    """The list is searched, filtered and paged by the store; the URL carries all of it."""
+    dashboard.open()
+    dashboard.see("46 sources")
+    dashboard.page.get_by_role("button", name="Page 2").click()
+    dashboard.settle()
+    search = dashboard.page.get_by_label("Search", exact=True)
+    search.fill("sAmple:")
+    search.press("Enter")
+    dashboard.see("3 sources")
+    dashboard.page.reload()
+    dashboard.see("3 sources")
+    dashboard.open("search=no%20such%20source")
+    dashboard.see("No source matches")
+    dashboard.open("page=99&status=nonsense&sort=nonsense")
+    dashboard.see("46 sources")
+    dashboard.choose_row(1)
+    dashboard.page.get_by_role("heading", level=2).first.wait_for()
+
+
+def test_a_source_that_cannot_be_run(dashboard: Dashboard) -> None:
+    """The page says why there is no run, and still shows the buckets that can be read."""
+    source = next(
+        row["id"]
+        for row in dashboard.home.store("select id, status, source_name from sources")
+        if row["status"] == "ingested"
+    )
+    dashboard.open(f"source={source}")
+    dashboard.see("Source must be bucketed before snapshot generation (current status: ingested)")
+    expect(dashboard.generate).to_be_disabled()
+    dashboard.see("Weekly volume")
+    dashboard.see("weekly volume covers 33 of 35 estimates")
+
+
+def test_ten_thousand_sources(dashboard: Dashboard) -> None:
+    """A list of 10,000 sources opens, searches and turns its pages like a short one."""
+    home = dashboard.home
+    home.store(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000) "
+        "insert into sources select printf('%08x-0000-4000-8000-000000000000', i), ?, 'csv', "
+        "printf('Bulk %05d', i), '2026-01-05T08:00:00Z', 'bucketed' from n",
+        USER,
+    )
+    home.store(
+        "insert into estimate_buckets select 'b' || s.id, s.id, price_band_lt_500, price_band_500_1500, "
+        "price_band_1500_5000, price_band_5000_plus, latency_band_0_2, latency_band_3_7, latency_band_8_21, "
+        "latency_band_22_plus, weekly_volume, b.created_at from sources s join estimate_buckets b "
+        "on b.source_id = ? where s.source_name like 'Bulk %'",
+        home.sample.source_id,
+    )
+    dashboard.open()
+    dashboard.see("10,046 sources")
+    dashboard.open("page=1005")
+    dashboard.choose_row(1)
+    dashboard.page.get_by_role("heading", level=2).first.wait_for()
+    dashboard.open("search=Bulk 09999")
+    dashboard.see("1 source")

@@ -1,0 +1,53 @@
+"""The command line in a process that dies, or says so, at a named point: `Ledger.journal:before ARGS…`.
+
+`CLASS.METHOD:before` and `:after` kill the process there, as `kill -9` would. `CLASS.METHOD:says:FILE`
+makes a file of its own beside FILE when the method is entered, and goes on; `:waits:FILE` does the same
+and goes on once FILE is there. `:fills` lets no file grow any more when the method is
+entered, as a full disk.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from secondlook.agent.client import Agent
+from secondlook.cli import main
+from secondlook.ledger.runs import Ledger
+from secondlook.runner import Runner
+from secondlook.stores.sqlite import SqliteStore
+
+CLASSES: dict[str, type] = {cls.__name__: cls for cls in (Agent, Ledger, Runner, SqliteStore)}
+
+
+def arm(point: str) -> None:
+    """Make a method deadly."""
+    where, moment, *file = point.split(":", 2)
+    class_name, method = where.split(".")
+    original: Callable[..., object] = getattr(CLASSES[class_name], method)
+
+    def armed(*args: object, **kwargs: object) -> object:
+        if moment == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if moment in {"says", "waits"}:
+            Path(f"{file[0]}.{os.getpid()}").touch()
+        while moment == "waits" and not Path(file[0]).exists():
+            time.sleep(0.01)
+        if moment == "fills":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        result = original(*args, **kwargs)
+        if moment == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(CLASSES[class_name], method, armed)
+
+
+if __name__ == "__main__":
+    arm(sys.argv[1])
+    sys.exit(main(sys.argv[2:]))

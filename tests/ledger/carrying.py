@@ -1,0 +1,135 @@
+"""Runs in every state, and the outside view of a ledger's file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+from secondlook.errors import AnswerRejected, ProviderError, StoreUnavailable
+from secondlook.ledger.runs import Ledger
+from secondlook.models import Run, RunStatus
+from tests.examples import SOURCE, USER, example_answer, example_plan
+
+UNKNOWN = ProviderError("OpenAI API error (time-out): no whole answer", outcome="unknown")
+REFUSED = ProviderError("OpenAI API error (401): No", outcome="refused", status=401, request_id="req_9")
+
+
+def query(path: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
+    """One statement, past the ledger."""
+    with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def expire(path: Path, run_id: str) -> None:
+    """As if the carrier had died a lease ago."""
+    query(path, "update runs set lease_until = 0 where run_id = ?", run_id)
+
+
+def queued(ledger: Ledger, source_id: str = SOURCE, user_id: str = USER) -> Run:
+    """A run that nobody carries yet."""
+    return ledger.submit(str(uuid4()), example_plan(source_id, user_id))
+
+
+def claimed(ledger: Ledger, run: Run | None = None) -> Run:
+    """A run in somebody's hands, not sent yet."""
+    found = ledger.claim((run or queued(ledger)).run_id, uuid4().hex)
+    assert found is not None
+    return found
+
+
+def calling(ledger: Ledger, run: Run | None = None) -> Run:
+    """A run whose request is out, as its carrier holds it."""
+    held = claimed(ledger, run)
+    assert ledger.begin_call(held) == held.attempts + 1
+    return held
+
+
+def in_doubt(ledger: Ledger) -> Run:
+    """A run whose answer is unknown."""
+    held = calling(ledger)
+    ledger.end_call(held, held.attempts + 1, UNKNOWN)
+    return held
+
+
+def failed(ledger: Ledger) -> Run:
+    """A run that the provider refused."""
+    held = calling(ledger)
+    ledger.end_call(held, held.attempts + 1, REFUSED)
+    return held
+
+
+def answered(ledger: Ledger) -> Run:
+    """A run whose answer is journaled, still held."""
+    held = calling(ledger)
+    ledger.journal(held.run_id, held.attempts + 1, example_answer())
+    return held
+
+
+def done(ledger: Ledger) -> Run:
+    """A run at its end."""
+    held = answered(ledger)
+    ledger.finish(held, cost=Decimal("0.0025"), timings={"call": 1.5})
+    return held
+
+
+def cancelled(ledger: Ledger) -> Run:
+    """A run that was given up with its request out and unanswered."""
+    held = in_doubt(ledger)
+    ledger.cancel(held.run_id, USER)
+    return held
+
+
+STATES: dict[str, Callable[[Ledger], Run]] = {
+    "queued": queued,
+    "claimed": claimed,
+    "calling": calling,
+    "answered": answered,
+    "done": done,
+    "failed": failed,
+    "in_doubt": in_doubt,
+    "cancelled": cancelled,
+}
+"""How to come into each state; `claimed` is queued in somebody's hands."""
+
+
+def finish(ledger: Ledger, run: Run) -> None:
+    """Its carrier finishes it."""
+    ledger.finish(run, cost=None, timings={})
+
+
+def reject(ledger: Ledger, run: Run) -> None:
+    """Its carrier rejects its answer."""
+    ledger.finish(run, cost=None, error=AnswerRejected("No", reason="mismatch", path="meta"), timings={})
+
+
+ACTIONS: dict[str, Callable[[Ledger, Run], object]] = {
+    "begin_call": lambda ledger, run: ledger.begin_call(run),
+    "journal": lambda ledger, run: ledger.journal(run.run_id, 1, example_answer()),
+    "end_call unknown": lambda ledger, run: ledger.end_call(run, 1, UNKNOWN),
+    "end_call refused": lambda ledger, run: ledger.end_call(run, 1, REFUSED),
+    "hold_up": lambda ledger, run: ledger.hold_up(run, StoreUnavailable("No")),
+    "finish": finish,
+    "reject": reject,
+    "resend": lambda ledger, run: ledger.resend(run.run_id, USER),
+    "cancel": lambda ledger, run: ledger.cancel(run.run_id, USER),
+}
+"""What may be tried with a run, by the hand that brought it into its state."""
+
+LEGAL: dict[tuple[str, str], RunStatus] = {
+    ("claimed", "begin_call"): RunStatus.CALLING,
+    ("calling", "journal"): RunStatus.ANSWERED,
+    ("in_doubt", "journal"): RunStatus.ANSWERED,
+    ("calling", "end_call unknown"): RunStatus.IN_DOUBT,
+    ("calling", "end_call refused"): RunStatus.FAILED,
+    ("answered", "finish"): RunStatus.DONE,
+    ("answered", "reject"): RunStatus.FAILED,
+    ("in_doubt", "resend"): RunStatus.QUEUED,
+    ("queued", "cancel"): RunStatus.CANCELLED,
+    ("claimed", "cancel"): RunStatus.CANCELLED,
+    ("in_doubt", "cancel"): RunStatus.CANCELLED,
+}
+"""The transitions that change a state; anything else leaves it as it is."""

@@ -1,0 +1,199 @@
+"""Whatever happens to runs, in any order, the guarantees hold."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from uuid import uuid4
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from secondlook.errors import InDoubt
+from secondlook.ledger.runs import open_ledger
+from secondlook.models import Run, RunStatus
+from tests.examples import USER, example_answer, example_plan
+from tests.ledger.carrying import REFUSED, UNKNOWN, expire, finish, query, reject
+
+SOURCES = [f"source-{number}" for number in range(2)]
+
+
+class Histories(RuleBasedStateMachine):
+    """Drives a ledger as users, carriers, dying processes and slow providers do."""
+
+    hands: Bundle[Run] = Bundle("hands")
+    requests: Bundle[tuple[str, int]] = Bundle("requests")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.path = self.folder / "ledger.db"
+        self.ledger = open_ledger(self.path, lease_seconds=3600)
+        self.resends: dict[str, int] = {}
+        self.begun: dict[str, int] = {}
+        self.answers: dict[str, str] = {}
+
+    def teardown(self) -> None:
+        """Close and remove the ledger."""
+        self.ledger.close()
+        shutil.rmtree(self.folder)
+
+    def _some_run(self, data: st.DataObject) -> Run | None:
+        runs = self.ledger.list(USER)
+        return data.draw(st.sampled_from(runs)) if runs else None
+
+    @rule(source=st.sampled_from(SOURCES))
+    def submit(self, source: str) -> None:
+        """A user presses the button."""
+        before = self.ledger.unsettled(USER, source)
+        run_id = str(uuid4())
+        try:
+            run = self.ledger.submit(run_id, example_plan(source))
+        except InDoubt:
+            assert before is not None
+            assert before.status is RunStatus.IN_DOUBT
+        else:
+            assert run.run_id == (before.run_id if before else run_id)
+
+    @rule(target=hands, data=st.data())
+    def claim(self, data: st.DataObject) -> Run:
+        """Somebody takes up what may go on; otherwise a stranger tries with an old view of a run."""
+        claimable = self.ledger.claimable()
+        if claimable:
+            held = self.ledger.claim(data.draw(st.sampled_from(claimable)), uuid4().hex)
+            assert held is not None
+            assert held.status in {RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED}
+            return held
+        run = self._some_run(data) or self.ledger.submit(str(uuid4()), example_plan(SOURCES[0]))
+        return run.model_copy(update={"owner": "a stranger"})
+
+    @rule(data=st.data())
+    def crash(self, data: st.DataObject) -> None:
+        """A carrier dies and its lease runs out; its hand may come back from the dead all the same."""
+        run = self._some_run(data)
+        if run is not None:
+            expire(self.path, run.run_id)
+
+    @rule(target=requests, held=hands)
+    def begin(self, held: Run) -> tuple[str, int]:
+        """A carrier sends."""
+        before = self.ledger.get(held.run_id)
+        number = self.ledger.begin_call(held)
+        if number is None:
+            return held.run_id, 0
+        assert (before.status, before.owner) == (RunStatus.QUEUED, held.owner)
+        self.begun[held.run_id] = self.begun.get(held.run_id, 0) + 1
+        assert number == self.begun[held.run_id]
+        return held.run_id, number
+
+    @rule(request=consumes(requests))
+    def journal(self, request: tuple[str, int]) -> None:
+        """An answer comes, in time or late."""
+        run_id, number = request
+        if number == 0:
+            return
+        before = self.ledger.get(run_id)
+        body = f"answer {number} of {run_id}"
+        self.ledger.journal(run_id, number, example_answer(body))
+        after = self.ledger.get(run_id)
+        if before.status in {RunStatus.QUEUED, RunStatus.CALLING, RunStatus.IN_DOUBT}:
+            assert (after.status, after.answer) == (RunStatus.ANSWERED, body)
+            self.answers[run_id] = body
+        else:
+            assert (after.status, after.answer) == (before.status, before.answer)
+        assert query(self.path, "select body from calls where run_id = ? and number = ?", *request) == [
+            (body,)
+        ]
+
+    @rule(held=hands, known=st.booleans())
+    def end(self, held: Run, *, known: bool) -> None:
+        """A carrier gets no answer."""
+        before = self.ledger.get(held.run_id)
+        self.ledger.end_call(held, held.attempts + 1, REFUSED if known else UNKNOWN)
+        after = self.ledger.get(held.run_id)
+        if before.status is RunStatus.CALLING and before.owner == held.owner:
+            assert after.status is (RunStatus.FAILED if known else RunStatus.IN_DOUBT)
+        else:
+            assert after.status is before.status
+
+    @rule(held=hands)
+    def abandon(self, held: Run) -> None:
+        """Whoever takes up a run that was calling can only find it in doubt."""
+        if held.status is RunStatus.CALLING:
+            self.ledger.abandon_call(held)
+
+    @rule(held=hands, accepted=st.booleans())
+    def store(self, held: Run, *, accepted: bool) -> None:
+        """A carrier stores an answer, or rejects it."""
+        before = self.ledger.get(held.run_id)
+        (finish if accepted else reject)(self.ledger, held)
+        after = self.ledger.get(held.run_id)
+        if before.status is RunStatus.ANSWERED and before.owner == held.owner:
+            assert after.status is (RunStatus.DONE if accepted else RunStatus.FAILED)
+        else:
+            assert after.status is before.status
+
+    @rule(data=st.data())
+    def resend(self, data: st.DataObject) -> None:
+        """A person sends again, knowing what it may cost."""
+        run = self._some_run(data)
+        if run is None:
+            return
+        after = self.ledger.resend(run.run_id, USER)
+        if run.status is RunStatus.IN_DOUBT:
+            self.resends[run.run_id] = self.resends.get(run.run_id, 0) + 1
+            assert after.status is RunStatus.QUEUED
+        else:
+            assert after.status is run.status
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """A person gives up."""
+        run = self._some_run(data)
+        if run is None:
+            return
+        after = self.ledger.cancel(run.run_id, USER)
+        given_up = run.status in {RunStatus.QUEUED, RunStatus.IN_DOUBT}
+        assert after.status is (RunStatus.CANCELLED if given_up else run.status)
+
+    @rule()
+    def restart(self) -> None:
+        """The process ends; another opens the same file."""
+        self.ledger.close()
+        self.ledger = open_ledger(self.path, lease_seconds=3600)
+
+    @invariant()
+    def at_most_one_call_for_each_decision(self) -> None:
+        """One call, and one more for each time that a person sent it again."""
+        for run in self.ledger.list(USER):
+            assert run.attempts == self.begun.get(run.run_id, 0)
+            assert run.attempts <= 1 + self.resends.get(run.run_id, 0)
+
+    @invariant()
+    def no_answer_is_lost_or_replaced(self) -> None:
+        """The answer that counted first counts for good."""
+        for run in self.ledger.list(USER):
+            assert run.answer == self.answers.get(run.run_id)
+            assert (run.generated_at is None) == (run.answer is None)
+            assert run.status is not RunStatus.DONE or run.answer is not None
+
+    @invariant()
+    def at_most_one_unsettled_run_a_source(self) -> None:
+        """Nobody has two runs of a source open."""
+        for source in SOURCES:
+            runs = [run for run in self.ledger.list(USER) if run.source_id == source]
+            assert sum(not run.status.final for run in runs) <= 1
+
+    @invariant()
+    def nothing_is_stuck(self) -> None:
+        """Whatever is neither settled nor in doubt can be taken up, or somebody holds it."""
+        claimable = set(self.ledger.claimable())
+        for run in self.ledger.list(USER):
+            if not run.status.final and run.status is not RunStatus.IN_DOUBT:
+                assert run.run_id in claimable or run.owner is not None
+
+
+Histories.TestCase.settings = settings(max_examples=20, stateful_step_count=30)
+TestHistories = Histories.TestCase

@@ -1,0 +1,577 @@
+"""What the ledger guarantees: one unsettled run a source, one carrier, one call, no answer lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+from uuid import uuid4
+
+import pytest
+
+from secondlook import database
+from secondlook.errors import InDoubt, LedgerUnavailable, SourceNotFound, StoreUnavailable
+from secondlook.ledger.runs import MIN_FREE_BYTES, Ledger, open_ledger
+from secondlook.models import RunStatus, Usage
+from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer, example_input, example_plan
+from tests.ledger import carrying
+from tests.ledger.carrying import REFUSED, UNKNOWN, expire, query
+
+T = TypeVar("T")
+THREADS = 8
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The ledger's file."""
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Generator[Ledger]:
+    """An empty ledger with a long lease."""
+    opened = open_ledger(path, lease_seconds=15)
+    yield opened
+    opened.close()
+
+
+def race(work: Callable[[int], T]) -> list[T]:
+    """What eight threads get that do the same at the same moment."""
+    start = threading.Barrier(THREADS)
+
+    def run(number: int) -> T:
+        start.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(run, range(THREADS)))
+
+
+# -- submitting -----------------------------------------------------------------------------------------
+
+
+def test_a_new_run(ledger: Ledger) -> None:
+    """Queued, with its plan, nothing sent, nothing known of an answer."""
+    run = ledger.submit("run-1", example_plan(warnings=("odd",)))
+    assert run == ledger.get("run-1", USER).model_copy(update={"elapsed_ms": run.elapsed_ms})
+    assert (run.status, run.attempts, run.owner, run.error) == (RunStatus.QUEUED, 0, None, None)
+    assert (run.source_id, run.user_id, run.agent, run.warnings) == (SOURCE, USER, "offline", ("odd",))
+    assert run.agent_input == example_input()
+    assert run.request == example_plan().request
+    assert run.prompt_version == example_plan().prompt_version
+    assert (run.answer, run.usage, run.cost_usd, run.generated_at) == (None, Usage(), None, None)
+    assert (run.started_at, run.finished_at) == (None, None)
+
+
+@pytest.mark.parametrize("state", ["queued", "claimed", "calling", "answered"])
+def test_asking_again_joins_the_active_run(ledger: Ledger, state: str) -> None:
+    """While a run is active there is no second one."""
+    run = carrying.STATES[state](ledger)
+    assert ledger.submit("another", example_plan()).run_id == run.run_id
+    assert len(ledger.list(USER)) == 1
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
+def test_after_the_end_a_new_run_can_begin(ledger: Ledger, state: str) -> None:
+    """A settled run stands in nobody's way."""
+    run = carrying.STATES[state](ledger)
+    assert ledger.submit("another", example_plan()).run_id == "another"
+    assert {each.run_id for each in ledger.list(USER)} == {run.run_id, "another"}
+
+
+def test_in_doubt_a_new_run_is_refused(ledger: Ledger) -> None:
+    """A person settles the one in doubt first; the error says which and how."""
+    run = carrying.in_doubt(ledger)
+    with pytest.raises(InDoubt) as caught:
+        ledger.submit("another", example_plan())
+    assert caught.value.run_id == run.run_id
+    assert caught.value.message == UNKNOWN.message
+    assert f"secondlook resend {run.run_id}" in caught.value.hint
+    assert len(ledger.list(USER)) == 1
+
+
+def test_each_source_and_user_has_its_own(ledger: Ledger) -> None:
+    """A run of one source stands in no other's way."""
+    other = SOURCE.replace("1", "2")
+    ids = {
+        carrying.queued(ledger, source, user).run_id
+        for source in (SOURCE, other)
+        for user in (USER, OTHER_USER)
+    }
+    assert len(ids) == 4
+
+
+def test_eight_at_once_get_one_run(ledger: Ledger) -> None:
+    """Whoever asks at the same moment gets the same run."""
+    runs = race(lambda number: ledger.submit(f"run-{number}", example_plan()).run_id)
+    assert len(set(runs)) == 1
+    assert len(ledger.list(USER)) == 1
+
+
+# -- carrying -------------------------------------------------------------------------------------------
+
+
+def test_eight_at_once_one_carries(ledger: Ledger) -> None:
+    """A claim is a compare-and-set."""
+    run = carrying.queued(ledger)
+    claims = [claim for claim in race(lambda number: ledger.claim(run.run_id, f"owner-{number}")) if claim]
+    assert len(claims) == 1
+    assert ledger.get(run.run_id).owner == claims[0].owner
+
+
+def test_eight_at_once_one_call_begins(ledger: Ledger) -> None:
+    """The same hand cannot send twice, however it tries."""
+    held = carrying.claimed(ledger)
+    assert sorted(race(lambda _: ledger.begin_call(held) or 0)) == [0] * 7 + [1]
+    assert ledger.get(held.run_id).attempts == 1
+
+
+def test_a_call_begins_once(ledger: Ledger, path: Path) -> None:
+    """Not again after it began, nor by who claims the run later."""
+    held = carrying.calling(ledger)
+    assert ledger.begin_call(held) is None
+    expire(path, held.run_id)
+    again = ledger.claim(held.run_id, "another")
+    assert again is not None
+    assert again.status is RunStatus.CALLING
+    assert ledger.begin_call(again) is None
+    assert ledger.get(held.run_id).attempts == 1
+
+
+def test_a_lease_runs_out(path: Path) -> None:
+    """A dead carrier's run can be claimed by another once its lease is over, and not before."""
+    with closing(open_ledger(path, lease_seconds=1)) as ledger:
+        held = carrying.claimed(ledger)
+        assert ledger.claim(held.run_id, "another") is None
+        assert ledger.claimable() == []
+        time.sleep(1.1)
+        assert ledger.claimable() == [held.run_id]
+        assert ledger.claim(held.run_id, "another") is not None
+        assert ledger.begin_call(held) is None
+
+
+def test_a_heartbeat_keeps_the_lease(path: Path) -> None:
+    """While its carrier lives a run is not taken away, however long it takes."""
+    with closing(open_ledger(path, lease_seconds=1)) as ledger:
+        held = carrying.claimed(ledger)
+        with ledger.held(held):
+            for _ in range(4):
+                time.sleep(0.4)
+                assert ledger.claim(held.run_id, "another") is None
+
+
+def test_an_exception_lets_go(ledger: Ledger) -> None:
+    """A carrier that cannot go on leaves the run to the next at once."""
+    held = carrying.claimed(ledger)
+
+    def stumble() -> None:
+        with ledger.held(held):
+            raise ValueError("stumbled")
+
+    with pytest.raises(ValueError, match="stumbled"):
+        stumble()
+    assert ledger.claimable() == [held.run_id]
+    assert ledger.claim(held.run_id, "another") is not None
+
+
+@pytest.mark.parametrize("state", ["in_doubt", "failed", "done", "cancelled"])
+def test_the_end_lets_go(ledger: Ledger, state: str) -> None:
+    """Where the carrier's part ends nobody owns the run, and nobody takes it up."""
+    run = carrying.STATES[state](ledger)
+    assert ledger.get(run.run_id).owner is None
+    assert ledger.claimable() == []
+
+
+def test_who_dies_with_a_request_out_leaves_it_in_doubt(ledger: Ledger, path: Path) -> None:
+    """Whoever claims a run that was calling can only find it in doubt."""
+    held = carrying.calling(ledger)
+    expire(path, held.run_id)
+    again = ledger.claim(held.run_id, "another")
+    assert again is not None
+    ledger.abandon_call(again)
+    run = ledger.get(held.run_id)
+    assert run.status is RunStatus.IN_DOUBT
+    assert run.error is not None
+    assert run.error.code == "in_doubt"
+    assert ledger.claimable() == []
+
+
+def test_the_oldest_is_taken_up_first(ledger: Ledger, path: Path) -> None:
+    """What waits longest goes on first."""
+    ids = [carrying.queued(ledger, source_id=f"source-{number}").run_id for number in range(4)]
+    for number, run_id in enumerate(ids):
+        query(path, "update runs set created_at = ? where run_id = ?", 1000 - number, run_id)
+    assert ledger.claimable() == ids[::-1]
+
+
+# -- answers --------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_kept_whole(ledger: Ledger) -> None:
+    """The body as it came, the usage, who answered, and the time from which the snapshot dates."""
+    body = '{"odd": "\\ud800", "text": "\u20ac\\n"} \x00'
+    held = carrying.calling(ledger)
+    ledger.journal(held.run_id, 1, example_answer(body))
+    run = ledger.get(held.run_id)
+    assert run.status is RunStatus.ANSWERED
+    assert run.answer == body
+    assert run.usage == Usage(prompt_tokens=400, completion_tokens=150, total_tokens=550, cached_tokens=100)
+    assert (run.answered_model, run.request_id) == ("gpt-4o-2024-08-06", "req_1")
+    assert (run.latency_ms, run.provider_ms, run.attempts) == (12, 7, 1)
+    assert run.generated_at is not None
+    assert time.strptime(run.generated_at, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_unknown_usage_stays_unknown(ledger: Ledger) -> None:
+    """Null is kept as null, never as 0."""
+    held = carrying.calling(ledger)
+    given = example_answer(usage=Usage(), model=None, request_id=None, provider_ms=None)
+    ledger.journal(held.run_id, 1, given)
+    ledger.finish(held, cost=None, timings={})
+    run = ledger.get(held.run_id)
+    assert (run.usage, run.cost_usd, run.answered_model, run.request_id) == (Usage(), None, None, None)
+
+
+def test_a_late_answer_settles_a_run_in_doubt(ledger: Ledger) -> None:
+    """Without a person: the run can go on, and its error is gone."""
+    held = carrying.in_doubt(ledger)
+    ledger.journal(held.run_id, 1, example_answer("late"))
+    run = ledger.get(held.run_id)
+    assert (run.status, run.answer, run.error, run.finished_at) == (RunStatus.ANSWERED, "late", None, None)
+    assert ledger.claimable() == [held.run_id]
+
+
+def test_a_late_answer_settles_a_run_that_was_queued_again(ledger: Ledger) -> None:
+    """A late answer that comes before the second request goes out saves it."""
+    held = carrying.in_doubt(ledger)
+    ledger.resend(held.run_id, USER)
+    again = carrying.claimed(ledger, ledger.get(held.run_id))
+    ledger.journal(held.run_id, 1, example_answer("late"))
+    assert ledger.begin_call(again) is None
+    run = ledger.get(held.run_id)
+    assert (run.status, run.answer, run.attempts) == (RunStatus.ANSWERED, "late", 1)
+
+
+def test_the_first_answer_counts_and_the_second_is_kept(ledger: Ledger, path: Path) -> None:
+    """Sent twice and answered twice: one result, both answers for QA, and what both used."""
+    held = carrying.in_doubt(ledger)
+    again = carrying.calling(ledger, ledger.resend(held.run_id, USER))
+    ledger.journal(held.run_id, 2, example_answer("of the second"))
+    generated_at = ledger.get(held.run_id).generated_at
+    ledger.journal(held.run_id, 1, example_answer("of the first, late"))
+    ledger.finish(again, cost=Decimal("0.0025"), timings={})
+    run = ledger.get(held.run_id)
+    assert (run.answer, run.attempts, run.generated_at) == ("of the second", 2, generated_at)
+    kept = query(path, "select number, body, prompt_tokens, cost_nanousd from calls order by number")
+    assert kept == [(1, "of the first, late", 400, None), (2, "of the second", 400, 2_500_000)]
+
+
+@pytest.mark.parametrize("state", ["cancelled", "done", "failed"])
+def test_an_answer_after_the_end_is_kept(ledger: Ledger, path: Path, state: str) -> None:
+    """A run that is at its end stays there; what was paid for is kept all the same."""
+    run = carrying.STATES[state](ledger)
+    before = ledger.get(run.run_id)
+    ledger.journal(run.run_id, 1, example_answer("late"))
+    assert ledger.get(run.run_id).status is before.status
+    assert query(path, "select body, total_tokens, outcome from calls") == [("late", 550, "answered")]
+
+
+def test_who_gives_up_and_is_answered_at_once(ledger: Ledger) -> None:
+    """The deadline passes as the answer is journaled: the answer wins, in either order."""
+    held = carrying.answered(ledger)
+    ledger.end_call(held, 1, UNKNOWN)
+    run = ledger.get(held.run_id)
+    assert (run.status, run.error) == (RunStatus.ANSWERED, None)
+
+
+# -- the end --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "cost", [Decimal("0.123456789"), Decimal("0.000000001"), Decimal(0), Decimal("0.1"), None], ids=str
+)
+def test_cost_is_exact(ledger: Ledger, path: Path, cost: Decimal | None) -> None:
+    """Money is kept in billionths of a dollar, unknown as null."""
+    held = carrying.answered(ledger)
+    ledger.finish(held, cost=cost, timings={})
+    assert ledger.get(held.run_id).cost_usd == cost
+    nano = None if cost is None else int(cost * 10**9)
+    assert query(path, "select cost_nanousd from calls") == [(nano,)]
+
+
+def test_a_run_that_is_done(ledger: Ledger) -> None:
+    """Its timings and warnings add to those of its preparation."""
+    held = carrying.answered(ledger)
+    ledger.finish(held, cost=Decimal("0.0025"), timings={"call": 1.5}, warnings=("status changed",))
+    run = ledger.get(held.run_id)
+    assert (run.status, run.error, run.cost_usd) == (RunStatus.DONE, None, Decimal("0.0025"))
+    assert run.timings == {"load": 1.0, "check": 1.0, "call": 1.5}
+    assert run.warnings == ("status changed",)
+    assert run.finished_at is not None
+
+
+def test_a_run_that_failed(ledger: Ledger, path: Path) -> None:
+    """The error is kept with its run and its call, the status and request id among it."""
+    held = carrying.failed(ledger)
+    run = ledger.get(held.run_id)
+    assert run.error is not None
+    assert (run.error.code, run.error.message) == ("provider_error", REFUSED.message)
+    assert run.finished_at is not None
+    assert query(path, "select outcome, http_status, request_id from calls") == [("refused", 401, "req_9")]
+
+
+def test_a_rejected_answer_keeps_answer_reason_and_path(ledger: Ledger) -> None:
+    """For QA: what came, what it cost, and where it first differed."""
+    held = carrying.answered(ledger)
+    carrying.reject(ledger, held)
+    run = ledger.get(held.run_id)
+    assert run.status is RunStatus.FAILED
+    assert run.error is not None
+    assert (run.error.code, run.error.reason, run.error.path) == ("answer_rejected", "mismatch", "meta")
+    assert run.answer is not None
+    assert run.usage.total_tokens == 550
+
+
+def test_a_store_that_is_down_holds_up_a_run(ledger: Ledger) -> None:
+    """It stays answered, says why, and can be taken up again at once."""
+    held = carrying.answered(ledger)
+    ledger.hold_up(held, StoreUnavailable("The store is down"))
+    run = ledger.get(held.run_id)
+    assert run.status is RunStatus.ANSWERED
+    assert run.error is not None
+    assert run.error.code == "store_unavailable"
+    assert ledger.claimable() == [held.run_id]
+
+
+def test_resending_clears_the_doubt(ledger: Ledger) -> None:
+    """Queued again, its attempts still counted; the next call is the second."""
+    held = carrying.in_doubt(ledger)
+    run = ledger.resend(held.run_id, USER)
+    assert (run.status, run.attempts, run.error) == (RunStatus.QUEUED, 1, None)
+    again = carrying.claimed(ledger, run)
+    assert ledger.begin_call(again) == 2
+
+
+def test_giving_up_lets_a_new_run_begin(ledger: Ledger) -> None:
+    """Cancelled is settled."""
+    held = carrying.in_doubt(ledger)
+    run = ledger.cancel(held.run_id, USER)
+    assert (run.status, run.owner) == (RunStatus.CANCELLED, None)
+    assert run.finished_at is not None
+    assert ledger.submit("another", example_plan()).run_id == "another"
+
+
+# -- reading --------------------------------------------------------------------------------------------
+
+
+def test_a_user_sees_only_their_own(ledger: Ledger) -> None:
+    """No listing, no id and no source shows another's run."""
+    mine, others = carrying.queued(ledger), carrying.queued(ledger, user_id=OTHER_USER)
+    assert [run.run_id for run in ledger.list(USER)] == [mine.run_id]
+    for user, run in ((USER, mine), (OTHER_USER, others)):
+        for found in (ledger.latest(user, SOURCE), ledger.unsettled(user, SOURCE)):
+            assert found is not None
+            assert found.run_id == run.run_id
+    assert ledger.latest(NOBODY, SOURCE) is ledger.unsettled(NOBODY, SOURCE) is None
+    with pytest.raises(SourceNotFound, match=r"^Invalid run_id: not found$"):
+        ledger.get(others.run_id, USER)
+    with pytest.raises(SourceNotFound, match=r"^Invalid run_id: not found$"):
+        ledger.get("no-such-run", USER)
+
+
+def test_listing(ledger: Ledger, path: Path) -> None:
+    """Newest first, a status where one is asked for, a page at a time."""
+    ids = [carrying.queued(ledger, source_id=f"source-{number}").run_id for number in range(5)]
+    for number, run_id in enumerate(ids):
+        query(path, "update runs set created_at = ? where run_id = ?", 1000 + number, run_id)
+    ledger.cancel(ids[2], USER)
+    assert [run.run_id for run in ledger.list(USER)] == ids[::-1]
+    assert [run.run_id for run in ledger.list(USER, status=RunStatus.CANCELLED)] == [ids[2]]
+    assert [run.run_id for run in ledger.list(USER, limit=2, offset=1)] == [ids[3], ids[2]]
+    assert ledger.list(USER)[-1].created_at == "1970-01-01T00:16:40Z"
+
+
+@pytest.mark.parametrize("state", list(carrying.STATES))
+def test_unsettled(ledger: Ledger, state: str) -> None:
+    """Active or in doubt; nothing else."""
+    carrying.STATES[state](ledger)
+    expected = state not in {"done", "failed", "cancelled"}
+    assert (ledger.unsettled(USER, SOURCE) is not None) is expected
+
+
+# -- the database ---------------------------------------------------------------------------------------
+
+
+def test_a_ledger_outlives_its_process(path: Path) -> None:
+    """What was journaled is there for the next."""
+    with closing(open_ledger(path, lease_seconds=15)) as ledger:
+        held = carrying.answered(ledger)
+        before = ledger.get(held.run_id)
+    with closing(open_ledger(path, lease_seconds=15)) as ledger:
+        after = ledger.get(held.run_id)
+        assert after.model_dump(exclude={"elapsed_ms"}) == before.model_dump(exclude={"elapsed_ms"})
+    assert query(path, "select count(*) from migrations") == [(1,)]
+
+
+class Disk(NamedTuple):
+    """What `shutil.disk_usage` tells."""
+
+    total: int
+    used: int
+    free: int
+
+
+def test_a_full_disk_refuses_before_the_call(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent whose answer could not be kept."""
+
+    def nearly_full(_: Path) -> Disk:
+        return Disk(10**9, 10**9, MIN_FREE_BYTES - 1)
+
+    held = carrying.claimed(ledger)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", nearly_full)
+        with pytest.raises(LedgerUnavailable, match="less than 16 MiB free; nothing was sent"):
+            ledger.begin_call(held)
+        with pytest.raises(LedgerUnavailable):
+            ledger.ping()
+    assert ledger.get(held.run_id).attempts == 0
+    assert ledger.begin_call(held) == 1
+
+
+@pytest.fixture
+def locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Ledger]:
+    """A ledger that another process does not let go of."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    with closing(open_ledger(path, lease_seconds=15)) as opened:
+        carrying.claimed(opened)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            yield opened
+            other.execute("rollback")
+
+
+WRITES: dict[str, Callable[[Ledger], object]] = {
+    "submit": lambda ledger: ledger.submit("x", example_plan("another")),
+    "claim": lambda ledger: ledger.claim("x", "owner"),
+    "begin_call": lambda ledger: ledger.begin_call(ledger.list(USER)[0]),
+    "cancel": lambda ledger: ledger.cancel("x", USER),
+    "ping": lambda ledger: ledger.ping(),
+}
+
+
+@pytest.mark.parametrize("write", list(WRITES))
+def test_a_locked_ledger_is_a_clear_error(locked: Ledger, write: str) -> None:
+    """It says so, and reading still works."""
+    with pytest.raises(LedgerUnavailable) as caught:
+        WRITES[write](locked)
+    assert caught.value.message == "The ledger cannot be used: database is locked"
+    assert locked.list(USER)[0].attempts == 0
+
+
+def test_an_answer_waits_for_a_locked_ledger(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was paid for is not thrown away because the ledger is busy for a while."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    with closing(open_ledger(path, lease_seconds=15)) as ledger:
+        held = carrying.calling(ledger)
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+            other.execute("begin immediate")
+            release = threading.Timer(0.4, other.execute, ("rollback",))
+            release.start()
+            ledger.journal(held.run_id, 1, example_answer("patient"))
+            release.join()
+        assert ledger.get(held.run_id).answer == "patient"
+
+
+@pytest.mark.parametrize("kind", ["text", "folder"])
+def test_a_file_that_is_no_ledger(path: Path, kind: str) -> None:
+    """A clear error, and the file is left as it is."""
+    if kind == "text":
+        path.write_text("this is no database, and it is long enough to be sure" * 50, encoding="utf-8")
+    else:
+        path.mkdir()
+    with pytest.raises(LedgerUnavailable, match=r"^The ledger cannot be used: "):
+        open_ledger(path, lease_seconds=15)
+
+
+OPENER = """
+import sys
+from pathlib import Path
+from secondlook.ledger.runs import open_ledger
+print("ready", flush=True)
+sys.stdin.readline()
+open_ledger(Path(sys.argv[1]), lease_seconds=15).close()
+print("opened", flush=True)
+"""
+
+
+def test_two_processes_migrate_at_once(path: Path, pytestconfig: pytest.Config) -> None:
+    """The second waits for the first and finds it done."""
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=pytestconfig.rootpath,
+        )
+        for _ in range(2)
+    ]
+    for opener in openers:
+        assert opener.stdout is not None
+        assert opener.stdout.readline() == "ready\n"
+    for opener in openers:
+        assert opener.stdin is not None
+        opener.stdin.write("\n")
+        opener.stdin.flush()
+    assert [opener.communicate(timeout=60)[0] for opener in openers] == ["opened\n"] * 2
+    assert query(path, "select count(*) from migrations") == [(1,)]
+    with closing(open_ledger(path, lease_seconds=15)) as ledger:
+        assert carrying.queued(ledger).status is RunStatus.QUEUED
+
+
+def test_a_first_start_waits_for_another(path: Path) -> None:
+    """The other process has made the file and is writing its tables: this one waits, it does not fail."""
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("begin immediate")
+        other.execute("create table being_made (id text)")
+        release = threading.Timer(0.4, other.execute, ("commit",))
+        release.start()
+        try:
+            open_ledger(path, lease_seconds=15).close()
+        finally:
+            release.join()
+
+
+def test_eight_threads_migrate_at_once(path: Path) -> None:
+    """So do threads, each with a connection of its own."""
+    for opened in race(lambda _: open_ledger(path, lease_seconds=15)):
+        opened.close()
+    assert query(path, "select count(*) from migrations") == [(1,)]
+
+
+def test_input_and_request_are_what_was_sent(ledger: Ledger, path: Path) -> None:
+    """They are kept as JSON that anyone can read, whatever happens to the buckets later."""
+    run = carrying.queued(ledger)
+    ((kept_input, kept_request),) = query(
+        path, "select input, request from runs where run_id = ?", run.run_id
+    )
+    assert json.loads(str(kept_input)) == example_input().model_dump(mode="json")
+    assert json.loads(str(kept_request)) == example_plan().request
+
+
+def test_ids_are_free(ledger: Ledger) -> None:
+    """An id that is taken is not overwritten."""
+    run = carrying.queued(ledger)
+    assert ledger.submit(run.run_id, example_plan()).run_id == run.run_id
+    assert ledger.submit(str(uuid4()), example_plan(user_id=OTHER_USER)).user_id == OTHER_USER

@@ -1,0 +1,345 @@
+"""Kill -9 at every point of a run, with real processes: nothing lost, nothing sent twice by itself.
+
+Whoever comes next (`resume`) must wait for the dead carrier's lease, then carry the run to its end, or find
+it in doubt where a request may have gone out and its answer is not in the journal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from tests.processes import Home, Sample, eventually, finish, killed, samples
+from tests.provider import Exchange, answering, answering_after, answering_once
+
+LEASE_SECONDS = 2.0
+
+
+@pytest.fixture
+def mortal(home: Home) -> Home:
+    """A home with a short lease."""
+    home.set(SECONDLOOK_LEASE_SECONDS=str(LEASE_SECONDS))
+    return home
+
+
+def statuses(home: Home) -> list[str]:
+    """Each run's status, oldest first."""
+    return [run["status"] for run in home.runs()]
+
+
+def carried(home: Home) -> list[str]:
+    """What `resume` carried, in this process: the final status of each run."""
+    outcome = home.call("resume")
+    assert outcome.code == 0, (outcome.out, outcome.err)
+    return [run["status"] for run in outcome.items]
+
+
+def is_done(home: Home, *, requests: int = 1) -> None:
+    """One run, done; one snapshot, the right one; the source marked."""
+    assert statuses(home) == ["done"]
+    (stored,) = home.snapshots()
+    result = json.loads(stored["result"])
+    assert (stored["id"], result["meta"]["snapshot_id"]) == (home.runs()[0]["run_id"], stored["id"])
+    answer = home.sample.answer
+    assert (result["demand"], result["decision_latency"]) == (answer["demand"], answer["decision_latency"])
+    assert result["meta"]["generated_at"] == stored["generated_at"] == home.runs()[0]["generated_at"]
+    assert home.status() == "snapshot_generated"
+    assert len(home.provider.requests) == requests
+
+
+def is_in_doubt(home: Home) -> None:
+    """One run, in doubt; nothing stored."""
+    assert statuses(home) == ["in_doubt"]
+    assert (home.snapshots(), home.status()) == ([], "bucketed")
+    assert [call["outcome"] for call in home.calls()] == ["unknown"]
+
+
+def settles(home: Home) -> None:
+    """However often `resume` and `snapshot` are asked for, what is settled stays as it is."""
+    before = (home.runs(), home.calls(), home.snapshots(), home.status())
+    requests = len(home.provider.requests)
+    assert carried(home) == carried(home) == []
+    assert home.snapshot().error["code"] in {"in_doubt", "source_not_bucketed"}
+    assert (home.runs(), home.calls(), home.snapshots(), home.status()) == before
+    assert len(home.provider.requests) == requests
+
+
+# Where it dies, what the ledger holds then, the requests so far, and what `resume` makes of it.
+POINTS = [
+    pytest.param("Ledger.claim:after", "queued", 0, "done", id="claimed, before the call"),
+    pytest.param("Ledger.begin_call:before", "queued", 0, "done", id="before the call is noted"),
+    pytest.param("Agent.ask:before", "calling", 0, "in_doubt", id="call noted, not sent"),
+    pytest.param("Ledger.journal:before", "calling", 1, "in_doubt", id="answer arrived, not journaled"),
+    pytest.param("Ledger.journal:after", "answered", 1, "done", id="journaled"),
+    pytest.param("SqliteStore.save_snapshot:before", "answered", 1, "done", id="before the insert"),
+    pytest.param("SqliteStore.save_snapshot:after", "answered", 1, "done", id="after the insert"),
+    pytest.param("SqliteStore.mark_generated:before", "answered", 1, "done", id="before the status"),
+    pytest.param("SqliteStore.mark_generated:after", "answered", 1, "done", id="after the status"),
+    pytest.param("Ledger.finish:before", "answered", 1, "done", id="before done"),
+]
+
+
+@pytest.mark.parametrize(("point", "left", "requests", "end"), POINTS)
+def test_killed_at(mortal: Home, point: str, left: str, requests: int, end: str) -> None:
+    """A run killed here is left alone until its lease expires, and is then carried to its end."""
+    assert killed(mortal.start("snapshot", mortal.sample.source_id, driver=point))
+    assert statuses(mortal) == [left]
+    assert len(mortal.provider.requests) == requests
+
+    early = carried(mortal)
+    assert mortal.lease_left() > 0, "the machine was too slow for this lease"
+    assert early == []
+    assert statuses(mortal) == [left]
+
+    mortal.wait_for_lease()
+    assert carried(mortal) == [end]
+    if end == "done":
+        is_done(mortal)
+    else:
+        is_in_doubt(mortal)
+        assert len(mortal.provider.requests) == requests
+    settles(mortal)
+
+
+def test_killed_before_anything_is_queued(mortal: Home) -> None:
+    """A process that dies before its run is queued leaves nothing."""
+    assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.submit:before"))
+
+    assert (carried(mortal), mortal.runs(), mortal.provider.requests) == ([], [], [])
+    assert mortal.snapshot().code == 0
+
+
+def test_killed_once_queued(mortal: Home) -> None:
+    """A queued run that nobody carries yet has no lease to wait for: `resume` takes it up at once."""
+    assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.submit:after"))
+
+    assert statuses(mortal) == ["queued"]
+    assert carried(mortal) == ["done"]
+    is_done(mortal)
+
+
+def test_killed_when_done(mortal: Home) -> None:
+    """A process that dies after its run is done has lost nothing but its words."""
+    assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.finish:after"))
+
+    is_done(mortal)
+    settles(mortal)
+
+
+def test_killed_during_the_call(mortal: Home) -> None:
+    """Killed while the server holds the answer: the run is in doubt, for real processes as well."""
+    mortal.provider.behaviour = lambda exchange: exchange.silence()
+    process = mortal.start("snapshot", mortal.sample.source_id)
+    eventually(lambda: mortal.provider.requests)
+    process.kill()
+    assert killed(process)
+
+    assert carried(mortal) == []
+    assert statuses(mortal) == ["calling"]
+    mortal.wait_for_lease()
+    resumed = mortal.run("resume")
+
+    assert [run["status"] for run in resumed.items] == ["in_doubt"]
+    is_in_doubt(mortal)
+    settles(mortal)
+    mortal.provider.behaviour = answering(mortal.sample.answer)
+    assert mortal.call("resend", resumed.items[0]["run_id"]).fields["attempts"] == 2
+    is_done(mortal, requests=2)
+
+
+def test_joining_waits_for_the_lease(mortal: Home) -> None:
+    """`snapshot` of a source whose carrier was killed joins its run, waits for the lease and finishes it."""
+    assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.journal:after"))
+
+    joined = mortal.snapshot()
+
+    assert joined.fields["run_id"] == mortal.runs()[0]["run_id"]
+    is_done(mortal)
+
+
+def test_killed_again_and_again(mortal: Home) -> None:
+    """A run whose every carrier is killed one step further still makes one request and one snapshot."""
+    mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
+    points = [
+        "Ledger.journal:after",
+        "SqliteStore.save_snapshot:before",
+        "SqliteStore.save_snapshot:after",
+        "SqliteStore.mark_generated:after",
+        "Ledger.finish:before",
+    ]
+    assert killed(mortal.start("snapshot", mortal.sample.source_id, driver=points[0]))
+    for point in points[1:]:
+        mortal.wait_for_lease()
+        assert killed(mortal.start("resume", driver=point))
+        assert statuses(mortal) == ["answered"]
+
+    mortal.wait_for_lease()
+    assert carried(mortal) == ["done"]
+    is_done(mortal)
+    settles(mortal)
+
+
+def test_killed_while_sending_again(mortal: Home) -> None:
+    """`resend` killed during its call leaves the run in doubt again; nothing goes out a third time."""
+    mortal.provider.behaviour = lambda exchange: exchange.reset()
+    run_id = mortal.snapshot().error["run_id"]
+
+    assert killed(mortal.start("resend", run_id, driver="Ledger.end_call:before"))
+    mortal.provider.behaviour = answering(mortal.sample.answer)
+    mortal.wait_for_lease()
+
+    assert statuses(mortal) == ["calling"]
+    assert carried(mortal) == ["in_doubt"]
+    assert len(mortal.provider.requests) == 2
+    assert [call["outcome"] for call in mortal.calls()] == ["unknown", "unknown"]
+
+
+def test_two_resume_at_once(mortal: Home) -> None:
+    """Two processes that take up the same queued run at the same moment make one request."""
+    assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.submit:after"))
+    inside = mortal.folder / "inside"
+    mortal.provider.behaviour = answering_after(0.3, mortal.sample.answer)
+
+    both = [mortal.start("resume", driver=f"Ledger.claim:says:{inside}") for _ in range(2)]
+
+    assert [finish(process).code for process in both] == [0, 0]
+    is_done(mortal)
+
+
+def test_slow_call_keeps_its_lease(mortal: Home) -> None:
+    """A living carrier keeps its run however long the call takes: nobody else can claim it."""
+    mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
+    mortal.provider.behaviour = answering_after(1.8, mortal.sample.answer)
+    process = mortal.start("snapshot", mortal.sample.source_id)
+    eventually(lambda: mortal.provider.requests)
+
+    seen: list[str] = []
+    while not mortal.provider.answered:
+        seen += carried(mortal)
+        time.sleep(0.05)
+
+    assert finish(process).code == 0
+    assert seen == []
+    is_done(mortal)
+
+
+def test_stopped_carrier(mortal: Home) -> None:
+    """A stopped carrier's run is found in doubt; awake, it journals the late answer and settles it."""
+    mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
+    let_go: list[bool] = []
+    mortal.provider.behaviour = answering_once(lambda: bool(let_go), mortal.sample.answer)
+    process = mortal.start("snapshot", mortal.sample.source_id)
+    eventually(lambda: mortal.provider.requests)
+    os.kill(process.pid, signal.SIGSTOP)
+
+    mortal.wait_for_lease()
+    found = mortal.run("resume")
+    assert [run["status"] for run in found.items] == ["in_doubt"]
+    is_in_doubt(mortal)
+
+    let_go.append(True)
+    eventually(lambda: mortal.provider.answered)
+    os.kill(process.pid, signal.SIGCONT)
+    woken = finish(process)
+
+    assert woken.code == 0, (woken.out, woken.err)
+    assert woken.fields["run_id"] == found.items[0]["run_id"]
+    is_done(mortal)
+    settles(mortal)
+
+
+def test_stopped_before_the_call(mortal: Home) -> None:
+    """A carrier that slept through its lease before the call sends nothing: another has done it."""
+    mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
+    inside = mortal.folder / "inside"
+    process = mortal.start("snapshot", mortal.sample.source_id, driver=f"Ledger.begin_call:waits:{inside}")
+    eventually(lambda: list(mortal.folder.glob("inside.*")))
+    os.kill(process.pid, signal.SIGSTOP)
+
+    mortal.wait_for_lease()
+    assert carried(mortal) == ["done"]
+    inside.touch()
+    os.kill(process.pid, signal.SIGCONT)
+    woken = finish(process)
+
+    is_done(mortal)
+    assert woken.code == 0, (woken.out, woken.err)
+    assert woken.fields["run_id"] == mortal.runs()[0]["run_id"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(60))
+def test_soak(mortal: Home, seed: int) -> None:
+    """Killed at a random moment, and its carriers after it: at most one request, at most one snapshot."""
+    chance = random.Random(seed)  # noqa: S311 -- moments, not secrets
+    mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
+    sample: Sample = samples()[0]
+    mortal.provider.behaviour = answering_after(chance.uniform(0, 0.2), sample.answer)
+
+    def kill_after(seconds: float, *arguments: str) -> None:
+        process = mortal.start(*arguments)
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+
+    kill_after(chance.uniform(0.7, 2.2), "snapshot", sample.source_id)
+    for _ in range(chance.randrange(3)):
+        time.sleep(chance.uniform(0, 0.6))
+        kill_after(chance.uniform(0.5, 1.5), "resume")
+    if not (mortal.data / "ledger.db").exists() or not mortal.runs():
+        assert mortal.provider.requests == []
+        return
+    eventually(lambda: mortal.lease_left() < 0)
+    carried(mortal)
+
+    assert len(mortal.provider.requests) <= 1
+    if statuses(mortal) == ["in_doubt"]:
+        is_in_doubt(mortal)
+    else:
+        is_done(mortal)
+    settles(mortal)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(5))
+def test_soak_many_carriers(mortal: Home, seed: int) -> None:
+    """Twelve sources and carriers that are killed all the time: each ends once, and is asked for once."""
+    chance = random.Random(seed)  # noqa: S311 -- moments, not secrets
+    mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
+    chosen = samples()[:12]
+    texts = {json.dumps(sample.answer["demand"]["weekly_volume"]): sample for sample in chosen}
+    assert len(texts) == len(chosen)
+
+    def behave(exchange: Exchange) -> None:
+        exchange.pause(chance.uniform(0, 0.3))
+        prompt = exchange.request.body["messages"][-1]["content"]
+        asked = mortal.ledger(
+            "select source_id from runs where json_extract(request, '$.messages[1].content') = ?", prompt
+        )
+        (sample,) = [sample for sample in chosen if sample.source_id == asked[0]["source_id"]]
+        answering(sample.answer)(exchange)
+
+    mortal.provider.behaviour = behave
+    for sample in chosen:
+        assert killed(mortal.start("snapshot", sample.source_id, driver="Ledger.submit:after"))
+    end = time.monotonic() + 25
+    while time.monotonic() < end and set(statuses(mortal)) & {"queued", "calling", "answered"}:
+        processes = [mortal.start("resume") for _ in range(2)]
+        time.sleep(chance.uniform(1.0, 3.0))
+        for process in processes:
+            process.kill()
+            process.communicate()
+    eventually(lambda: mortal.lease_left() < 0)
+    carried(mortal)
+
+    ended = statuses(mortal)
+    assert set(ended) <= {"done", "in_doubt"}
+    assert len(mortal.snapshots()) == ended.count("done")
+    assert len({row["source_id"] for row in mortal.snapshots()}) == ended.count("done")
+    sent = [request.raw for request in mortal.provider.requests]
+    assert len(sent) == len(set(sent)) <= len(chosen)

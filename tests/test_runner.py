@@ -1,0 +1,325 @@
+"""Runs are carried outside any page, and `run_snapshot` is the same path in the caller's own thread."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from secondlook import run_snapshot
+from secondlook.errors import ApiKeyMissing, InDoubt, SecondlookError, SourceNotBucketed
+from secondlook.models import RunStatus, SourceRecord
+from secondlook.runner import Runner, error_of, outcome, total_ms
+from secondlook.stores.samples import sample_sources
+from secondlook.stores.sqlite import SqliteStore
+from secondlook.wiring import Wiring, connect
+from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, bucket_row, echo, example_answer
+from tests.ledger.carrying import REFUSED, UNKNOWN, claimed, expire
+from tests.tables import EmbeddedTables
+
+
+@pytest.fixture
+def wiring() -> Wiring:
+    """The parts, by the clean environment; closed by conftest."""
+    return connect()
+
+
+@pytest.fixture
+def tables(wiring: Wiring) -> EmbeddedTables:
+    """The tables, with one source."""
+    wiring.store.ping()
+    made = EmbeddedTables(wiring.settings.data_dir / "store.db")
+    made.add_source(SOURCE)
+    return made
+
+
+@pytest.fixture
+def runner(wiring: Wiring, tables: EmbeddedTables) -> Runner:  # noqa: ARG001 -- the source is there
+    """A runner on them."""
+    return Runner(wiring)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    give_up = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < give_up, "it never came"
+        time.sleep(0.02)
+
+
+def test_run_snapshot(tables: EmbeddedTables) -> None:
+    """One call makes a snapshot and says what it took."""
+    made = run_snapshot(source_id=SOURCE, user_id=USER)
+    assert str(UUID(made.run_id)) == made.run_id == made.snapshot_id
+    assert (made.source_id, made.agent, made.model) == (SOURCE, "offline", MODEL)
+    assert (made.request_id, made.attempts, made.warnings) == ("offline", 1, ())
+    result = made.result.model_dump(mode="json")
+    assert result == {**echo(), "meta": result["meta"]}
+    assert result["meta"] == {
+        "snapshot_id": made.run_id,
+        "source_id": SOURCE,
+        "generated_at": result["meta"]["generated_at"],
+        "estimate_count": 35,
+        "confidence_level": "low",
+    }
+    assert time.strptime(result["meta"]["generated_at"], "%Y-%m-%dT%H:%M:%SZ")
+    assert made.usage.estimated
+    assert made.usage.total_tokens == (made.usage.prompt_tokens or 0) + (made.usage.completion_tokens or 0)
+    assert made.cost is not None
+    assert made.cost > Decimal(0)
+    assert list(made.timings) == ["load", "check", "call", "validate", "store", "mark", "total"]
+    assert made.timings["total"] >= made.timings["call"]
+    assert tables.status(SOURCE) == "snapshot_generated"
+
+
+def test_every_sample_that_can_be_run_makes_its_snapshot(runner: Runner) -> None:
+    """The newcomer's first click works, whichever source it is on."""
+    for sample in sample_sources()[:12]:
+        source, user = str(sample.source["id"]), str(sample.source["user_id"])
+        try:
+            made = outcome(runner.carry(runner.submit(source, user).run_id))
+        except SecondlookError as error:
+            assert error.code == "not_enough_estimates", error.message  # noqa: PT017 -- or it is made
+        else:
+            assert made.result.meta.source_id == source
+
+
+def test_regenerate(tables: EmbeddedTables) -> None:
+    """A second snapshot is made only where the caller says so."""
+    first = run_snapshot(source_id=SOURCE, user_id=USER)
+    with pytest.raises(SourceNotBucketed, match="current status: snapshot_generated"):
+        run_snapshot(source_id=SOURCE, user_id=USER)
+    second = run_snapshot(source_id=SOURCE, user_id=USER, regenerate=True)
+    assert first.snapshot_id != second.snapshot_id
+    assert tables.count("snapshots") == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "user"),
+    [
+        pytest.param(SOURCE, OTHER_USER, id="another's"),
+        pytest.param(SOURCE, NOBODY, id="nobody's"),
+        pytest.param(SOURCE, "", id="no user"),
+        pytest.param("x", USER, id="malformed"),
+        pytest.param(NOBODY, USER, id="unknown"),
+    ],
+)
+def test_what_is_refused_leaves_no_run(wiring: Wiring, runner: Runner, source: str, user: str) -> None:
+    """Refused before the call: no run, no run_id, no usage."""
+    with pytest.raises(SecondlookError) as caught:
+        runner.submit(source, user)
+    assert (caught.value.message, caught.value.run_id) == ("Invalid source_id: not found", None)
+    for each in (USER, OTHER_USER, NOBODY):
+        assert wiring.ledger.list(each) == []
+
+
+@pytest.mark.parametrize(
+    "buckets",
+    [
+        pytest.param(bucket_row(weekly_volume="[{"), id="broken JSON"),
+        pytest.param(bucket_row(price_band_lt_500=100), id="sums that agree, enough"),
+        pytest.param(bucket_row(price_band_500_1500=1), id="too few"),
+    ],
+)
+def test_a_refusal_and_a_run(wiring: Wiring, tables: EmbeddedTables, buckets: dict[str, object]) -> None:
+    """There is a run exactly where nothing was refused."""
+    tables.add_source(NOBODY, buckets=buckets)
+    try:
+        run_snapshot(source_id=NOBODY, user_id=USER)
+    except SecondlookError as error:
+        assert error.run_id is None  # noqa: PT017 -- or it is made
+        assert wiring.ledger.list(USER) == []
+    else:
+        assert len(wiring.ledger.list(USER)) == 1
+
+
+def test_pressing_twice_is_pressing_once(wiring: Wiring, runner: Runner) -> None:
+    """While a run is active, asking again joins it, also once its source's status has changed."""
+    run = runner.submit(SOURCE, USER)
+    assert runner.submit(SOURCE, USER).run_id == run.run_id
+    assert runner.submit(SOURCE.upper(), USER.upper()).run_id == run.run_id
+    assert len(wiring.ledger.list(USER)) == 1
+
+
+def test_eight_callers_get_one_snapshot(wiring: Wiring, tables: EmbeddedTables) -> None:
+    """Callers at the same moment share a snapshot that is paid for once."""
+    start = threading.Barrier(8)
+
+    def call(_: int) -> str:
+        start.wait()
+        return run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
+
+    with ThreadPoolExecutor(8) as pool:
+        results = [pool.submit(call, number) for number in range(8)]
+    made = {result.result() for result in results if result.exception() is None}
+    refused = [error for result in results if (error := result.exception()) is not None]
+    assert len(made) == 1
+    assert all(isinstance(error, SourceNotBucketed) for error in refused), refused  # came after it was done
+    assert tables.count("snapshots") == 1
+    assert [run.attempts for run in wiring.ledger.list(USER)] == [1]
+
+
+def test_a_run_that_ends_between_check_and_queue_is_not_doubled(
+    wiring: Wiring, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second press reads the source while the first still runs, and is queued after it has ended."""
+    load = SqliteStore.load
+    others: list[str] = []
+
+    def load_then_be_overtaken(self: SqliteStore, source_id: str, user_id: str) -> SourceRecord | None:
+        found = load(self, source_id, user_id)
+        if not others:
+            others.append("")
+            others[0] = run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
+        return found
+
+    monkeypatch.setattr(SqliteStore, "load", load_then_be_overtaken)
+    with contextlib.suppress(SourceNotBucketed):
+        assert run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id == others[0]
+    assert [run.attempts for run in wiring.ledger.list(USER)] == [1]
+    assert tables.count("snapshots") == 1
+
+
+def test_a_thread_carries_it(wiring: Wiring, runner: Runner) -> None:
+    """The caller may go away; starting twice starts once."""
+    run = runner.submit(SOURCE, USER)
+    with runner.sweeping():
+        runner.start(run.run_id)
+        runner.start(run.run_id)
+        wait_until(lambda: wiring.ledger.get(run.run_id).status is RunStatus.DONE)
+    assert wiring.ledger.get(run.run_id).attempts == 1
+
+
+def test_sweeping_takes_up_what_may_go_on(wiring: Wiring, runner: Runner) -> None:
+    """A run that nobody carries is found without being named."""
+    run = runner.submit(SOURCE, USER)
+    with runner.sweeping():
+        wait_until(lambda: wiring.ledger.get(run.run_id).status is RunStatus.DONE)
+
+
+def test_leaving_waits_for_what_is_in_flight(wiring: Wiring, runner: Runner) -> None:
+    """A server that stops does not drop a run that it has begun."""
+    run = runner.submit(SOURCE, USER)
+    with runner.sweeping():
+        runner.start(run.run_id)
+        wait_until(lambda: wiring.ledger.get(run.run_id).started_at is not None)
+    assert wiring.ledger.get(run.run_id).status is RunStatus.DONE
+
+
+def test_resume(wiring: Wiring, runner: Runner, tables: EmbeddedTables) -> None:
+    """What is queued and what is answered is carried; what was calling is found in doubt."""
+    ledger_path = wiring.settings.data_dir / "ledger.db"
+    sources = [str(UUID(int=number, version=4)) for number in range(3)]
+    for source in sources:
+        tables.add_source(source)
+    queued, answered, calling = (runner.submit(source, USER) for source in sources)
+    for run in (answered, calling):
+        assert wiring.ledger.begin_call(claimed(wiring.ledger, run)) == 1
+        expire(ledger_path, run.run_id)
+    wiring.ledger.journal(answered.run_id, 1, example_answer())
+    assert {run.run_id: run.status for run in runner.resume()} == {
+        queued.run_id: RunStatus.DONE,
+        answered.run_id: RunStatus.DONE,
+        calling.run_id: RunStatus.IN_DOUBT,
+    }
+    assert [wiring.ledger.get(run.run_id).attempts for run in (queued, answered, calling)] == [1, 1, 1]
+    assert runner.resume() == []
+
+
+def test_one_run_that_cannot_go_on_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, tables: EmbeddedTables, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that this process cannot carry stays queued, its code in the log; the next is carried."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-a1b2c3")
+    Runner(connect()).submit(SOURCE, USER)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    tables.add_source(NOBODY)
+    runner = Runner(connect())
+    runner.submit(NOBODY, USER)
+    with caplog.at_level(logging.WARNING, logger="secondlook"):
+        assert [run.status for run in runner.resume()] == [RunStatus.QUEUED, RunStatus.DONE]
+    assert [message.rsplit(" ", 1)[-1] for message in caplog.messages] == ["api_key_missing"]
+
+
+def test_a_queued_run_keeps_its_agent(
+    monkeypatch: pytest.MonkeyPatch, tables: EmbeddedTables, wiring: Wiring, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run for OpenAI is never answered by the offline agent, not even where the key is gone."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-a1b2c3")
+    run = Runner(connect()).submit(SOURCE, USER)
+    assert run.agent == "openai"
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(ApiKeyMissing) as caught:
+        Runner(connect()).carry(run.run_id)
+    assert caught.value.run_id == run.run_id
+    with caplog.at_level(logging.WARNING, logger="secondlook"):
+        (carried,) = Runner(connect()).resume()
+    assert (carried.status, carried.attempts) == (RunStatus.QUEUED, 0)
+    assert caplog.messages == [f"[Orchestrator] Run {run.run_id}: api_key_missing"]
+    assert wiring.ledger.get(run.run_id).agent == "openai"
+    assert tables.status(SOURCE) == "bucketed"
+
+
+def test_in_doubt(wiring: Wiring, runner: Runner) -> None:
+    """The error says what happened, which run it was, and what a person may do."""
+    run = runner.submit(SOURCE, USER)
+    held = claimed(wiring.ledger, run)
+    wiring.ledger.begin_call(held)
+    wiring.ledger.end_call(held, 1, UNKNOWN)
+    with pytest.raises(InDoubt) as caught:
+        outcome(runner.carry(run.run_id))
+    error = caught.value
+    assert (error.code, error.message, error.run_id) == ("in_doubt", UNKNOWN.message, run.run_id)
+    assert f"secondlook resend {run.run_id}" in error.hint
+    assert error.usage is None
+    with pytest.raises(InDoubt):
+        runner.submit(SOURCE, USER)
+    wiring.ledger.resend(run.run_id, USER)
+    assert outcome(runner.carry(run.run_id)).attempts == 2
+
+
+def test_a_failed_run(wiring: Wiring, runner: Runner) -> None:
+    """The provider's error comes back as it was, with the run's id; a new run may begin."""
+    run = runner.submit(SOURCE, USER)
+    held = claimed(wiring.ledger, run)
+    wiring.ledger.begin_call(held)
+    wiring.ledger.end_call(held, 1, REFUSED)
+    error = error_of(runner.carry(run.run_id))
+    assert (error.code, error.message, error.run_id) == ("provider_error", REFUSED.message, run.run_id)
+    assert error.hint
+    assert runner.submit(SOURCE, USER).run_id != run.run_id
+
+
+def test_a_rejected_answers_usage_comes_with_its_error(wiring: Wiring, runner: Runner) -> None:
+    """What was paid for is said, also where nothing came of it."""
+    run = runner.submit(SOURCE, USER)
+    wiring.ledger.begin_call(claimed(wiring.ledger, run))
+    wiring.ledger.journal(run.run_id, 1, example_answer("<html>"))
+    expire(wiring.settings.data_dir / "ledger.db", run.run_id)
+    error = error_of(runner.carry(run.run_id))
+    assert (error.code, error.reason) == ("answer_rejected", "not_completion")
+    assert error.usage is not None
+    assert error.usage.total_tokens == 550
+
+
+def test_the_whole_time_holds_the_preparation(wiring: Wiring, runner: Runner) -> None:
+    """Milliseconds of the whole run, an integer."""
+    run = wiring.ledger.get(runner.submit(SOURCE, USER).run_id)
+    assert type(total_ms(run)) is int
+    assert total_ms(run) >= run.elapsed_ms
+
+
+def test_two_data_folders_are_two_worlds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Changed settings get their own parts; equal ones share them."""
+    first = connect()
+    assert connect() is first
+    monkeypatch.setenv("SECONDLOOK_DATA_DIR", str(tmp_path / "other"))
+    assert connect() is not first

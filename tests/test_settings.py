@@ -1,0 +1,160 @@
+"""Settings: environment > .env.local > .env, each checked and documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from secondlook.errors import SettingInvalid
+from secondlook.settings import Settings, environment_name, load_settings
+from tests.examples import USER
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+KEY = "sk-proj-a1b2c3d4e5f6"
+
+
+def refusal() -> SettingInvalid:
+    """The error that the current settings are refused with."""
+    with pytest.raises(SettingInvalid) as caught:
+        load_settings()
+    return caught.value
+
+
+def test_the_defaults_are_v01s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds where nothing is set, as the seeds fix it."""
+    monkeypatch.delenv("SECONDLOOK_DATA_DIR")
+    settings = load_settings()
+    assert (settings.env, settings.agent, settings.model) == ("development", "auto", "gpt-4o-2024-08-06")
+    assert (settings.max_tokens, settings.deadline_seconds, settings.lease_seconds) == (2000, 60, 15)
+    assert settings.data_dir == Path(".secondlook")
+    assert (settings.user, settings.openai_api_key, settings.supabase_url) == (None, None, None)
+    assert settings.agent_retries in {0, "0"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "local", "shared", "model"),
+    [
+        pytest.param("one", "two", "three", "one", id="environment first"),
+        pytest.param(None, "two", "three", "two", id="then .env.local"),
+        pytest.param(None, None, "three", "three", id="then .env"),
+        pytest.param("", "two", "three", "two", id="empty in the environment is unset"),
+    ],
+)
+def test_precedence(
+    environment: str | None,
+    local: str | None,
+    shared: str | None,
+    model: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The environment wins over .env.local, which wins over .env; other names in the files are ignored."""
+    if environment is not None:
+        monkeypatch.setenv("SECONDLOOK_MODEL", environment)
+    for name, value in ((".env.local", local), (".env", shared)):
+        if value is not None:
+            Path(name).write_text(f"SECONDLOOK_MODEL={value}\nSOMETHING_ELSE=1\n", encoding="utf-8")
+    assert load_settings().model == model
+
+
+def test_the_seeds_line_works_as_it_stands() -> None:
+    """The line of the product's own documents, comment included."""
+    Path(".env.local").write_text(f"# Add to .env.local\nOPENAI_API_KEY={KEY}\n", encoding="utf-8")
+    key = load_settings().openai_api_key
+    assert key is not None
+    assert key.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize("field", list(Settings.model_fields))
+def test_empty_is_unset(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty value is no value."""
+    expected = getattr(load_settings(), field) if field != "data_dir" else Path(".secondlook")
+    monkeypatch.setenv(environment_name(field), "")
+    assert getattr(load_settings(), field) == expected
+
+
+def test_a_blank_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """White space is not a key: the key's own error says so before anything is sent."""
+    monkeypatch.setenv("OPENAI_API_KEY", "   ")
+    assert load_settings().openai_api_key is None
+
+
+def test_a_key_is_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line break that came along with a copied key is not part of it."""
+    monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
+    key = load_settings().openai_api_key
+    assert key is not None
+    assert key.get_secret_value() == KEY
+
+
+def test_a_user_is_written_as_the_tables_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another way to write the same UUID is the same user."""
+    monkeypatch.setenv("SECONDLOOK_USER", USER.upper().replace("-", ""))
+    assert load_settings().user == USER
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        pytest.param("SECONDLOOK_ENV", "prod", "development, production", id="env"),
+        pytest.param("SECONDLOOK_USER", "me", "a user's UUID", id="user"),
+        pytest.param("SECONDLOOK_AGENT", "claude", "auto, openai, offline", id="agent"),
+        pytest.param("SECONDLOOK_MODEL", "  ", "the model's name", id="model: blank"),
+        pytest.param("SECONDLOOK_TEMPERATURE", "2.1", "a number from 0 to 2", id="temperature: high"),
+        pytest.param("SECONDLOOK_TEMPERATURE", "-0.1", "a number from 0 to 2", id="temperature: low"),
+        pytest.param("SECONDLOOK_TEMPERATURE", "nan", "a number from 0 to 2", id="temperature: nan"),
+        pytest.param("SECONDLOOK_TEMPERATURE", "warm", "a number from 0 to 2", id="temperature: text"),
+        pytest.param("SECONDLOOK_MAX_TOKENS", "0", "a whole number from 1", id="max tokens: 0"),
+        pytest.param("SECONDLOOK_MAX_TOKENS", "2e3", "a whole number from 1", id="max tokens: 2e3"),
+        pytest.param("SECONDLOOK_MAX_TOKENS", "12.5", "a whole number from 1", id="max tokens: 12.5"),
+        pytest.param("SECONDLOOK_TOKEN_PARAMETER", "tokens", "auto, max_tokens", id="token parameter"),
+        pytest.param("SECONDLOOK_DEADLINE_SECONDS", "0", "a number above 0", id="deadline: 0"),
+        pytest.param("SECONDLOOK_DEADLINE_SECONDS", "nan", "a number above 0", id="deadline: nan"),
+        pytest.param("SECONDLOOK_DEADLINE_SECONDS", "inf", "a number above 0", id="deadline: inf"),
+        pytest.param("SECONDLOOK_AGENT_RETRIES", "1", "0", id="retries"),
+        pytest.param("SECONDLOOK_LEASE_SECONDS", "0.1", "a number from 0.5", id="lease"),
+        pytest.param("OPENAI_BASE_URL", "api.openai.com", "an http:// or https:// address", id="base URL"),
+        pytest.param("SUPABASE_URL", "somewhere", "", id="Supabase URL"),
+    ],
+)
+def test_a_wrong_value_is_named(name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the setting, its value and what is allowed."""
+    monkeypatch.setenv(name, value)
+    message = refusal().message
+    assert message.startswith(f"{name} is {value!r}; allowed: {allowed}")
+
+
+@pytest.mark.parametrize(
+    "key", [f"{KEY}\u00e9", f"{KEY}\x07", f"{KEY}\nx"], ids=["accent", "control", "two lines"]
+)
+def test_a_wrong_key_is_never_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even a key that cannot be one."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    message = refusal().message
+    assert message.startswith("OPENAI_API_KEY is (hidden); allowed: ")
+    assert "a1b2c3" not in message
+
+
+def test_settings_do_not_show_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Printing the settings prints no key."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert KEY not in repr(load_settings()) + str(load_settings())
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    """A .env that cannot be read is a clear error."""
+    (tmp_path / ".env").write_bytes(b"\xff\xfe\x00SECONDLOOK_ENV=production")
+    assert ".env" in refusal().message
+
+
+@pytest.mark.parametrize("name", [environment_name(field) for field in Settings.model_fields])
+def test_every_setting_is_in_the_readme(name: str) -> None:
+    """Each environment variable has a row in the README's table."""
+    rows = re.findall(r"^\|\s*`?([A-Z_]+)`?\s*\|.*\|.*$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows.count(name) == 1
+
+
+def test_every_setting_says_what_is_allowed() -> None:
+    """A wrong value's message is only as good as the setting's description."""
+    assert all(field.description for field in Settings.model_fields.values())

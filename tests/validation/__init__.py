@@ -1,0 +1,1 @@
+"""Rules as tables, and invariants over any buckets and any answer."""
