@@ -5,8 +5,8 @@ import streamlit as st
 from secondlook.dashboard import listing, panels, resources, runs, session
 from secondlook.dashboard.problems import show_error
 from secondlook.errors import SecondlookError, SourceNotFound
-from secondlook.orchestrator import canonical
 from secondlook.preview import preview
+from secondlook.validation.identifiers import canonical
 
 user_id = session.require_user()
 wiring = resources.wiring()

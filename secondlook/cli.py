@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(args, "json", False):
             _print_json({"error": _error_fields(error)})
         else:
-            print(error.message, file=sys.stderr)
+            print(_plain(error.message, limit=1000), file=sys.stderr)
         return 1
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; there is nobody to tell
@@ -111,11 +111,11 @@ def _serve(args: argparse.Namespace) -> int:
 def _sources(args: argparse.Namespace) -> int:
     from secondlook.figures import source_fields
     from secondlook.models import SourceQuery, SourceRow
-    from secondlook.orchestrator import canonical
+    from secondlook.validation.identifiers import canonical
     from secondlook.wiring import connect
 
     wiring = connect()
-    user = canonical(args.user) if args.user else wiring.default_user()
+    user = wiring.default_user() if args.user is None else canonical(args.user)
     rows: list[SourceRow] = []
     while True:
         query = SourceQuery(search=args.search, status=args.status, offset=len(rows), limit=PAGE)
@@ -149,18 +149,20 @@ def _snapshot(args: argparse.Namespace) -> int:
     _log_to_stderr()
     wiring = connect()
     runner = Runner(wiring)
-    run = runner.submit(args.source_id, args.user or wiring.default_user(), regenerate=args.regenerate)
+    run = runner.submit(
+        args.source_id, wiring.default_user() if args.user is None else args.user, regenerate=args.regenerate
+    )
     return _print_outcome(runner.carry(run.run_id), as_json=args.json)
 
 
 def _runs(args: argparse.Namespace) -> int:
     from secondlook.figures import money, run_fields
     from secondlook.models import RunStatus
-    from secondlook.orchestrator import canonical
+    from secondlook.validation.identifiers import canonical
     from secondlook.wiring import connect
 
     wiring = connect()
-    user = canonical(args.user) if args.user else wiring.default_user()
+    user = wiring.default_user() if args.user is None else canonical(args.user)
     found = wiring.ledger.list(user, status=RunStatus(args.status) if args.status else None)
     if args.json:
         _print_json([run_fields(run) for run in found])
@@ -200,24 +202,24 @@ def _resume(args: argparse.Namespace) -> int:
 
 
 def _resend(args: argparse.Namespace) -> int:
-    from secondlook.orchestrator import canonical
     from secondlook.runner import Runner
+    from secondlook.validation.identifiers import canonical
     from secondlook.wiring import connect
 
     _log_to_stderr()
     wiring = connect()
-    user = canonical(args.user) if args.user else wiring.default_user()
+    user = wiring.default_user() if args.user is None else canonical(args.user)
     run = wiring.ledger.resend(args.run_id, user)
     return _print_outcome(Runner(wiring).carry(run.run_id), as_json=args.json)
 
 
 def _cancel(args: argparse.Namespace) -> int:
     from secondlook.figures import run_fields
-    from secondlook.orchestrator import canonical
+    from secondlook.validation.identifiers import canonical
     from secondlook.wiring import connect
 
     wiring = connect()
-    user = canonical(args.user) if args.user else wiring.default_user()
+    user = wiring.default_user() if args.user is None else canonical(args.user)
     run = wiring.ledger.cancel(args.run_id, user)
     if args.json:
         _print_json(run_fields(run))
@@ -275,7 +277,7 @@ def _print_snapshot(made: SnapshotRun) -> None:
 
 def _print_statuses(runs: Sequence[Run]) -> None:
     for run in runs:
-        print(run.run_id, run.status, run.error.message if run.error else "", sep="\t")
+        print(run.run_id, run.status, _plain(run.error.message if run.error else "", limit=1000), sep="\t")
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -285,10 +287,10 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, limit: int = 80) -> str:
     """A foreign text for a terminal: one line, nothing that moves the cursor, not too long."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _error_fields(error: SecondlookError) -> dict[str, object]:

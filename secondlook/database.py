@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -57,11 +58,9 @@ def sqlite_engine(
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        cursor.execute("pragma journal_mode=wal")
-        cursor.execute("pragma synchronous=full")
-        cursor.execute("pragma foreign_keys=on")
-        cursor.close()
+        _write_ahead(connection)
+        connection.execute("pragma synchronous=full")
+        connection.execute("pragma foreign_keys=on")
         for name, function in functions:
             connection.create_function(name, 1, function, deterministic=True)
 
@@ -71,6 +70,20 @@ def sqlite_engine(
         connection.exec_driver_sql("begin" if read_only else "begin immediate")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; SQLite itself does not wait here for another program's write."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("pragma journal_mode=wal")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 Migration = tuple[str, Callable[[sa.Connection], None]]

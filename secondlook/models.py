@@ -242,6 +242,11 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
 
     @property
+    def active(self) -> bool:
+        """True where the run goes on by itself."""
+        return self in {RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED}
+
+    @property
     def final(self) -> bool:
         """True where nothing more happens to the run, unless a person acts."""
         return self in {RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED}
@@ -280,6 +285,7 @@ class Run(Frozen):
     """One press of the button, as the ledger knows it. Its id is its snapshot's id.
 
     Attributes:
+        number: Counts the runs of a source, from 1.
         attempts: Requests sent so far.
         answer: The journaled body of the answer that counts, or None.
         generated_at: Fixed when the answer was journaled.
@@ -288,6 +294,7 @@ class Run(Frozen):
     """
 
     run_id: str
+    number: int
     source_id: str
     user_id: str
     agent: AgentName

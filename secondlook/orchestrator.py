@@ -8,7 +8,7 @@ and what of it is left to do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from secondlook import pricing
 from secondlook.agent import prompt
@@ -22,6 +22,7 @@ from secondlook.settings import Settings
 from secondlook.stopwatch import Stopwatch
 from secondlook.stores.base import Store
 from secondlook.validation import answer
+from secondlook.validation.identifiers import canonical
 
 Agents = Callable[[AgentName], Agent]
 """Gives the agent of that name; asked for only when something is sent."""
@@ -144,15 +145,3 @@ def _snapshot(run: Run, result: SnapshotResult) -> Snapshot:
         result=result,
         generated_at=result.meta.generated_at,
     )
-
-
-def canonical(identifier: str) -> str:
-    """An id as the tables write it.
-
-    Raises:
-        SourceNotFound: It is no UUID.
-    """
-    try:
-        return str(UUID(identifier))
-    except (ValueError, AttributeError, TypeError):
-        raise SourceNotFound from None

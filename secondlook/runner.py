@@ -13,7 +13,8 @@ from secondlook.errors import SecondlookError, rebuild
 from secondlook.ledger.runs import in_doubt
 from secondlook.log import log_failed
 from secondlook.models import Run, RunStatus, SnapshotRun
-from secondlook.orchestrator import canonical, execute, prepare, result_of
+from secondlook.orchestrator import execute, prepare, result_of
+from secondlook.validation.identifiers import canonical
 from secondlook.wiring import Wiring, connect
 
 WORKERS = 8
@@ -103,9 +104,10 @@ class Runner:
             SecondlookError: The source is refused; there is no run.
         """
         wiring = self._wiring
-        active = wiring.ledger.unsettled(canonical(user_id), canonical(source_id))
-        if active is not None and active.status is not RunStatus.IN_DOUBT:
-            return active
+        # Looked up before the source is read: a run that begins, or even ends, in between is joined.
+        latest = wiring.ledger.latest(canonical(user_id), canonical(source_id))
+        if latest is not None and latest.status.active:
+            return latest
         plan = prepare(
             source_id,
             user_id,
@@ -114,7 +116,7 @@ class Runner:
             settings=wiring.settings,
             agent=wiring.agent_name,
         )
-        return wiring.ledger.submit(str(uuid4()), plan)
+        return wiring.ledger.submit(str(uuid4()), plan, number=latest.number + 1 if latest else 1)
 
     def carry(self, run_id: str) -> Run:
         """Bring a run to its end in this thread, or wait for whoever carries it.

@@ -17,7 +17,7 @@ def _canonical_uuid(value: str) -> str:
 
 
 def _stripped(value: object) -> object:
-    return value.strip() if isinstance(value, str) else value
+    return (value.strip() or None) if isinstance(value, str) else value
 
 
 def _url(value: str) -> str:
@@ -102,9 +102,9 @@ class Settings(BaseSettings):
         validation_alias="SECONDLOOK_LEASE_SECONDS",
         description="a number from 0.5 to 3600: how long a run waits after its process died",
     )
-    openai_api_key: Annotated[SecretStr, BeforeValidator(_stripped), AfterValidator(_header_safe)] | None = (
-        Field(None, validation_alias="OPENAI_API_KEY", description="the key; printable ASCII, never shown")
-    )
+    openai_api_key: Annotated[
+        Annotated[SecretStr, AfterValidator(_header_safe)] | None, BeforeValidator(_stripped)
+    ] = Field(None, validation_alias="OPENAI_API_KEY", description="the key; printable ASCII, never shown")
     openai_base_url: Annotated[str, AfterValidator(_url)] = Field(
         "https://api.openai.com/v1",
         validation_alias="OPENAI_BASE_URL",

@@ -83,7 +83,8 @@ class Wiring:
             return "offline"
         if self.settings.openai_api_key is not None:
             return "openai"
-        if self.settings.agent == "auto" and not self.settings.production:
+        embedded = self.settings.supabase_url is None
+        if self.settings.agent == "auto" and embedded and not self.settings.production:
             return "offline"
         raise ApiKeyMissing
 

@@ -34,6 +34,7 @@ from secondlook.database import READ, migrate, now, sqlite_engine
 from secondlook.errors import InDoubt, LedgerUnavailable, ProviderError, SecondlookError, SourceNotFound
 from secondlook.ledger.tables import MIGRATIONS, calls, runs
 from secondlook.models import AgentAnswer, AgentInput, Plan, Run, RunError, RunStatus, Usage
+from secondlook.validation.identifiers import canonical
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
 """Nothing is sent with less than this free on the ledger's disk: the answer could not be kept."""
@@ -41,8 +42,6 @@ MIN_FREE_BYTES = 16 * 1024 * 1024
 JOURNAL_PATIENCE_SECONDS = 120
 """How long an answer waits, in memory, for a ledger that cannot be written."""
 
-_SUBMIT_ATTEMPTS = 5
-_UNSETTLED = (RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED, RunStatus.IN_DOUBT)
 _OPEN = (RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED)
 _NANO = Decimal(10) ** 9
 
@@ -67,8 +66,13 @@ class Ledger:
 
     # -- submitting ---------------------------------------------------------------------------------
 
-    def submit(self, run_id: str, plan: Plan) -> Run:
-        """Queue a run, or join the source's active one.
+    def submit(self, run_id: str, plan: Plan, *, number: int) -> Run:
+        """Queue a run, or join the one that somebody else queued meanwhile, whatever became of it.
+
+        Args:
+            run_id: The new run's id.
+            plan: What it is to do.
+            number: Which run of the source it is: one more than that of the newest that the caller saw.
 
         Raises:
             InDoubt: The source's last run is in doubt; a person settles it first.
@@ -78,6 +82,7 @@ class Ledger:
             "run_id": run_id,
             "source_id": plan.source_id,
             "user_id": plan.user_id,
+            "number": number,
             "agent": plan.agent,
             "model": plan.model,
             "prompt_version": plan.prompt_version,
@@ -92,16 +97,14 @@ class Ledger:
         }
         insert = sa.insert(runs).values(row).returning(*_UNANSWERED)
         self._check_room()
-        for _ in range(_SUBMIT_ATTEMPTS):
-            with suppress(IntegrityError):
-                return self._transact(lambda connection: _run(connection.execute(insert).one()))
-            active = self.unsettled(plan.user_id, plan.source_id)
-            if active is None:
-                continue  # it ended between the two statements
-            if active.status is RunStatus.IN_DOUBT:
-                raise in_doubt(active)
-            return active
-        raise LedgerUnavailable("The ledger does not take the run")
+        with suppress(IntegrityError):
+            return self._transact(lambda connection: _run(connection.execute(insert).one()))
+        newest = self.latest(plan.user_id, plan.source_id)
+        if newest is None:
+            raise LedgerUnavailable("The ledger does not take the run")
+        if newest.status is RunStatus.IN_DOUBT:
+            raise in_doubt(newest)
+        return newest
 
     # -- carrying -----------------------------------------------------------------------------------
 
@@ -271,12 +274,7 @@ class Ledger:
         """End an answered run, done or failed with an error, and note what its answer has cost."""
 
         def end(connection: sa.Connection) -> None:
-            connection.execute(
-                sa.update(calls)
-                .where(calls.c.run_id == run.run_id, calls.c.number == _answered(run.run_id))
-                .values(cost_nanousd=None if cost is None else int((cost * _NANO).to_integral_value()))
-            )
-            connection.execute(
+            ended = connection.execute(
                 sa.update(runs)
                 .where(_mine(run), runs.c.status == RunStatus.ANSWERED)
                 .values(
@@ -287,7 +285,13 @@ class Ledger:
                     **_LET_GO,
                     **_error(error),
                 )
-            )
+            ).rowcount
+            if ended:
+                connection.execute(
+                    sa.update(calls)
+                    .where(calls.c.run_id == run.run_id, calls.c.number == _answered(run.run_id))
+                    .values(cost_nanousd=None if cost is None else int((cost * _NANO).to_integral_value()))
+                )
 
         self._transact(end)
 
@@ -322,7 +326,11 @@ class Ledger:
     def _settle(self, run_id: str, user_id: str, which: Sequence[RunStatus], **values: object) -> None:
         self._write(
             sa.update(runs)
-            .where(runs.c.run_id == run_id, runs.c.user_id == user_id, runs.c.status.in_(which))
+            .where(
+                runs.c.run_id == canonical(run_id, "run_id"),
+                runs.c.user_id == user_id,
+                runs.c.status.in_(which),
+            )
             .values(**_LET_GO, **values)
         )
 
@@ -334,12 +342,12 @@ class Ledger:
         Raises:
             SourceNotFound: No such run, or another user's.
         """
-        where = [runs.c.run_id == run_id]
+        where = [runs.c.run_id == canonical(run_id, "run_id")]
         if user_id is not None:
             where.append(runs.c.user_id == user_id)
         found = self._select(*where, limit=1)
         if not found:
-            raise SourceNotFound("Invalid run_id: not found", hint="`secondlook runs` lists the runs.")
+            raise SourceNotFound("Invalid run_id: not found")
         return found[0]
 
     def list(
@@ -353,16 +361,8 @@ class Ledger:
 
     def latest(self, user_id: str, source_id: str) -> Run | None:
         """The source's newest run."""
-        found = self._select(runs.c.user_id == user_id, runs.c.source_id == source_id, limit=1)
-        return found[0] if found else None
-
-    def unsettled(self, user_id: str, source_id: str) -> Run | None:
-        """The source's run that is active or in doubt."""
         found = self._select(
-            runs.c.user_id == user_id,
-            runs.c.source_id == source_id,
-            runs.c.status.in_(_UNSETTLED),
-            limit=1,
+            runs.c.user_id == user_id, runs.c.source_id == source_id, order=(runs.c.number.desc(),), limit=1
         )
         return found[0] if found else None
 
@@ -399,12 +399,18 @@ class Ledger:
                 f"The ledger's disk has less than {MIN_FREE_BYTES // 2**20} MiB free; nothing was sent"
             )
 
-    def _select(self, *where: sa.ColumnElement[bool], limit: int | None, offset: int = 0) -> list[Run]:
+    def _select(
+        self,
+        *where: sa.ColumnElement[bool],
+        order: Sequence[sa.ColumnElement[Any]] = (runs.c.created_at.desc(), runs.c.run_id),
+        limit: int | None,
+        offset: int = 0,
+    ) -> list[Run]:
         query = (
             sa.select(runs, *_ANSWER, now().label("now"))
             .outerjoin(calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call))
             .where(*where)
-            .order_by(runs.c.created_at.desc(), runs.c.run_id)
+            .order_by(*order)
             .limit(limit)
             .offset(offset)
         )
@@ -474,7 +480,7 @@ _UNANSWERED = (*runs.c, *(sa.null().label(column.name) for column in _ANSWER), n
 
 
 def _mine(run: Run) -> sa.ColumnElement[bool]:
-    return (runs.c.run_id == run.run_id) & (runs.c.owner == run.owner)
+    return (runs.c.run_id == run.run_id) & (runs.c.owner == (run.owner or "nobody"))
 
 
 def _answered(run_id: str) -> sa.ScalarSelect[Any]:
@@ -495,6 +501,7 @@ def _run(row: sa.Row[Any]) -> Run:
     timings: dict[str, float] = json.loads(row.timings)
     return Run(
         run_id=row.run_id,
+        number=row.number,
         source_id=row.source_id,
         user_id=row.user_id,
         agent=row.agent,

@@ -18,6 +18,7 @@ runs = sa.Table(
     sa.Column("run_id", sa.Text, primary_key=True),
     sa.Column("source_id", sa.Text),
     sa.Column("user_id", sa.Text),
+    sa.Column("number", sa.Integer),
     sa.Column("agent", sa.Text),
     sa.Column("model", sa.Text),
     sa.Column("prompt_version", sa.Text),
@@ -69,6 +70,7 @@ def _runs_and_calls(connection: sa.Connection) -> None:
           run_id text primary key,
           source_id text not null,
           user_id text not null,
+          number integer not null,
           agent text not null,
           model text not null,
           prompt_version text not null,
@@ -98,7 +100,8 @@ def _runs_and_calls(connection: sa.Connection) -> None:
     connection.exec_driver_sql(
         "create index runs_open on runs (lease_until) where status in ('queued', 'calling', 'answered')"
     )
-    connection.exec_driver_sql("create index runs_by_source on runs (user_id, source_id, created_at)")
+    # Whoever looked at the same newest run asks for the same next one: of two, one is made.
+    connection.exec_driver_sql("create unique index runs_by_source on runs (user_id, source_id, number)")
     connection.exec_driver_sql("create index runs_by_user on runs (user_id, created_at)")
     connection.exec_driver_sql(
         """

@@ -41,7 +41,7 @@ def sample_sources() -> list[SampleSource]:
     odd = (
         ("Sample: weekly volume covers 33 of 35", "bucketed", _EXAMPLE),
         ("Sample: imported again, not bucketed yet", "ingested", _EXAMPLE),
-        ("Sample: too few after cleaning", "insufficient_data", {**_EXAMPLE, "price_band_500_1500": 5}),
+        ("Sample: too few after cleaning", "insufficient_data", _FEW),
         ("Sample: upload pending", "pending", None),
         ("Sample: bucketed, but its buckets are missing", "bucketed", None),
     )
@@ -62,6 +62,15 @@ _EXAMPLE: dict[str, object] = {
     "weekly_volume": [{"week": "2026-W01", "count": 15}, {"week": "2026-W02", "count": 18}],
 }
 """The worked example of the product's own documents, where weeks and estimates differ by two."""
+
+
+_FEW: dict[str, object] = {
+    **_EXAMPLE,
+    "price_band_500_1500": 5,
+    "latency_band_0_2": 9,
+    "latency_band_3_7": 6,
+    "weekly_volume": [{"week": "2026-W01", "count": 7}, {"week": "2026-W02", "count": 8}],
+}
 
 
 def _sample(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -116,9 +115,10 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._guard(self._create)
         self._engine = sqlite_engine(path, functions=(("casefold", _casefold),))
         self._reader = self._engine.execution_options(**READ)
+        if not path.exists() or not path.stat().st_size:
+            self._write(self._create)
         self.ping()
 
     def load(self, source_id: str, user_id: str) -> SourceRecord | None:
@@ -187,6 +187,8 @@ class SqliteStore:
 
     def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
         """See `Store.list_sources`."""
+        if not _is_text(query.search) or not _is_text(query.status or ""):
+            return SourcePage(rows=(), total=0)
         where = [
             sources.c.user_id == user_id,
             sa.exists().where(buckets.c.source_id == sources.c.id),
@@ -195,7 +197,7 @@ class SqliteStore:
             where.append(sources.c.status == query.status)
         if query.search:
             name = sa.func.casefold(sources.c.source_name)
-            where.append(name.contains(query.search.casefold(), autoescape=True))
+            where.append(sa.func.instr(name, query.search.casefold()) > 0)
         order = _ORDER[query.sort]
         page = (
             sa.select(sources)
@@ -262,23 +264,11 @@ class SqliteStore:
         """See `Store.close`."""
         self._engine.dispose()
 
-    def _create(self) -> None:
-        """Make the file with its tables and samples, whole or not at all, whoever else does the same."""
-        if self._path.exists():
-            return
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        draft.unlink(missing_ok=True)
-        engine = sa.create_engine(sa.URL.create("sqlite", database=str(draft)), hide_parameters=True)
-        try:
-            with engine.begin() as connection:
-                _metadata.create_all(connection)
-                _fill(connection, sample_sources())
-            engine.dispose()
-            if not self._path.exists():
-                draft.rename(self._path)
-        finally:
-            engine.dispose()
-            draft.unlink(missing_ok=True)
+    def _create(self, connection: sa.Connection) -> None:
+        """Make and fill the tables of a new file; of two processes, the second finds it done."""
+        if not sa.inspect(connection).get_table_names():
+            _metadata.create_all(connection)
+            _fill(connection, sample_sources())
 
     def _read(self, work: Callable[[sa.Connection], T]) -> T:
         def reading() -> T:
@@ -307,6 +297,15 @@ def _fill(connection: sa.Connection, samples: list[SampleSource]) -> None:
         connection.execute(sa.insert(sources).values(sample.source))
         if sample.buckets is not None:
             connection.execute(sa.insert(buckets).values(sample.buckets))
+
+
+def _is_text(text: str) -> bool:
+    """False for what no column can hold: a command line's bytes that are no UTF-8 come as surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _text(value: object) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from tests.processes import ROOT, Home, eventually
+from tests.processes import Home, eventually
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _ROW = 35  # pixels of a row of the table, its header too
@@ -97,9 +97,7 @@ def wait_until_served(url: str) -> None:
 
 @pytest.fixture
 def served(home: Home) -> str:
-    """The dashboard's address, served by `secondlook serve`; its theme comes from the repository."""
-    (home.folder / ".streamlit").mkdir()
-    shutil.copy(ROOT / ".streamlit" / "config.toml", home.folder / ".streamlit")
+    """The dashboard's address, served by `secondlook serve` from another folder."""
     port = free_port()
     home.start("serve", "--port", str(port))
     url = f"http://localhost:{port}"

@@ -1,0 +1,23 @@
+"""Ids as the tables write them: a malformed id is answered like an unknown one."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from secondlook.errors import SourceNotFound
+
+
+def canonical(identifier: str, what: str = "source_id") -> str:
+    """A UUID in the tables' own writing.
+
+    Args:
+        identifier: What somebody gave.
+        what: The name it goes by in the error.
+
+    Raises:
+        SourceNotFound: It is no UUID, so there is nothing by that name.
+    """
+    try:
+        return str(UUID(identifier))
+    except (ValueError, AttributeError, TypeError):
+        raise SourceNotFound(f"Invalid {what}: not found") from None
