@@ -99,6 +99,8 @@ def money(dollars: Decimal | None, *, estimated: bool) -> str:
     return f"{'≈ ' if estimated else ''}${dollars:.4f}"
 
 
-def duration(milliseconds: int) -> str:
-    """A time as people say it: milliseconds below a second, seconds above."""
-    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+def duration(milliseconds: float) -> str:
+    """A time as people say it: milliseconds below a second, with a decimal below ten; seconds above."""
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.1f} s"
+    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"

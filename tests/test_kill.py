@@ -106,6 +106,19 @@ def test_killed_at(mortal: Home, point: str, left: str, requests: int, end: str)
     settles(mortal)
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_while_the_store_is_made(mortal: Home, moment: str) -> None:
+    """Killed before the first commit of a new store: the next process makes it, whole."""
+    (mortal.data / "store.db").unlink()
+    assert killed(mortal.start("sources", driver=f"SqliteStore._create:{moment}"))
+
+    outcome = mortal.call("sources")
+
+    assert outcome.code == 0, outcome.out
+    assert mortal.store("select count(*) as n from sources") == [{"n": 90}]
+    assert mortal.snapshot().code == 0
+
+
 def test_killed_before_anything_is_queued(mortal: Home) -> None:
     """A process that dies before its run is queued leaves nothing."""
     assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.submit:before"))

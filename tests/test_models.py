@@ -78,12 +78,20 @@ def test_which_statuses_are_final(status: RunStatus, *, final: bool) -> None:
     assert status.final is final
 
 
+@pytest.mark.parametrize("status", list(RunStatus))
+def test_which_statuses_are_active(status: RunStatus) -> None:
+    """What goes on by itself: neither at its end nor waiting for a person or a late answer."""
+    assert status.active is (not status.final and status is not RunStatus.IN_DOUBT)
+
+
 def test_the_table_of_statuses_is_whole() -> None:
     """Seven statuses, no more."""
     assert len(RunStatus) == 7
 
 
-@pytest.mark.parametrize("changes", [{"limit": 0}, {"offset": -1}, {"sort": "amount"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"limit": 0}, {"offset": -1}, {"sort": "amount"}, {"known_total": -1}], ids=str
+)
 def test_a_page_of_nothing_cannot_be_asked_for(changes: dict[str, Any]) -> None:
     """A query that makes no sense is refused before it reaches a store."""
     with pytest.raises(ValidationError):

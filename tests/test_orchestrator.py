@@ -20,7 +20,7 @@ from secondlook.agent.offline import offline_agent
 from secondlook.errors import ApiKeyMissing, SecondlookError, StoreUnavailable
 from secondlook.ledger.runs import Ledger, open_ledger
 from secondlook.models import AgentName, Plan, Run, RunStatus
-from secondlook.orchestrator import canonical, execute, prepare, result_of
+from secondlook.orchestrator import execute, prepare, result_of
 from secondlook.settings import load_settings
 from tests.examples import (
     MODEL,
@@ -38,7 +38,7 @@ from tests.examples import (
     many_weeks,
     weeks,
 )
-from tests.ledger.carrying import expire, query
+from tests.ledger.carrying import expire, next_number, query
 from tests.recording import RecordingStore
 from tests.tables import EmbeddedTables
 
@@ -71,7 +71,10 @@ class House:
 
     def submit(self, *, regenerate: bool = False, agent: AgentName = "offline") -> Run:
         """A queued run."""
-        return self.ledger.submit(str(uuid4()), self.prepare(regenerate=regenerate, agent=agent))
+        number = next_number(self.ledger)
+        return self.ledger.submit(
+            str(uuid4()), self.prepare(regenerate=regenerate, agent=agent), number=number
+        )
 
     def execute(self, run: Run, *, production: bool = False) -> Run:
         """Steps 6 to 9, once."""
@@ -350,9 +353,17 @@ def test_no_source_is_like_another(house: House, source: str, user: str) -> None
         assert caught.value.hint == type(caught.value).default_hint
 
 
-def test_an_id_may_be_written_in_any_way() -> None:
+def test_an_id_may_be_written_in_any_way(house: House) -> None:
     """Capitals and missing dashes are the same UUID."""
-    assert canonical(SOURCE.upper().replace("-", "")) == SOURCE
+    plan = prepare(
+        SOURCE.upper().replace("-", ""),
+        USER.upper(),
+        regenerate=False,
+        store=house.store,
+        settings=load_settings(),
+        agent=lambda: "offline",
+    )
+    assert (plan.source_id, plan.user_id) == (SOURCE, USER)
 
 
 # -- wrong answers --------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 
 from secondlook import run_snapshot
 from secondlook.errors import ApiKeyMissing, InDoubt, SecondlookError, SourceNotBucketed
-from secondlook.models import RunStatus, SourceRecord
+from secondlook.models import Run, RunStatus, SourceRecord
 from secondlook.runner import Runner, error_of, outcome, total_ms
 from secondlook.stores.samples import sample_sources
 from secondlook.stores.sqlite import SqliteStore
@@ -182,10 +182,61 @@ def test_a_run_that_ends_between_check_and_queue_is_not_doubled(
         return found
 
     monkeypatch.setattr(SqliteStore, "load", load_then_be_overtaken)
+    assert run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id == others[0]
+    assert [run.attempts for run in wiring.ledger.list(USER)] == [1]
+    assert tables.count("snapshots") == 1
+
+
+def test_a_run_that_ends_before_the_check_is_not_doubled(
+    wiring: Wiring, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run begins and ends before the second press reads the source: it is as if it came later."""
+    load = SqliteStore.load
+    others: list[str] = []
+
+    def be_overtaken_then_load(self: SqliteStore, source_id: str, user_id: str) -> SourceRecord | None:
+        if not others:
+            others.append("")
+            others[0] = run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
+        return load(self, source_id, user_id)
+
+    monkeypatch.setattr(SqliteStore, "load", be_overtaken_then_load)
     with contextlib.suppress(SourceNotBucketed):
         assert run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id == others[0]
     assert [run.attempts for run in wiring.ledger.list(USER)] == [1]
     assert tables.count("snapshots") == 1
+
+
+@pytest.mark.parametrize("regenerate", [False, True], ids=["once", "regenerate"])
+def test_a_doubt_that_settles_between_check_and_queue_is_not_doubled(
+    wiring: Wiring,
+    runner: Runner,
+    tables: EmbeddedTables,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    regenerate: bool,
+) -> None:
+    """A late answer settles the run in doubt, and it ends, while the next press reads the source."""
+    run = runner.submit(SOURCE, USER)
+    held = claimed(wiring.ledger, run)
+    assert wiring.ledger.begin_call(held) == 1
+    wiring.ledger.end_call(held, 1, UNKNOWN)
+    load = SqliteStore.load
+    settled: list[Run] = []
+
+    def load_then_settle(self: SqliteStore, source_id: str, user_id: str) -> SourceRecord | None:
+        found = load(self, source_id, user_id)
+        if not settled:
+            wiring.ledger.journal(run.run_id, 1, example_answer())
+            settled.extend(runner.resume())
+        return found
+
+    monkeypatch.setattr(SqliteStore, "load", load_then_settle)
+    with contextlib.suppress(InDoubt):
+        assert run_snapshot(source_id=SOURCE, user_id=USER, regenerate=regenerate).snapshot_id == run.run_id
+    assert [each.status for each in settled] in ([], [RunStatus.DONE])  # [] where the doubt is said at once
+    assert [each.attempts for each in wiring.ledger.list(USER)] == [1]
+    assert tables.count("snapshots") == len(settled)
 
 
 def test_a_thread_carries_it(wiring: Wiring, runner: Runner) -> None:

@@ -13,8 +13,8 @@ from secondlook.preview import Preview
 from secondlook.runner import error_of, total_ms
 from secondlook.validation.buckets import GENERATED
 
-_LIVE = (RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED)
 _REFRESH_SECONDS = 0.5
+_DOUBT_SECONDS = 3
 _REFUSED = "refused"
 
 STEPS = (
@@ -30,7 +30,7 @@ STEPS = (
 
 def show_generate(view: Preview, run: Run | None) -> None:
     """The button, or why there is none; a source with a snapshot asks first."""
-    live = run is not None and run.status in _LIVE
+    live = run is not None and run.status.active
     doubtful = run is not None and run.status is RunStatus.IN_DOUBT
     refusal = view.refusal or _missing_key()
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -80,31 +80,39 @@ def show_run(run: Run | None) -> None:
     """The source's newest run: live steps, or how it ended."""
     if run is None:
         return
-    if run.status in _LIVE:
+    if run.status.active:
         st.fragment(_show_live, run_every=_REFRESH_SECONDS)(run.run_id, run.user_id)
     elif run.status is RunStatus.IN_DOUBT:
         _show_doubt(run)
+        st.fragment(_watch_doubt, run_every=_DOUBT_SECONDS)(run.run_id, run.user_id)
     elif run.status is RunStatus.DONE:
         _show_steps(run, expanded=False)
     else:
         show_error(error_of(run))
 
 
+def _watch_doubt(run_id: str, user_id: str) -> None:
+    """A late answer settles the run while somebody looks at it."""
+    if resources.wiring().ledger.get(run_id, user_id).status is not RunStatus.IN_DOUBT:
+        st.rerun()
+
+
 def _show_live(run_id: str, user_id: str) -> None:
     run = resources.wiring().ledger.get(run_id, user_id)
-    if run.status not in _LIVE:
+    if not run.status.active:
         st.rerun()
     _show_steps(run, expanded=True)
 
 
 def _show_steps(run: Run, *, expanded: bool) -> None:
-    live = run.status in _LIVE
+    live = run.status.active
     spent = duration(total_ms(run))
     label = f"Generating… {spent}" if live else f"Generated in {spent}"
-    with st.status(label, state="running" if live else "complete", expanded=expanded):
-        st.markdown("\n".join(_step_lines(run)))
-        if run.error is not None:
-            show_error(error_of(run))
+    # Not as a context manager: leaving one would mark the steps as complete.
+    steps = st.status(label, state="running" if live else "complete", expanded=expanded)
+    steps.markdown("  \n".join(_step_lines(run)))
+    if run.error is not None:
+        show_error(error_of(run))
 
 
 def _step_lines(run: Run) -> list[str]:
@@ -112,15 +120,15 @@ def _step_lines(run: Run) -> list[str]:
     timings = dict(run.timings)
     if run.latency_ms is not None:
         timings.setdefault("call", run.latency_ms)
-    waiting = run.status in _LIVE
+    waiting = run.status.active
     for step, text in STEPS:
         if step in timings:
-            lines.append(f"- :material/check: {text} · {timings[step]:,.0f} ms")
+            lines.append(f":material/check: {text} · {duration(timings[step])}")
         elif waiting:
             waiting = False
-            lines.append(f"- :material/pending: **{text}**")
+            lines.append(f":material/pending: **{text}**")
         else:
-            lines.append(f"- :material/radio_button_unchecked: {text}")
+            lines.append(f":material/radio_button_unchecked: {text}")
     return lines
 
 

@@ -9,12 +9,14 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from secondlook import database
 from secondlook.errors import StoreUnavailable
 from secondlook.models import SourceQuery
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
@@ -184,7 +186,36 @@ def nothing(path: Path) -> None:
     path.touch()
 
 
-@pytest.mark.parametrize("make", [no_database, no_tables, a_folder, nothing], ids=lambda make: make.__name__)
+def begun(path: Path) -> None:
+    """What a process leaves that ends before its first commit: a write-ahead log, and no table."""
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("pragma journal_mode=wal").fetchone() == ("wal",)
+
+
+def rolled_back(path: Path) -> None:
+    """What a process leaves that ends while it makes the tables."""
+    begun(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        other.execute("create table sources (id text primary key)")
+
+
+@pytest.mark.parametrize("make", [nothing, begun, rolled_back], ids=lambda make: make.__name__)
+def test_a_file_without_a_store_yet(path: Path, make: Callable[[Path], None]) -> None:
+    """A file that holds nothing is made as a missing one is: whole, with the samples."""
+    make(path)
+    with closing(SqliteStore(path)) as made:
+        assert made.users() == list(SAMPLE_USERS)
+    assert EmbeddedTables(path).count("sources") == 90
+    assert EmbeddedTables(path).columns().keys() == {
+        "sources",
+        "estimates_normalized",
+        "estimate_buckets",
+        "snapshots",
+    }
+
+
+@pytest.mark.parametrize("make", [no_database, no_tables, a_folder], ids=lambda make: make.__name__)
 def test_a_file_that_is_no_store(path: Path, make: Callable[[Path], None]) -> None:
     """The message names the file; the file is left as it is."""
     make(path)
@@ -195,6 +226,8 @@ def test_a_file_that_is_no_store(path: Path, make: Callable[[Path], None]) -> No
     assert "\n" not in caught.value.message
     if make is no_database:
         assert path.read_bytes() == before
+    if make is no_tables:
+        assert EmbeddedTables(path).columns() == {"notes": ["id"]}
 
 
 def test_tables_of_another_program(path: Path) -> None:
@@ -225,7 +258,8 @@ store.close()
 """
 
 
-def test_two_processes_start_at_once(path: Path, pytestconfig: pytest.Config) -> None:
+@pytest.mark.parametrize("attempt", range(3))
+def test_two_processes_start_at_once(path: Path, pytestconfig: pytest.Config, attempt: int) -> None:  # noqa: ARG001 -- a race
     """Both get the whole store, what each writes is there, and nothing is left over."""
     writes = [
         next(str(sample.source["id"]) for sample in sample_sources() if sample.source["user_id"] == user)
@@ -276,7 +310,7 @@ RIVAL = """
 import subprocess, sys
 from contextlib import closing
 from pathlib import Path
-path, source, user = sys.argv[1:]
+path, source, user = sys.argv[1:4]
 other = '''
 import sys
 from contextlib import closing
@@ -288,7 +322,7 @@ store.close()
 '''
 met = []
 def hook(event, args):
-    if event in {"os.rename", "os.link"} and str(args[1]) == path and not met:
+    if event == sys.argv[4] and (event != "sqlite3.connect" or str(args[0]) == path) and not met:
         met.append(event)
         subprocess.run([sys.executable, "-c", other, path, source, user], check=True)
 from secondlook.stores.sqlite import SqliteStore
@@ -299,18 +333,54 @@ store.close()
 """
 
 
-def test_a_store_that_another_process_made_first_is_kept(path: Path, pytestconfig: pytest.Config) -> None:
-    """The last moment before a new file gets its name: what the other wrote meanwhile is not lost."""
+@pytest.mark.parametrize("moment", ["sqlite3.connect", "sqlite3.connect/handle"])
+@pytest.mark.parametrize("make", [None, nothing], ids=["missing", "empty"])
+def test_a_store_that_another_process_made_first_is_kept(
+    path: Path, pytestconfig: pytest.Config, make: Callable[[Path], None] | None, moment: str
+) -> None:
+    """Another makes the file after this process found it missing: what it wrote meanwhile is not lost."""
     source = str(sample_sources()[0].source["id"])
+    if make is not None:
+        make(path)
     ran = subprocess.run(
-        [sys.executable, "-c", RIVAL, str(path), source, USER],
+        [sys.executable, "-c", RIVAL, str(path), source, USER, moment],
         capture_output=True,
         text=True,
         check=True,
         cwd=pytestconfig.rootpath,
     )
     assert ran.stdout.split() == ["1", "snapshot_generated"]
-    assert EmbeddedTables(path).status(source) == "snapshot_generated"
+    tables = EmbeddedTables(path)
+    assert (tables.status(source), tables.count("sources")) == ("snapshot_generated", 90)
+
+
+def test_eight_threads_start_at_once(path: Path) -> None:
+    """So do threads, each with a store of its own; the samples are there once."""
+    start = threading.Barrier(8)
+
+    def users(_: int) -> list[str]:
+        start.wait(20)
+        with closing(SqliteStore(path)) as made:
+            return made.users()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(users, range(8))) == [list(SAMPLE_USERS)] * 8
+    assert EmbeddedTables(path).count("sources") == 90
+
+
+def test_another_program_that_does_not_end(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for a program without a write-ahead log has an end, and a clear error."""
+    store.close()
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        assert other.execute("pragma journal_mode=delete").fetchone() == ("delete",)
+        other.execute("begin exclusive")
+        with pytest.raises(StoreUnavailable, match=r"cannot be used: database is locked$"):
+            SqliteStore(path)
+        other.execute("rollback")
+    SqliteStore(path).close()
 
 
 def test_the_shipped_samples_are_whole() -> None:

@@ -6,8 +6,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from secondlook.errors import BucketsInvalid, SourceNotFound, StoreUnavailable
 from secondlook.models import Snapshot, SnapshotResult, SourceQuery, SourceRow
@@ -289,6 +292,18 @@ def test_pages(store: Store, tables: Tables) -> None:
     assert store.list_sources(OWNER, SourceQuery(limit=9)).total == 8
 
 
+@pytest.mark.parametrize("query", [{}, {"search": "NAME"}, {"status": "bucketed"}, {"offset": 9}], ids=str)
+def test_a_total_that_is_known_is_not_counted(store: Store, tables: Tables, query: dict[str, Any]) -> None:
+    """Whoever has the number already gets it back, and the same rows; 0 is a number too."""
+    for number in range(1, 6):
+        tables.add_source(source_id(number), user_id=OWNER, name=f"Name {number}")
+    counted = store.list_sources(OWNER, SourceQuery(**query, limit=2))
+    assert counted.total == (5 if "search" in query else 6)
+    for known in (counted.total, 1000, 0):
+        page = store.list_sources(OWNER, SourceQuery(**query, limit=2, known_total=known))
+        assert (page.rows, page.total) == (counted.rows, known)
+
+
 @pytest.mark.parametrize(
     ("sort", "expected"),
     [
@@ -364,12 +379,39 @@ def test_searching(store: Store, tables: Tables, name: str, search: str, *, foun
     [
         pytest.param("x" * 100_000, id="endless"),
         pytest.param("\ud800", id="lone surrogate"),
+        pytest.param("source\udcff", id="surrogate after a match"),
         pytest.param("%" * 20_000, id="wildcards"),
     ],
 )
 def test_a_search_that_no_name_can_match(store: Store, search: str) -> None:
     """A search that cannot be found finds nothing; it is no error of the store."""
     assert names(store, search=search) == []
+    assert store.list_sources(OWNER, SourceQuery(search=search)).total == 0
+
+
+@pytest.mark.parametrize("status", ["\ud800", "bucketed\udcff", "", "\0"], ids=ascii)
+def test_a_status_that_no_source_has(store: Store, status: str) -> None:
+    """Nor does a status that no column can hold."""
+    page = store.list_sources(OWNER, SourceQuery(status=status))
+    assert (page.rows, page.total) == ((), 0)
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+AWKWARD = st.text(st.sampled_from("aAßsSſİiıIΣσς%_\\/'\"*?[]^\0 \n\u0301ﬁF"), max_size=8)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=NAMES | AWKWARD, search=NAMES | AWKWARD, cut=st.tuples(st.integers(0, 12), st.integers(0, 12)))
+def test_any_search_is_pythons(
+    store: Store, tables: Tables, name: str, search: str, cut: tuple[int, int]
+) -> None:
+    """Whatever the name and the text: found exactly where Python finds it, in any case."""
+    identifier = str(uuid4())
+    tables.add_source(identifier, user_id=identifier, name=name)
+    for text in (search, name[cut[0] : cut[1]], name.upper(), name.lower()):
+        page = store.list_sources(identifier, SourceQuery(search=text))
+        found = text.casefold() in name.casefold()
+        assert ([row.source.source_name for row in page.rows], page.total) == ([name] * found, int(found))
 
 
 @pytest.mark.parametrize(

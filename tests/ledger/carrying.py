@@ -29,9 +29,16 @@ def expire(path: Path, run_id: str) -> None:
     query(path, "update runs set lease_until = 0 where run_id = ?", run_id)
 
 
+def next_number(ledger: Ledger, source_id: str = SOURCE, user_id: str = USER) -> int:
+    """The number of a source's next run, as whoever looks at it now asks for it."""
+    latest = ledger.latest(user_id, source_id)
+    return 1 if latest is None else latest.number + 1
+
+
 def queued(ledger: Ledger, source_id: str = SOURCE, user_id: str = USER) -> Run:
     """A run that nobody carries yet."""
-    return ledger.submit(str(uuid4()), example_plan(source_id, user_id))
+    number = next_number(ledger, source_id, user_id)
+    return ledger.submit(str(uuid4()), example_plan(source_id, user_id), number=number)
 
 
 def claimed(ledger: Ledger, run: Run | None = None) -> Run:

@@ -15,7 +15,7 @@ from secondlook.errors import InDoubt
 from secondlook.ledger.runs import open_ledger
 from secondlook.models import Run, RunStatus
 from tests.examples import USER, example_answer, example_plan
-from tests.ledger.carrying import REFUSED, UNKNOWN, expire, finish, query, reject
+from tests.ledger.carrying import REFUSED, UNKNOWN, expire, finish, next_number, query, reject
 
 SOURCES = [f"source-{number}" for number in range(2)]
 
@@ -25,6 +25,7 @@ class Histories(RuleBasedStateMachine):
 
     hands: Bundle[Run] = Bundle("hands")
     requests: Bundle[tuple[str, int]] = Bundle("requests")
+    looks: Bundle[tuple[str, int]] = Bundle("looks")
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,18 +45,35 @@ class Histories(RuleBasedStateMachine):
         runs = self.ledger.list(USER)
         return data.draw(st.sampled_from(runs)) if runs else None
 
+    @rule(target=looks, source=st.sampled_from(SOURCES))
+    def look(self, source: str) -> tuple[str, int]:
+        """A user presses the button: the source's newest run is looked up, and anything may happen now."""
+        return source, next_number(self.ledger, source)
+
     @rule(source=st.sampled_from(SOURCES))
-    def submit(self, source: str) -> None:
-        """A user presses the button."""
-        before = self.ledger.unsettled(USER, source)
+    def press(self, source: str) -> None:
+        """A user presses the button, and nothing happens before the run is queued."""
+        self.submit(self.look(source))
+
+    @rule(look=consumes(looks))
+    def submit(self, look: tuple[str, int]) -> None:
+        """What was pressed is queued where nobody has queued a run since; otherwise the newest is joined."""
+        source, number = look
+        newest = self.ledger.latest(USER, source)
+        before = len(self.ledger.list(USER))
         run_id = str(uuid4())
+        begins = newest is None or (newest.status.final and newest.number < number)
         try:
-            run = self.ledger.submit(run_id, example_plan(source))
-        except InDoubt:
-            assert before is not None
-            assert before.status is RunStatus.IN_DOUBT
+            run = self.ledger.submit(run_id, example_plan(source), number=number)
+        except InDoubt as error:
+            assert newest is not None
+            assert (newest.status, newest.run_id) == (RunStatus.IN_DOUBT, error.run_id)
         else:
-            assert run.run_id == (before.run_id if before else run_id)
+            assert newest is None or newest.status is not RunStatus.IN_DOUBT
+            assert (run.run_id, run.number) == (
+                (run_id, number) if newest is None or begins else (newest.run_id, newest.number)
+            )
+        assert len(self.ledger.list(USER)) == before + begins
 
     @rule(target=hands, data=st.data())
     def claim(self, data: st.DataObject) -> Run:
@@ -66,7 +84,7 @@ class Histories(RuleBasedStateMachine):
             assert held is not None
             assert held.status in {RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED}
             return held
-        run = self._some_run(data) or self.ledger.submit(str(uuid4()), example_plan(SOURCES[0]))
+        run = self._some_run(data) or self.ledger.submit(str(uuid4()), example_plan(SOURCES[0]), number=1)
         return run.model_copy(update={"owner": "a stranger"})
 
     @rule(data=st.data())
@@ -185,6 +203,17 @@ class Histories(RuleBasedStateMachine):
         for source in SOURCES:
             runs = [run for run in self.ledger.list(USER) if run.source_id == source]
             assert sum(not run.status.final for run in runs) <= 1
+
+    @invariant()
+    def runs_are_numbered(self) -> None:
+        """From 1, without a gap; the newest is the one that is looked up, and only it can be unsettled."""
+        for source in SOURCES:
+            runs = [run for run in self.ledger.list(USER) if run.source_id == source]
+            assert sorted(run.number for run in runs) == list(range(1, len(runs) + 1))
+            newest = max(runs, key=lambda run: run.number, default=None)
+            latest = self.ledger.latest(USER, source)
+            assert (latest and latest.run_id) == (newest and newest.run_id)
+            assert all(run.status.final or run == newest for run in runs)
 
     @invariant()
     def nothing_is_stuck(self) -> None:

@@ -25,10 +25,12 @@ from secondlook.ledger.runs import MIN_FREE_BYTES, Ledger, open_ledger
 from secondlook.models import RunStatus, Usage
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer, example_input, example_plan
 from tests.ledger import carrying
-from tests.ledger.carrying import REFUSED, UNKNOWN, expire, query
+from tests.ledger.carrying import REFUSED, UNKNOWN, expire, next_number, query
 
 T = TypeVar("T")
 THREADS = 8
+RUN = "77777777-2222-4333-8444-555555555555"
+ANOTHER = "88888888-2222-4333-8444-555555555555"
 
 
 @pytest.fixture
@@ -62,8 +64,9 @@ def race(work: Callable[[int], T]) -> list[T]:
 
 def test_a_new_run(ledger: Ledger) -> None:
     """Queued, with its plan, nothing sent, nothing known of an answer."""
-    run = ledger.submit("run-1", example_plan(warnings=("odd",)))
-    assert run == ledger.get("run-1", USER).model_copy(update={"elapsed_ms": run.elapsed_ms})
+    run = ledger.submit(RUN, example_plan(warnings=("odd",)), number=1)
+    assert run == ledger.get(RUN, USER).model_copy(update={"elapsed_ms": run.elapsed_ms})
+    assert (run.run_id, run.number) == (RUN, 1)
     assert (run.status, run.attempts, run.owner, run.error) == (RunStatus.QUEUED, 0, None, None)
     assert (run.source_id, run.user_id, run.agent, run.warnings) == (SOURCE, USER, "offline", ("odd",))
     assert run.agent_input == example_input()
@@ -73,27 +76,52 @@ def test_a_new_run(ledger: Ledger) -> None:
     assert (run.started_at, run.finished_at) == (None, None)
 
 
+@pytest.mark.parametrize("number", [1, 2], ids=["who saw no run", "who saw it"])
 @pytest.mark.parametrize("state", ["queued", "claimed", "calling", "answered"])
-def test_asking_again_joins_the_active_run(ledger: Ledger, state: str) -> None:
+def test_asking_again_joins_the_active_run(ledger: Ledger, state: str, number: int) -> None:
     """While a run is active there is no second one."""
     run = carrying.STATES[state](ledger)
-    assert ledger.submit("another", example_plan()).run_id == run.run_id
+    joined = ledger.submit(ANOTHER, example_plan(), number=number)
+    assert (joined.run_id, joined.number) == (run.run_id, 1)
     assert len(ledger.list(USER)) == 1
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
 def test_after_the_end_a_new_run_can_begin(ledger: Ledger, state: str) -> None:
-    """A settled run stands in nobody's way."""
+    """A settled run stands in nobody's way who has seen it."""
     run = carrying.STATES[state](ledger)
-    assert ledger.submit("another", example_plan()).run_id == "another"
-    assert {each.run_id for each in ledger.list(USER)} == {run.run_id, "another"}
+    begun = ledger.submit(ANOTHER, example_plan(), number=run.number + 1)
+    assert (begun.run_id, begun.number, begun.status) == (ANOTHER, 2, RunStatus.QUEUED)
+    assert {each.run_id for each in ledger.list(USER)} == {run.run_id, ANOTHER}
 
 
-def test_in_doubt_a_new_run_is_refused(ledger: Ledger) -> None:
+@pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
+def test_a_run_that_came_and_went_is_joined(ledger: Ledger, state: str) -> None:
+    """Who looked before it began and submits after its end gets that run, whatever became of it."""
+    run = carrying.STATES[state](ledger)
+    assert ledger.submit(ANOTHER, example_plan(), number=1) == ledger.get(run.run_id)
+    assert [each.run_id for each in ledger.list(USER)] == [run.run_id]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_of_several_runs_the_newest_is_joined(ledger: Ledger, path: Path, number: int) -> None:
+    """Whatever a late caller saw, it gets the newest run, by number and not by the clock."""
+    carrying.done(ledger)
+    newest = carrying.failed(ledger)
+    query(path, "update runs set created_at = 0 where run_id = ?", newest.run_id)  # a clock that was set
+    latest = ledger.latest(USER, SOURCE)
+    assert latest is not None
+    assert (latest.run_id, latest.number) == (newest.run_id, 2)
+    assert ledger.submit(ANOTHER, example_plan(), number=number).run_id == newest.run_id
+    assert len(ledger.list(USER)) == 2
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["who saw no run", "who saw it"])
+def test_in_doubt_a_new_run_is_refused(ledger: Ledger, number: int) -> None:
     """A person settles the one in doubt first; the error says which and how."""
     run = carrying.in_doubt(ledger)
     with pytest.raises(InDoubt) as caught:
-        ledger.submit("another", example_plan())
+        ledger.submit(ANOTHER, example_plan(), number=number)
     assert caught.value.run_id == run.run_id
     assert caught.value.message == UNKNOWN.message
     assert f"secondlook resend {run.run_id}" in caught.value.hint
@@ -113,9 +141,35 @@ def test_each_source_and_user_has_its_own(ledger: Ledger) -> None:
 
 def test_eight_at_once_get_one_run(ledger: Ledger) -> None:
     """Whoever asks at the same moment gets the same run."""
-    runs = race(lambda number: ledger.submit(f"run-{number}", example_plan()).run_id)
+    runs = race(lambda _: ledger.submit(str(uuid4()), example_plan(), number=1).run_id)
     assert len(set(runs)) == 1
     assert len(ledger.list(USER)) == 1
+
+
+def test_eight_at_once_get_one_run_after_another(ledger: Ledger) -> None:
+    """So it is where there were runs before: of those who saw the same newest one, one makes the next."""
+    carrying.done(ledger)
+    for number in (2, 3):
+        runs = race(lambda _, number=number: ledger.submit(str(uuid4()), example_plan(), number=number))
+        assert {run.number for run in runs} == {number}
+        assert len({run.run_id for run in runs}) == 1
+        ledger.cancel(runs[0].run_id, USER)
+    assert sorted(run.number for run in ledger.list(USER)) == [1, 2, 3]
+
+
+def test_eight_at_once_each_carry_what_they_get(ledger: Ledger) -> None:
+    """Some submit while the run goes on and some after its end: one run, one call all the same."""
+
+    def submit_and_carry(_: int) -> str:
+        run = ledger.submit(str(uuid4()), example_plan(), number=1)
+        held = ledger.claim(run.run_id, uuid4().hex)
+        if held is not None and ledger.begin_call(held) is not None:
+            ledger.journal(held.run_id, 1, example_answer())
+            carrying.finish(ledger, held)
+        return run.run_id
+
+    assert len(set(race(submit_and_carry))) == 1
+    assert [(run.attempts, run.status) for run in ledger.list(USER)] == [(1, RunStatus.DONE)]
 
 
 # -- carrying -------------------------------------------------------------------------------------------
@@ -368,7 +422,7 @@ def test_giving_up_lets_a_new_run_begin(ledger: Ledger) -> None:
     run = ledger.cancel(held.run_id, USER)
     assert (run.status, run.owner) == (RunStatus.CANCELLED, None)
     assert run.finished_at is not None
-    assert ledger.submit("another", example_plan()).run_id == "another"
+    assert ledger.submit(ANOTHER, example_plan(), number=2).run_id == ANOTHER
 
 
 # -- reading --------------------------------------------------------------------------------------------
@@ -379,14 +433,40 @@ def test_a_user_sees_only_their_own(ledger: Ledger) -> None:
     mine, others = carrying.queued(ledger), carrying.queued(ledger, user_id=OTHER_USER)
     assert [run.run_id for run in ledger.list(USER)] == [mine.run_id]
     for user, run in ((USER, mine), (OTHER_USER, others)):
-        for found in (ledger.latest(user, SOURCE), ledger.unsettled(user, SOURCE)):
-            assert found is not None
-            assert found.run_id == run.run_id
-    assert ledger.latest(NOBODY, SOURCE) is ledger.unsettled(NOBODY, SOURCE) is None
+        found = ledger.latest(user, SOURCE)
+        assert found is not None
+        assert (found.run_id, found.number) == (run.run_id, 1)
+    assert ledger.latest(NOBODY, SOURCE) is None
     with pytest.raises(SourceNotFound, match=r"^Invalid run_id: not found$"):
         ledger.get(others.run_id, USER)
-    with pytest.raises(SourceNotFound, match=r"^Invalid run_id: not found$"):
-        ledger.get("no-such-run", USER)
+
+
+@pytest.mark.parametrize(
+    "run_id",
+    ["no-such-run", "", "\ud800", "' or 1=1 --", ANOTHER],
+    ids=["text", "empty", "surrogate", "SQL", "id"],
+)
+@pytest.mark.parametrize("user", [USER, OTHER_USER, None])
+def test_no_run_is_like_another(ledger: Ledger, run_id: str, user: str | None) -> None:
+    """A malformed run id, an unknown one and another's cannot be told apart: message and hint are the same."""
+    others = carrying.queued(ledger, user_id=NOBODY)
+    for ask in (ledger.get, ledger.resend, ledger.cancel):
+        for wanted in (run_id, others.run_id):
+            if user is None and (ask != ledger.get or wanted == others.run_id):
+                continue
+            with pytest.raises(SourceNotFound, match=r"^Invalid run_id: not found$") as caught:
+                ask(wanted, user)  # pyright: ignore[reportArgumentType] -- None is for `get` alone
+            assert (caught.value.hint, caught.value.run_id) == (SourceNotFound.default_hint, None)
+    assert ledger.get(others.run_id).status is RunStatus.QUEUED
+
+
+def test_a_run_id_may_be_written_in_any_way(ledger: Ledger) -> None:
+    """Capitals and missing dashes are the same UUID, for whoever asks about a run or settles it."""
+    run = carrying.in_doubt(ledger)
+    written = run.run_id.upper().replace("-", "")
+    assert ledger.get(written, USER).run_id == run.run_id
+    assert ledger.resend(written, USER).status is RunStatus.QUEUED
+    assert ledger.cancel(written, USER).status is RunStatus.CANCELLED
 
 
 def test_listing(ledger: Ledger, path: Path) -> None:
@@ -402,11 +482,15 @@ def test_listing(ledger: Ledger, path: Path) -> None:
 
 
 @pytest.mark.parametrize("state", list(carrying.STATES))
-def test_unsettled(ledger: Ledger, state: str) -> None:
-    """Active or in doubt; nothing else."""
-    carrying.STATES[state](ledger)
-    expected = state not in {"done", "failed", "cancelled"}
-    assert (ledger.unsettled(USER, SOURCE) is not None) is expected
+def test_latest(ledger: Ledger, state: str) -> None:
+    """The newest run of that source and user, whatever its state; active where it goes on by itself."""
+    carrying.done(ledger)
+    carrying.queued(ledger, source_id=NOBODY)
+    run = carrying.STATES[state](ledger)
+    found = ledger.latest(USER, SOURCE)
+    assert found is not None
+    assert (found.run_id, found.number) == (run.run_id, 2)
+    assert found.status.active is (state in {"queued", "claimed", "calling", "answered"})
 
 
 # -- the database ---------------------------------------------------------------------------------------
@@ -461,10 +545,11 @@ def locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Ledger]:
 
 
 WRITES: dict[str, Callable[[Ledger], object]] = {
-    "submit": lambda ledger: ledger.submit("x", example_plan("another")),
-    "claim": lambda ledger: ledger.claim("x", "owner"),
+    "submit": lambda ledger: ledger.submit(ANOTHER, example_plan("another"), number=1),
+    "claim": lambda ledger: ledger.claim(ANOTHER, "owner"),
     "begin_call": lambda ledger: ledger.begin_call(ledger.list(USER)[0]),
-    "cancel": lambda ledger: ledger.cancel("x", USER),
+    "resend": lambda ledger: ledger.resend(ANOTHER, USER),
+    "cancel": lambda ledger: ledger.cancel(ANOTHER, USER),
     "ping": lambda ledger: ledger.ping(),
 }
 
@@ -573,5 +658,7 @@ def test_input_and_request_are_what_was_sent(ledger: Ledger, path: Path) -> None
 def test_ids_are_free(ledger: Ledger) -> None:
     """An id that is taken is not overwritten."""
     run = carrying.queued(ledger)
-    assert ledger.submit(run.run_id, example_plan()).run_id == run.run_id
-    assert ledger.submit(str(uuid4()), example_plan(user_id=OTHER_USER)).user_id == OTHER_USER
+    same = ledger.submit(run.run_id, example_plan(), number=next_number(ledger))
+    assert same.model_dump(exclude={"elapsed_ms"}) == run.model_dump(exclude={"elapsed_ms"})
+    other = ledger.submit(str(uuid4()), example_plan(user_id=OTHER_USER), number=1)
+    assert (other.user_id, other.number) == (OTHER_USER, 1)
