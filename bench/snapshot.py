@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import openai
@@ -47,15 +48,13 @@ def compare(base_url: str) -> None:
     runner = Runner(wiring)
     made = run_snapshot(source_id=SOURCE, user_id=USER, regenerate=True)
     request: Any = wiring.ledger.get(made.run_id).request
-    create: Callable[..., object] = openai.OpenAI(
-        api_key="sk-local", base_url=base_url, max_retries=0
-    ).chat.completions.create
+    create: Any = openai.OpenAI(api_key="sk-local", base_url=base_url, max_retries=0).chat.completions.create
 
     def with_runner() -> None:
         runner.carry(runner.submit(SOURCE, USER, regenerate=True).run_id)
 
     contenders: dict[str, Callable[[], object]] = {
-        "bare chat.completions.create": lambda: create(**request),
+        "bare chat.completions.create": partial(create, **request),
         "one snapshot (page, command line)": with_runner,
         "run_snapshot (reads the settings too)": lambda: run_snapshot(
             source_id=SOURCE, user_id=USER, regenerate=True

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from secondlook.dashboard import listing, panels, resources, runs, session
-from secondlook.dashboard.problems import show_error
-from secondlook.errors import SecondlookError, SourceNotFound
+from secondlook.errors import SourceNotFound
 from secondlook.preview import preview
 from secondlook.validation.identifiers import canonical
 
@@ -20,19 +19,16 @@ if chosen is None:
         "Choose a source in the table: its buckets appear here, with the button that generates its snapshot."
     )
     st.stop()
-try:
-    source_id = canonical(chosen)
-    record = wiring.store.load(source_id, user_id)
-    if record is None:
-        raise SourceNotFound
-    view = preview(record, wiring.settings, regenerate=True)
-    snapshot = wiring.store.latest_snapshot(source_id, user_id)
-    run = wiring.ledger.latest(user_id, source_id)
-    panels.show_source(view, snapshot)
-    runs.show_generate(view, run)
-    runs.show_run(run)
-    if snapshot is not None:
-        panels.show_snapshot(snapshot, wiring.ledger)
-    panels.show_buckets(view)
-except SecondlookError as error:
-    show_error(error)
+source_id = canonical(chosen)
+record = wiring.store.load(source_id, user_id)
+if record is None:
+    raise SourceNotFound
+view = preview(record, max_tokens=wiring.settings.max_tokens, regenerate=True)
+snapshot = wiring.store.latest_snapshot(source_id, user_id)
+run = wiring.ledger.latest(user_id, source_id)
+panels.show_source(view, snapshot)
+runs.show_generate(view, run)
+runs.show_run(run)
+if snapshot is not None:
+    panels.show_snapshot(snapshot, wiring.ledger)
+panels.show_buckets(view)

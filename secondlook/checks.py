@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 
-from secondlook.agent.families import shutdown_notice
+from secondlook.agent.families import has_ended, shutdown_notice
 from secondlook.errors import SecondlookError
 from secondlook.settings import Settings
 from secondlook.wiring import Wiring, connect
@@ -73,5 +73,6 @@ def _describe_agent(wiring: Wiring) -> str:
 
 
 def _check_model(settings: Settings) -> Check:
-    notice = shutdown_notice(settings.model, datetime.now(UTC).date())
-    return Check("model", ok=True, detail=notice or settings.model)
+    today = datetime.now(UTC).date()
+    ended = has_ended(settings.model, today)
+    return Check("model", ok=not ended, detail=shutdown_notice(settings.model, today) or settings.model)

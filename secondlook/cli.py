@@ -16,6 +16,7 @@ from secondlook.errors import AnswerRejected, SecondlookError
 
 if TYPE_CHECKING:
     from secondlook.models import Run, SnapshotRun
+    from secondlook.wiring import Wiring
 
 PAGE = 500  # sources read at a time
 
@@ -111,11 +112,10 @@ def _serve(args: argparse.Namespace) -> int:
 def _sources(args: argparse.Namespace) -> int:
     from secondlook.figures import source_fields
     from secondlook.models import SourceQuery, SourceRow
-    from secondlook.validation.identifiers import canonical
     from secondlook.wiring import connect
 
     wiring = connect()
-    user = wiring.default_user() if args.user is None else canonical(args.user)
+    user = _user(args, wiring)
     rows: list[SourceRow] = []
     while True:
         query = SourceQuery(search=args.search, status=args.status, offset=len(rows), limit=PAGE)
@@ -158,11 +158,10 @@ def _snapshot(args: argparse.Namespace) -> int:
 def _runs(args: argparse.Namespace) -> int:
     from secondlook.figures import money, run_fields
     from secondlook.models import RunStatus
-    from secondlook.validation.identifiers import canonical
     from secondlook.wiring import connect
 
     wiring = connect()
-    user = wiring.default_user() if args.user is None else canonical(args.user)
+    user = _user(args, wiring)
     found = wiring.ledger.list(user, status=RunStatus(args.status) if args.status else None)
     if args.json:
         _print_json([run_fields(run) for run in found])
@@ -203,23 +202,21 @@ def _resume(args: argparse.Namespace) -> int:
 
 def _resend(args: argparse.Namespace) -> int:
     from secondlook.runner import Runner
-    from secondlook.validation.identifiers import canonical
     from secondlook.wiring import connect
 
     _log_to_stderr()
     wiring = connect()
-    user = wiring.default_user() if args.user is None else canonical(args.user)
+    user = _user(args, wiring)
     run = wiring.ledger.resend(args.run_id, user)
     return _print_outcome(Runner(wiring).carry(run.run_id), as_json=args.json)
 
 
 def _cancel(args: argparse.Namespace) -> int:
     from secondlook.figures import run_fields
-    from secondlook.validation.identifiers import canonical
     from secondlook.wiring import connect
 
     wiring = connect()
-    user = wiring.default_user() if args.user is None else canonical(args.user)
+    user = _user(args, wiring)
     run = wiring.ledger.cancel(args.run_id, user)
     if args.json:
         _print_json(run_fields(run))
@@ -238,6 +235,12 @@ def _check(args: argparse.Namespace) -> int:
         for check in found:
             print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}")
     return 0 if all(check.ok for check in found) else 1
+
+
+def _user(args: argparse.Namespace, wiring: Wiring) -> str:
+    from secondlook.validation.identifiers import canonical
+
+    return wiring.default_user() if args.user is None else canonical(args.user, "user_id")
 
 
 def _log_to_stderr() -> None:

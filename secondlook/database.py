@@ -5,18 +5,25 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 
-READ = {"read_only": True}
-"""Execution option of a connection that only reads: on SQLite it then takes no write lock."""
+from secondlook.errors import SecondlookError
 
 BUSY_SECONDS = 5
 """How long a writer waits for another process's write before it gives up."""
+
+Migration = tuple[str, Callable[[sa.Connection], None]]
+"""A name, never used twice, and what it does."""
+
+T = TypeVar("T")
 
 
 class now(sa.Function[float]):  # noqa: N801 -- read as SQL, like sqlalchemy.func.now
@@ -31,11 +38,6 @@ class now(sa.Function[float]):  # noqa: N801 -- read as SQL, like sqlalchemy.fun
 @compiles(now, "sqlite")
 def _now_on_sqlite(_element: now, _compiler: object, **_options: object) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
-
-
-@compiles(now, "postgresql")
-def _now_on_postgresql(_element: now, _compiler: object, **_options: object) -> str:
-    return "extract(epoch from clock_timestamp())::double precision"
 
 
 def sqlite_engine(
@@ -86,30 +88,69 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-Migration = tuple[str, Callable[[sa.Connection], None]]
-"""A name, never used twice, and what it does."""
+class Database:
+    """A database as the layers above use it: whole transactions, and one kind of error.
 
-
-def migrate(engine: sa.Engine, migrations: Sequence[Migration]) -> None:
-    """Apply, in their order, the migrations that this database has not seen. They are append-only.
-
-    Two processes may start at once: the second waits for the first's transaction and finds it done.
+    Args:
+        engine: Where it is.
+        unavailable: Makes the error of a failed transaction out of the driver's own words.
     """
-    applied = sa.Table(
-        "migrations",
-        sa.MetaData(),
-        sa.Column("name", sa.Text, primary_key=True),
-        sa.Column("applied_at", sa.Double, nullable=False),
-    )
-    with engine.connect().execution_options(**READ) as connection:
-        if sa.inspect(connection).has_table("migrations"):
-            seen = set(connection.scalars(sa.select(applied.c.name)))
-            if seen.issuperset(name for name, _ in migrations):
-                return
-    with engine.begin() as connection:
-        applied.create(connection, checkfirst=True)
-        seen = set(connection.scalars(sa.select(applied.c.name)))
-        for name, apply in migrations:
-            if name not in seen:
-                apply(connection)
-                connection.execute(sa.insert(applied).values(name=name, applied_at=now()))
+
+    def __init__(self, engine: sa.Engine, unavailable: Callable[[str], SecondlookError]) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(read_only=True)
+        self._unavailable = unavailable
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run a reading transaction."""
+        return self._guard(self._reader.connect, work)
+
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run a transaction that may write."""
+        return self._guard(self._engine.begin, work)
+
+    def migrate(self, migrations: Sequence[Migration]) -> None:
+        """Apply, in their order, the migrations that this database has not seen. They are append-only.
+
+        Two processes may start at once: the second waits for the first's transaction and finds it done.
+        """
+        if not self.read(lambda connection: _unseen(connection, migrations)):
+            return
+
+        def apply(connection: sa.Connection) -> None:
+            _applied.create(connection, checkfirst=True)
+            for name, change in _unseen(connection, migrations):
+                change(connection)
+                connection.execute(sa.insert(_applied).values(name=name, applied_at=now()))
+
+        self.write(apply)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def _guard(
+        self, open_: Callable[[], AbstractContextManager[sa.Connection]], work: Callable[[sa.Connection], T]
+    ) -> T:
+        try:
+            with open_() as connection:
+                return work(connection)
+        except SQLAlchemyError as error:
+            # The driver's own words, in one line; parameters are never among them.
+            words = str(getattr(error, "orig", None) or type(error).__name__)
+            raise self._unavailable(words.splitlines()[0][:200]) from None
+
+
+_applied = sa.Table(
+    "migrations",
+    sa.MetaData(),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("applied_at", sa.Double, nullable=False),
+)
+
+
+def _unseen(connection: sa.Connection, migrations: Sequence[Migration]) -> list[Migration]:
+    if not sa.inspect(connection).has_table(_applied.name):
+        return list(migrations)
+    seen = set(connection.scalars(sa.select(_applied.c.name)))
+    return [migration for migration in migrations if migration[0] not in seen]

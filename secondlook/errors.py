@@ -19,7 +19,7 @@
         ├── StoreUnavailable        store_unavailable
         └── LedgerUnavailable       ledger_unavailable
 
-A message never holds a bucket's count, a prompt, an answer or a key: messages end up in logs.
+A message holds no bucket's content beyond sums, no prompt, answer or key: messages end up in logs.
 """
 
 from __future__ import annotations

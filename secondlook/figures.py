@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
 from secondlook.models import BandCount, Run, SnapshotRun, SourceRow, WeekCount
+from secondlook.weeks import monday_of, week_of
 
 
 def source_fields(row: SourceRow) -> dict[str, object]:
@@ -59,19 +60,13 @@ def snapshot_fields(made: SnapshotRun) -> dict[str, object]:
     }
 
 
-def monday(week: str) -> date:
-    """The Monday of a checked ISO week."""
-    return date.fromisocalendar(int(week[:4]), int(week[-2:]), 1)
-
-
 def fill_weeks(weeks: Sequence[WeekCount]) -> list[WeekCount]:
     """The covered weeks without gaps: one that the buckets leave out had no closed estimate."""
     filled = list(weeks[:1])
     for before, after in pairwise(weeks):
-        missing = monday(before.week) + timedelta(weeks=1)
-        while missing < monday(after.week):
-            year, number, _ = missing.isocalendar()
-            filled.append(WeekCount(week=f"{year:04d}-W{number:02d}", count=0))
+        missing = monday_of(before.week) + timedelta(weeks=1)
+        while missing < monday_of(after.week):
+            filled.append(WeekCount(week=week_of(missing), count=0))
             missing += timedelta(weeks=1)
         filled.append(after)
     return filled
@@ -93,10 +88,11 @@ def largest(bands: Sequence[BandCount]) -> BandCount:
 
 
 def money(dollars: Decimal | None, *, estimated: bool) -> str:
-    """Dollars as the pages and the command line write them: a cent or less in full, unknown as unknown."""
+    """Dollars as pages and command line write them: four decimals, or as many as tell them from zero."""
     if dollars is None:
         return "unknown"
-    return f"{'≈ ' if estimated else ''}${dollars:.4f}"
+    decimals = 4 if dollars == 0 else max(4, 1 - dollars.adjusted())
+    return f"{'≈ ' if estimated else ''}${dollars:.{decimals}f}"
 
 
 def duration(milliseconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The two lines that a run logs: ids, counts and, outside production, token usage. Nothing else, ever.
+"""What is logged: ids, counts, error codes and, outside production, token usage. Nothing else, ever.
 
 They go to the logger `secondlook`; `configure` sends it to standard error.
 """
@@ -43,6 +43,6 @@ def log_complete(meta: SnapshotMeta) -> None:
     _logger.info("[Orchestrator] Snapshot pipeline complete: %s", json.dumps(fields))
 
 
-def log_failed(run_id: str, code: str) -> None:
-    """A run that its carrier could not end: its code, never its message."""
-    _logger.warning("[Orchestrator] Run %s: %s", run_id, code)
+def log_failed(where: str, code: str) -> None:
+    """What went wrong, and in which run or part: its code, never its message."""
+    _logger.warning("[Orchestrator] %s: %s", where, code)

@@ -47,7 +47,7 @@ def prepare(
     watch.lap("load")
     if record is None:
         raise SourceNotFound
-    checked = preview(record, settings, regenerate=regenerate)
+    checked = preview(record, max_tokens=settings.max_tokens, regenerate=regenerate)
     if checked.refusal is not None or checked.agent_input is None:
         raise checked.refusal or BucketsMissing
     name = agent()

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 
 from secondlook.agent import prompt
 from secondlook.errors import SecondlookError
-from secondlook.models import AgentInput, Buckets, SnapshotResult, Source, SourceRecord, Usage
-from secondlook.settings import Settings
+from secondlook.models import AgentInput, SnapshotResult, Source, SourceRecord
 from secondlook.validation import buckets as rules
 
 
@@ -21,27 +20,23 @@ class Preview:
     """A source as it would be run now.
 
     Attributes:
-        buckets: None where they are missing or cannot be read; so are the three after it.
-        agent_input: Exactly what the agent would see.
-        usage: About what the run would use.
+        agent_input: Exactly what the agent would see; None where the buckets are missing or invalid.
+        warnings: What is odd about the buckets, in plain words.
         refusal: The first rule that stands against a run, or None.
     """
 
     source: Source
-    buckets: Buckets | None
-    estimate_count: int | None
     agent_input: AgentInput | None
-    usage: Usage | None
     warnings: tuple[str, ...]
     refusal: SecondlookError | None
 
 
-def preview(record: SourceRecord, settings: Settings, *, regenerate: bool) -> Preview:
+def preview(record: SourceRecord, *, max_tokens: int, regenerate: bool) -> Preview:
     """Hold a source against the rules, in the order of CONTRACT.md: the first refusal is the one that counts.
 
     Args:
         record: The source as it was loaded.
-        settings: For the limit of the answer's tokens.
+        max_tokens: The limit of the answer's tokens.
         regenerate: Whether a source that has a snapshot may be run.
     """
     refusals: list[SecondlookError] = []
@@ -54,24 +49,18 @@ def preview(record: SourceRecord, settings: Settings, *, regenerate: bool) -> Pr
 
     attempt(lambda: rules.check_status(record.source.status, regenerate=regenerate))
     try:
-        bucketed = rules.read_buckets(record.buckets, today=datetime.now(UTC).date())
+        buckets = rules.read_buckets(record.buckets, today=datetime.now(UTC).date())
     except SecondlookError as error:
-        refusals.append(error)
-        return Preview(record.source, None, None, None, None, (), refusals[0])
-    n = rules.count_estimates(record, bucketed)
-    agent_input = rules.build_input(bucketed, n)
-    reserve = prompt.reserve_answer_tokens(len(bucketed.weeks))
+        return Preview(record.source, None, (), (*refusals, error)[0])
+    n = rules.count_estimates(record, buckets)
     attempt(lambda: rules.check_minimum(n))
-    attempt(lambda: rules.check_sums(bucketed, n))
-    attempt(lambda: rules.check_answer_size(reserve, settings.max_tokens))
+    attempt(lambda: rules.check_sums(buckets, n))
+    attempt(lambda: rules.check_answer_size(prompt.reserve_answer_tokens(len(buckets.weeks)), max_tokens))
     return Preview(
-        source=record.source,
-        buckets=bucketed,
-        estimate_count=n,
-        agent_input=agent_input,
-        usage=prompt.estimate_usage(agent_input),
-        warnings=rules.uncovered(bucketed, n),
-        refusal=refusals[0] if refusals else None,
+        record.source,
+        rules.build_input(buckets, n),
+        rules.uncovered(buckets, n),
+        refusals[0] if refusals else None,
     )
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from uuid import uuid4
 
-from secondlook.errors import SecondlookError, rebuild
+from secondlook.errors import InDoubt, SecondlookError, rebuild
 from secondlook.ledger.runs import in_doubt
 from secondlook.log import log_failed
 from secondlook.models import Run, RunStatus, SnapshotRun
@@ -72,7 +72,11 @@ def total_ms(run: Run) -> int:
 def error_of(run: Run) -> SecondlookError:
     """The error that a run ended with, or stands at."""
     if run.status is RunStatus.CANCELLED or run.error is None:
-        error: SecondlookError = in_doubt(run, "The run was given up without an answer")
+        error: SecondlookError = InDoubt(
+            "The run was given up without an answer",
+            hint="Generate the snapshot again to start a new run.",
+            run_id=run.run_id,
+        )
     elif run.status is RunStatus.IN_DOUBT:
         error = in_doubt(run)
     else:
@@ -104,7 +108,8 @@ class Runner:
             SecondlookError: The source is refused; there is no run.
         """
         wiring = self._wiring
-        # Looked up before the source is read: a run that begins, or even ends, in between is joined.
+        # Looked up before the source is read: a run that begins, or even ends, in between is joined. One in
+        # doubt keeps its number taken, so that it is refused, or joined where it was settled meanwhile.
         latest = wiring.ledger.latest(canonical(user_id), canonical(source_id))
         if latest is not None and latest.status.active:
             return latest
@@ -116,7 +121,8 @@ class Runner:
             settings=wiring.settings,
             agent=wiring.agent_name,
         )
-        return wiring.ledger.submit(str(uuid4()), plan, number=latest.number + 1 if latest else 1)
+        number = 1 if latest is None else latest.number + (latest.status is not RunStatus.IN_DOUBT)
+        return wiring.ledger.submit(str(uuid4()), plan, number=number)
 
     def carry(self, run_id: str) -> Run:
         """Bring a run to its end in this thread, or wait for whoever carries it.
@@ -168,7 +174,7 @@ class Runner:
                     for run_id in self._wiring.ledger.claimable():
                         self.start(run_id)
                 except SecondlookError as error:
-                    log_failed("(sweep)", error.code)
+                    log_failed("sweep", error.code)
                 stop.wait(min(SWEEP_SECONDS, self._wiring.settings.lease_seconds))
 
         sweeper = threading.Thread(target=sweep, name="secondlook-sweep", daemon=True)
@@ -192,9 +198,9 @@ class Runner:
         try:
             self._execute(run_id)
         except SecondlookError as error:
-            log_failed(run_id, error.code)
+            log_failed(f"Run {run_id}", error.code)
         except Exception as error:  # noqa: BLE001 -- a message or a traceback could hold an answer
-            log_failed(run_id, type(error).__name__)
+            log_failed(f"Run {run_id}", type(error).__name__)
 
     def _execute(self, run_id: str) -> None:
         wiring = self._wiring

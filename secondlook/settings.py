@@ -17,7 +17,11 @@ def _canonical_uuid(value: str) -> str:
 
 
 def _stripped(value: object) -> object:
-    return (value.strip() or None) if isinstance(value, str) else value
+    return value.strip() if isinstance(value, str) else value
+
+
+def _unset_if_blank(value: object) -> object:
+    return _stripped(value) or None
 
 
 def _url(value: str) -> str:
@@ -33,7 +37,7 @@ def _header_safe(value: SecretStr) -> SecretStr:
 
 
 class Settings(BaseSettings):
-    """Every setting, checked. Field descriptions are the README's table."""
+    """Every setting, checked. Field descriptions are what an error says is allowed."""
 
     model_config = SettingsConfigDict(
         env_file=(".env", ".env.local"),
@@ -103,7 +107,7 @@ class Settings(BaseSettings):
         description="a number from 0.5 to 3600: how long a run waits after its process died",
     )
     openai_api_key: Annotated[
-        Annotated[SecretStr, AfterValidator(_header_safe)] | None, BeforeValidator(_stripped)
+        Annotated[SecretStr, AfterValidator(_header_safe)] | None, BeforeValidator(_unset_if_blank)
     ] = Field(None, validation_alias="OPENAI_API_KEY", description="the key; printable ASCII, never shown")
     openai_base_url: Annotated[str, AfterValidator(_url)] = Field(
         "https://api.openai.com/v1",

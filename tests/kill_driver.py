@@ -3,7 +3,7 @@
 `CLASS.METHOD:before` and `:after` kill the process there, as `kill -9` would. `CLASS.METHOD:says:FILE`
 makes a file of its own beside FILE when the method is entered, and goes on; `:waits:FILE` does the same
 and goes on once FILE is there. `:fills` lets no file grow any more when the method is
-entered, as a full disk.
+entered, as a full disk. `sqlite.FUNCTION` is one of the store's module.
 """
 
 from __future__ import annotations
@@ -15,21 +15,26 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from secondlook.agent.client import Agent
 from secondlook.cli import main
 from secondlook.ledger.runs import Ledger
 from secondlook.runner import Runner
+from secondlook.stores import sqlite
 from secondlook.stores.sqlite import SqliteStore
 
-CLASSES: dict[str, type] = {cls.__name__: cls for cls in (Agent, Ledger, Runner, SqliteStore)}
+OWNERS: dict[str, type | ModuleType] = {
+    **{cls.__name__: cls for cls in (Agent, Ledger, Runner, SqliteStore)},
+    "sqlite": sqlite,
+}
 
 
 def arm(point: str) -> None:
     """Make a method deadly."""
     where, moment, *file = point.split(":", 2)
-    class_name, method = where.split(".")
-    original: Callable[..., object] = getattr(CLASSES[class_name], method)
+    owner, method = where.split(".")
+    original: Callable[..., object] = getattr(OWNERS[owner], method)
 
     def armed(*args: object, **kwargs: object) -> object:
         if moment == "before":
@@ -45,7 +50,7 @@ def arm(point: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
-    setattr(CLASSES[class_name], method, armed)
+    setattr(OWNERS[owner], method, armed)
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def test_whoever_waits_wherever(tables: EmbeddedTables, plans: list[dict[str, fl
     def slowed(original: Callable[..., Any], moment: str) -> Callable[..., Any]:
         def slow(*args: object, **kwargs: object) -> object:
             with lock:
-                plan: dict[str, float] = getattr(mine, "plan", None) or next(waiting, {})
+                plan: dict[str, float] = getattr(mine, "plan", None) or next(waiting)
                 mine.plan = plan
             time.sleep(plan.get(moment, 0))
             return original(*args, **kwargs)

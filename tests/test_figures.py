@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 
 from secondlook import figures
 from secondlook.models import AgentInput, BandCount, SnapshotRun, Source, SourceRow, Usage, WeekCount
+from secondlook.weeks import monday_of
 from tests.examples import MODEL, SNAPSHOT, SOURCE, USER, echo, example_input
 from tests.strategies import agent_inputs
 
@@ -59,17 +59,9 @@ def test_filled_weeks_follow_each_other(agent_input: AgentInput) -> None:
     """No gap is left, nothing given is lost, and nothing is added to a count."""
     before = agent_input.demand.weekly_volume
     filled = figures.fill_weeks(before)
-    assert all((figures.monday(b.week) - figures.monday(a.week)).days == 7 for a, b in pairwise(filled))
+    assert all((monday_of(b.week) - monday_of(a.week)).days == 7 for a, b in pairwise(filled))
     assert [week for week in filled if week in before] == list(before)
     assert sum(week.count for week in filled) == sum(week.count for week in before)
-
-
-@pytest.mark.parametrize(
-    ("week", "monday"), [("2026-W01", date(2025, 12, 29)), ("2026-W53", date(2026, 12, 28))]
-)
-def test_a_weeks_monday(week: str, monday: date) -> None:
-    """A week is drawn at its Monday."""
-    assert figures.monday(week) == monday
 
 
 @pytest.mark.parametrize(("count", "whole", "share"), [(1, 4, 0.25), (4, 4, 1), (0, 4, 0), (0, 0, 0)])
@@ -103,10 +95,20 @@ def test_money(dollars: Decimal | None, written: str, *, estimated: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "written"), [(0, "0 ms"), (999, "999 ms"), (1000, "1.0 s"), (61_250, "61.2 s")]
+    ("milliseconds", "written"),
+    [
+        (0, "0.0 ms"),
+        (0.42, "0.4 ms"),
+        (9.9, "9.9 ms"),
+        (10, "10 ms"),
+        (12.3, "12 ms"),
+        (999, "999 ms"),
+        (1000, "1.0 s"),
+        (61_250, "61.2 s"),
+    ],
 )
-def test_duration(milliseconds: int, written: str) -> None:
-    """Milliseconds below a second, seconds above."""
+def test_duration(milliseconds: float, written: str) -> None:
+    """Milliseconds below a second, with a decimal below ten; seconds above."""
     assert figures.duration(milliseconds) == written
 
 

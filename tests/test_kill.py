@@ -10,7 +10,10 @@ import json
 import os
 import random
 import signal
+import sqlite3
+import subprocess
 import time
+from contextlib import closing
 
 import pytest
 
@@ -30,6 +33,23 @@ def mortal(home: Home) -> Home:
 def statuses(home: Home) -> list[str]:
     """Each run's status, oldest first."""
     return [run["status"] for run in home.runs()]
+
+
+def stop(process: subprocess.Popen[str], home: Home) -> None:
+    """Stop a carrier, but not in the middle of a write: nobody else could write before it went on."""
+
+    def stopped() -> bool:
+        os.kill(process.pid, signal.SIGSTOP)
+        with closing(sqlite3.connect(home.data / "ledger.db", timeout=0.2, isolation_level=None)) as ledger:
+            try:
+                ledger.execute("begin immediate")
+            except sqlite3.OperationalError:
+                os.kill(process.pid, signal.SIGCONT)
+                return False
+            ledger.execute("rollback")
+            return True
+
+    eventually(stopped)
 
 
 def carried(home: Home) -> list[str]:
@@ -110,7 +130,7 @@ def test_killed_at(mortal: Home, point: str, left: str, requests: int, end: str)
 def test_killed_while_the_store_is_made(mortal: Home, moment: str) -> None:
     """Killed before the first commit of a new store: the next process makes it, whole."""
     (mortal.data / "store.db").unlink()
-    assert killed(mortal.start("sources", driver=f"SqliteStore._create:{moment}"))
+    assert killed(mortal.start("sources", driver=f"sqlite._create:{moment}"))
 
     outcome = mortal.call("sources")
 
@@ -248,7 +268,7 @@ def test_stopped_carrier(mortal: Home) -> None:
     mortal.provider.behaviour = answering_once(lambda: bool(let_go), mortal.sample.answer)
     process = mortal.start("snapshot", mortal.sample.source_id)
     eventually(lambda: mortal.provider.requests)
-    os.kill(process.pid, signal.SIGSTOP)
+    stop(process, mortal)
 
     mortal.wait_for_lease()
     found = mortal.run("resume")
@@ -272,7 +292,7 @@ def test_stopped_before_the_call(mortal: Home) -> None:
     inside = mortal.folder / "inside"
     process = mortal.start("snapshot", mortal.sample.source_id, driver=f"Ledger.begin_call:waits:{inside}")
     eventually(lambda: list(mortal.folder.glob("inside.*")))
-    os.kill(process.pid, signal.SIGSTOP)
+    stop(process, mortal)
 
     mortal.wait_for_lease()
     assert carried(mortal) == ["done"]

@@ -9,6 +9,7 @@ import pytest
 
 from secondlook.errors import SettingInvalid
 from secondlook.settings import Settings, environment_name, load_settings
+from secondlook.wiring import connect
 from tests.examples import USER
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -148,11 +149,56 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     assert ".env" in refusal().message
 
 
-@pytest.mark.parametrize("name", [environment_name(field) for field in Settings.model_fields])
-def test_every_setting_is_in_the_readme(name: str) -> None:
-    """Each environment variable has a row in the README's table."""
-    rows = re.findall(r"^\|\s*`?([A-Z_]+)`?\s*\|.*\|.*$", README.read_text(encoding="utf-8"), re.MULTILINE)
-    assert rows.count(name) == 1
+def readme_table() -> dict[str, tuple[str, str]]:
+    """The README's table of settings: each one's default and what is allowed."""
+    section = README.read_text(encoding="utf-8").split("\n## Settings\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", section, re.MULTILINE)
+    assert len(rows) == section.count("\n| `"), "a row is not like the others"
+    assert len({name for name, _, _ in rows}) == len(rows), "a setting is there twice"
+    return {name: (default, allowed) for name, default, allowed in rows}
+
+
+def written(default: object) -> str:
+    """A default as the README writes it."""
+    return "none" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def test_the_readme_lists_the_settings() -> None:
+    """Exactly those that there are, none twice, none that is gone."""
+    assert set(readme_table()) == {environment_name(field) for field in Settings.model_fields}
+
+
+@pytest.mark.parametrize("field", [field for field in Settings.model_fields if field != "user"])
+def test_the_readmes_defaults_are_the_real_ones(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the README says holds where nothing is set."""
+    monkeypatch.delenv("SECONDLOOK_DATA_DIR")
+    default, _ = readme_table()[environment_name(field)]
+    assert default == written(getattr(load_settings(), field))
+
+
+def test_the_readmes_default_user_is_the_real_one() -> None:
+    """Unset, the first sample user asks."""
+    assert readme_table()["SECONDLOOK_USER"][0] == "the first sample user"
+    assert (load_settings().user, connect().default_user()) == (None, USER)
+
+
+@pytest.mark.parametrize("field", list(Settings.model_fields))
+def test_the_readme_names_what_is_allowed(field: str) -> None:
+    """Each word that a setting may be, and each bound of a number."""
+    info = Settings.model_fields[field]
+    words: list[str] = (
+        re.findall(r"'(\w+)'", str(info.annotation)) if "Literal" in str(info.annotation) else []
+    )
+    bounds = re.findall(r"\b(?:ge|gt|le)=([\d.]+)", f"{info.annotation} {info.metadata}")
+    _, allowed = readme_table()[environment_name(field)]
+    assert [word for word in words if f"`{word}`" not in allowed] == []
+    assert [
+        bound for bound in bounds if not re.search(rf"(?<![\d.]){re.escape(bound)}(?![\d.]\d)", allowed)
+    ] == []
+    if field in {"temperature", "max_tokens", "deadline_seconds", "lease_seconds"}:
+        assert len(bounds) == 2
+    if field in {"env", "agent", "token_parameter", "agent_retries", "temperature"}:
+        assert words
 
 
 def test_every_setting_says_what_is_allowed() -> None:

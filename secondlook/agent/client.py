@@ -229,7 +229,7 @@ def _read(response: Streamed, until: float) -> str:
 def _repeats(message: str, request: Mapping[str, object]) -> bool:
     """True where a server quotes the prompt in its error."""
     sent: Any = request["messages"]
-    lines = [line for entry in sent for line in entry["content"].splitlines() if ":" in line]
+    lines = [line for entry in sent for line in entry["content"].splitlines() if ":" in line or " " in line]
     return any(line in message for line in lines)
 
 

@@ -30,10 +30,20 @@ def takes_temperature(model: str) -> bool:
     return not _REASONING.match(_bare(model))
 
 
+def _end(model: str) -> date | None:
+    return next((end for family, end in SHUTDOWNS.items() if _bare(model).startswith(family)), None)
+
+
+def has_ended(model: str, today: date) -> bool:
+    """True from a known shutdown on."""
+    end = _end(model)
+    return end is not None and today >= end
+
+
 def shutdown_notice(model: str, today: date) -> str | None:
     """A sentence for the page and `check`, from 90 days before a known shutdown on; otherwise None."""
-    for family, end in SHUTDOWNS.items():
-        if _bare(model).startswith(family) and today >= end - NOTICE:
-            verb = "was shut down" if today >= end else "shuts down"
-            return f"{model} {verb} on {end.isoformat()}: choose another model with SECONDLOOK_MODEL."
-    return None
+    end = _end(model)
+    if end is None or today < end - NOTICE:
+        return None
+    verb = "was shut down" if has_ended(model, today) else "shuts down"
+    return f"{model} {verb} on {end.isoformat()}: choose another model with SECONDLOOK_MODEL."

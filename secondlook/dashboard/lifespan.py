@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncGenerator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -36,15 +36,16 @@ async def lifespan(_app: object) -> AsyncGenerator[dict[str, Any]]:
             resources.wiring().store.ping()
             stack.enter_context(resources.runner().sweeping())
         except SecondlookError as error:
-            log.log_failed("(start)", error.code)  # the pages say what to do
+            log.log_failed("start", error.code)  # the pages say what to do
         _warm_up()
         yield {}
 
 
 def _warm_up() -> None:
     for module in _WARM:
-        import_module(module)
+        with suppress(ImportError):  # warming up is no reason not to start
+            import_module(module)
     cost_usd(Usage(prompt_tokens=1, completion_tokens=1), Settings.model_fields["model"].default)
-    # Streamlit runs a full collection after every rerun: what is here by now need not be looked at again.
+    # What is here by now stays: a full garbage collection would look at all of it, for some 70 ms each time.
     gc.collect()
     gc.freeze()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pandas as pd
 import streamlit as st
@@ -21,14 +22,16 @@ SORTS: dict[str, tuple[SortKey, bool]] = {
     "Oldest": ("created", False),
 }
 _COLUMNS = {
-    "Name": st.column_config.TextColumn(width="large"),
-    "Estimates": st.column_config.NumberColumn(format="%d", width="small"),
-    "Status": st.column_config.TextColumn(width="medium"),
-    "Type": st.column_config.TextColumn(width="small"),
-    "Confidence": st.column_config.TextColumn(width="small"),
+    "Name": st.column_config.TextColumn(width=240),
+    "Type": st.column_config.TextColumn(width=80),
+    "Status": st.column_config.TextColumn(width=160),
+    "Estimates": st.column_config.NumberColumn(format="%d", width=90),
+    "Confidence": st.column_config.TextColumn(width=90),
+    "Last snapshot": st.column_config.TextColumn(width=110),
 }
 _ROW_PIXELS = 35
 _COUNTED = "counted"
+_COUNT_SECONDS = 10
 
 
 def show_sources(store: Store, user_id: str) -> None:
@@ -58,10 +61,10 @@ def show_sources(store: Store, user_id: str) -> None:
         offset=(page - 1) * PAGE_SIZE,
         limit=PAGE_SIZE,
     )
-    found = store.list_sources(
-        user_id, query.model_copy(update={"known_total": _known_total(user_id, query)})
-    )
-    st.session_state[_COUNTED] = (user_id, query, found.total)
+    known = _known_total(user_id, query)
+    found = store.list_sources(user_id, query.model_copy(update={"known_total": known}))
+    if known is None:
+        st.session_state[_COUNTED] = (user_id, query, found.total, time.monotonic())
     if not found.total:
         _show_empty(filtered=bool(query.search or query.status))
         return
@@ -70,9 +73,10 @@ def show_sources(store: Store, user_id: str) -> None:
 
 
 def _known_total(user_id: str, query: SourceQuery) -> int | None:
-    """The total of the last rerun where only something else on the page has changed since."""
-    counted_for, counted, total = st.session_state.get(_COUNTED, (None, None, None))
-    return total if (counted_for, counted) == (user_id, query) else None
+    """The total as it was counted a moment ago, where only something else on the page has changed since."""
+    counted_for, counted, total, at = st.session_state.get(_COUNTED, (None, None, None, 0.0))
+    fresh = time.monotonic() - at < _COUNT_SECONDS
+    return total if fresh and (counted_for, counted) == (user_id, query) else None
 
 
 def _first_page() -> None:

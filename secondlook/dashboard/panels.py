@@ -8,12 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from secondlook import pricing
+from secondlook.agent.prompt import estimate_usage
 from secondlook.dashboard import charts
 from secondlook.dashboard.problems import escape
 from secondlook.errors import SecondlookError, SourceNotFound
 from secondlook.figures import busiest, largest, money
 from secondlook.ledger.runs import Ledger
-from secondlook.models import Buckets, Run, Snapshot, SnapshotResult, Usage
+from secondlook.models import Run, Snapshot, SnapshotResult, Usage
 from secondlook.preview import Preview, changed_since
 from secondlook.runner import total_ms
 from secondlook.validation.answer import count_matches
@@ -49,16 +50,17 @@ def show_source(view: Preview, snapshot: Snapshot | None) -> None:
         st.badge(escape(view.source.status, limit=40), color="gray")
         if snapshot is not None and changed_since(snapshot.result, view.agent_input):
             st.badge("buckets changed since this snapshot", icon=":material/sync_problem:", color="orange")
-    if view.buckets is None or view.agent_input is None:
+    if view.agent_input is None:
         return
-    top, weeks = busiest(view.buckets.weeks), view.buckets.weeks
+    weeks = view.agent_input.demand.weekly_volume
+    top = busiest(weeks)
     figures = {
-        "Estimates": f"{view.estimate_count:,}",
+        "Estimates": f"{view.agent_input.estimate_count:,}",
         "Confidence": view.agent_input.confidence_level,
         "Weeks with estimates": str(sum(week.count > 0 for week in weeks)),
         "Busiest week": f"{top.week} ({top.count})" if top else "none",
-        "Largest price band": largest(view.buckets.price).band,
-        "Largest latency band": largest(view.buckets.latency).band,
+        "Largest price band": largest(view.agent_input.demand.price_distribution).band,
+        "Largest latency band": largest(view.agent_input.decision_latency.distribution).band,
     }
     with st.container(horizontal=True):
         for label, value in figures.items():
@@ -69,10 +71,11 @@ def show_source(view: Preview, snapshot: Snapshot | None) -> None:
 
 def show_agent_input(view: Preview, model: str) -> None:
     """Exactly what the agent would see, and about what it costs, before anything is sent."""
-    if view.agent_input is None or view.usage is None:
+    if view.agent_input is None:
         return
-    cost = money(pricing.cost_usd(view.usage, model), estimated=True)
-    label = f"What the agent will see: about {view.usage.total_tokens:,} tokens, {escape(cost)}"
+    usage = estimate_usage(view.agent_input)
+    cost = money(pricing.cost_usd(usage, model), estimated=True)
+    label = f"What the agent will see: about {usage.total_tokens:,} tokens, {escape(cost)}"
     panel = st.expander(label, icon=":material/visibility:", key="agent-input", on_change="rerun")
     if panel.open:
         with panel:
@@ -82,18 +85,20 @@ def show_agent_input(view: Preview, model: str) -> None:
 
 def show_buckets(view: Preview) -> None:
     """The three charts, each with its text alternative and its numbers as a table."""
-    if view.buckets is None:
+    if view.agent_input is None:
         return
-    buckets: Buckets = view.buckets
+    demand, latency = view.agent_input.demand, view.agent_input.decision_latency
     st.subheader("Buckets", anchor=False)
     with st.container(border=True):
         st.markdown("**Weekly volume**")
-        rows = charts.weekly_rows(buckets.weeks)
-        st.vega_lite_chart(rows, charts.WEEKLY, width="stretch", alt=charts.describe_weeks(buckets.weeks))  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+        rows = charts.weekly_rows(demand.weekly_volume)
+        st.vega_lite_chart(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+            rows, charts.WEEKLY, width="stretch", alt=charts.describe_weeks(demand.weekly_volume)
+        )
         _show_numbers("weeks", lambda: rows)
     for column, (name, bands) in zip(
         st.columns(2, border=True),
-        {"Price bands": buckets.price, "Decision latency": buckets.latency}.items(),
+        {"Price bands": demand.price_distribution, "Decision latency": latency.distribution}.items(),
         strict=True,
     ):
         with column:

@@ -28,7 +28,7 @@ def show_error(error: SecondlookError) -> None:
 
 def hide_script_error(error: Exception) -> bool:
     """Streamlit's handler of what a page did not expect: log its kind alone, show a way out."""
-    log_failed("(page)", type(error).__name__)
+    log_failed("page", type(error).__name__)
     if isinstance(error, SecondlookError):
         show_error(error)
     else:

@@ -1,4 +1,4 @@
-"""The only place that caches resources: one wiring and one runner a process, shared by all sessions."""
+"""The dashboard's only resources: one wiring and one runner a process, shared by all sessions."""
 
 from __future__ import annotations
 

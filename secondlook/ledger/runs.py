@@ -4,7 +4,8 @@ The ledger owns the guarantees; whoever carries a run is disposable.
 
     queued ──▶ calling ──▶ answered ──▶ done
       │           ├──▶ failed ◀──┘
-      │           └──▶ in_doubt ──▶ queued (a person sends it again), answered (a late answer)
+      │           └──▶ in_doubt ──▶ queued (a person sends it again)
+      │                   └──▶ answered (a late answer, also of a run that is queued again)
       └───────────────────┴──▶ cancelled (a person gives it up)
 
 - One unsettled run a source: a unique index.
@@ -16,24 +17,23 @@ The ledger owns the guarantees; whoever carries a run is disposable.
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.dialects import sqlite
 
-from secondlook.database import READ, migrate, now, sqlite_engine
-from secondlook.errors import InDoubt, LedgerUnavailable, ProviderError, SecondlookError, SourceNotFound
+from secondlook.database import Database, now, sqlite_engine
+from secondlook.errors import LedgerUnavailable, ProviderError, SecondlookError, SourceNotFound
+from secondlook.ledger.rows import ANSWER, NANO, UNANSWERED, dump, error_columns, in_doubt, iso, read_run
 from secondlook.ledger.tables import MIGRATIONS, calls, runs
-from secondlook.models import AgentAnswer, AgentInput, Plan, Run, RunError, RunStatus, Usage
+from secondlook.models import AgentAnswer, Plan, Run, RunStatus
 from secondlook.validation.identifiers import canonical
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
@@ -43,9 +43,6 @@ JOURNAL_PATIENCE_SECONDS = 120
 """How long an answer waits, in memory, for a ledger that cannot be written."""
 
 _OPEN = (RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED)
-_NANO = Decimal(10) ** 9
-
-T = TypeVar("T")
 
 
 class Ledger:
@@ -58,11 +55,12 @@ class Ledger:
     """
 
     def __init__(self, engine: sa.Engine, *, lease_seconds: float, folder: Path | None = None) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(**READ)
+        self._database = Database(
+            engine, lambda words: LedgerUnavailable(f"The ledger cannot be used: {words}")
+        )
         self._folder = folder
         self.lease_seconds = lease_seconds
-        self._guard(lambda: migrate(engine, MIGRATIONS))
+        self._database.migrate(MIGRATIONS)
 
     # -- submitting ---------------------------------------------------------------------------------
 
@@ -87,18 +85,20 @@ class Ledger:
             "model": plan.model,
             "prompt_version": plan.prompt_version,
             "input": plan.agent_input.model_dump_json(),
-            "request": _dump(plan.request),
-            "warnings": _dump(plan.warnings),
+            "request": dump(plan.request),
+            "warnings": dump(plan.warnings),
             "status": RunStatus.QUEUED,
-            "timings": _dump(plan.timings),
+            "timings": dump(plan.timings),
             "attempts": 0,
             "lease_until": 0,
             "created_at": now(),
         }
-        insert = sa.insert(runs).values(row).returning(*_UNANSWERED)
+        # Two unique indexes decide who is first: one unsettled run a source, and one run of each number.
+        insert = sqlite.insert(runs).values(row).on_conflict_do_nothing().returning(*UNANSWERED)
         self._check_room()
-        with suppress(IntegrityError):
-            return self._transact(lambda connection: _run(connection.execute(insert).one()))
+        queued = self._database.write(lambda connection: connection.execute(insert).one_or_none())
+        if queued is not None:
+            return read_run(queued)
         newest = self.latest(plan.user_id, plan.source_id)
         if newest is None:
             raise LedgerUnavailable("The ledger does not take the run")
@@ -116,12 +116,12 @@ class Ledger:
             .values(
                 owner=owner, lease_until=self._lease(), started_at=sa.func.coalesce(runs.c.started_at, now())
             )
-            .returning(*_UNANSWERED)
+            .returning(*UNANSWERED)
         )
-        row = self._transact(lambda connection: connection.execute(claim).one_or_none())
+        row = self._database.write(lambda connection: connection.execute(claim).one_or_none())
         if row is None:
             return None
-        return self.get(run_id) if row.status == RunStatus.ANSWERED else _run(row)
+        return self.get(run_id) if row.status == RunStatus.ANSWERED else read_run(row)
 
     @contextmanager
     def held(self, run: Run) -> Generator[None]:
@@ -170,7 +170,7 @@ class Ledger:
                 connection.execute(sa.insert(calls).values(run_id=run.run_id, number=number, sent_at=now()))
             return bool(begun)
 
-        return number if self._transact(begin) else None
+        return number if self._database.write(begin) else None
 
     def journal(self, run_id: str, number: int, answer: AgentAnswer) -> None:
         """Keep an answer, durably, whatever became of the run meanwhile; the first answer counts.
@@ -200,7 +200,7 @@ class Ledger:
                 .values(
                     status=RunStatus.ANSWERED,
                     answered_call=number,
-                    generated_at=_iso(time.time()),
+                    generated_at=iso(time.time()),
                     error=None,
                     error_code=None,
                     finished_at=None,
@@ -210,7 +210,7 @@ class Ledger:
         give_up = time.monotonic() + JOURNAL_PATIENCE_SECONDS
         while True:
             try:
-                return self._transact(keep)
+                return self._database.write(keep)
             except LedgerUnavailable:
                 if time.monotonic() > give_up:
                     raise
@@ -240,11 +240,11 @@ class Ledger:
                     status=RunStatus.IN_DOUBT if unknown else RunStatus.FAILED,
                     finished_at=None if unknown else now(),
                     **_LET_GO,
-                    **_error(failed),
+                    **error_columns(failed),
                 )
             )
 
-        self._transact(end)
+        self._database.write(end)
 
     def abandon_call(self, run: Run) -> None:
         """Find a run in doubt whose carrier ended with a request out."""
@@ -259,7 +259,7 @@ class Ledger:
         self._write(
             sa.update(runs)
             .where(_mine(run), runs.c.status == RunStatus.ANSWERED)
-            .values(**_LET_GO, **_error(error))
+            .values(**_LET_GO, **error_columns(error))
         )
 
     def finish(
@@ -280,20 +280,20 @@ class Ledger:
                 .values(
                     status=RunStatus.DONE if error is None else RunStatus.FAILED,
                     finished_at=now(),
-                    timings=_dump({**run.timings, **timings}),
-                    warnings=_dump([*run.warnings, *warnings]),
+                    timings=dump({**run.timings, **timings}),
+                    warnings=dump([*run.warnings, *warnings]),
                     **_LET_GO,
-                    **_error(error),
+                    **error_columns(error),
                 )
             ).rowcount
             if ended:
                 connection.execute(
                     sa.update(calls)
                     .where(calls.c.run_id == run.run_id, calls.c.number == _answered(run.run_id))
-                    .values(cost_nanousd=None if cost is None else int((cost * _NANO).to_integral_value()))
+                    .values(cost_nanousd=None if cost is None else int((cost * NANO).to_integral_value()))
                 )
 
-        self._transact(end)
+        self._database.write(end)
 
     # -- a person's decisions -----------------------------------------------------------------------
 
@@ -373,7 +373,7 @@ class Ledger:
             .where(runs.c.status.in_(_OPEN), runs.c.lease_until < now())
             .order_by(runs.c.created_at)
         )
-        return self._read(lambda connection: list(connection.scalars(query)))
+        return self._database.read(lambda connection: list(connection.scalars(query)))
 
     def ping(self) -> None:
         """See that the ledger can be written.
@@ -386,7 +386,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close the connections."""
-        self._engine.dispose()
+        self._database.close()
 
     # -- inside -------------------------------------------------------------------------------------
 
@@ -407,40 +407,17 @@ class Ledger:
         offset: int = 0,
     ) -> list[Run]:
         query = (
-            sa.select(runs, *_ANSWER, now().label("now"))
+            sa.select(runs, *ANSWER, now().label("now"))
             .outerjoin(calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call))
             .where(*where)
             .order_by(*order)
             .limit(limit)
             .offset(offset)
         )
-        return self._read(lambda connection: [_run(row) for row in connection.execute(query)])
+        return self._database.read(lambda connection: [read_run(row) for row in connection.execute(query)])
 
-    def _write(self, statement: sa.Executable) -> int:
-        return self._transact(lambda connection: connection.execute(statement).rowcount)  # pyright: ignore[reportAttributeAccessIssue] -- an insert or update
-
-    def _transact(self, work: Callable[[sa.Connection], T]) -> T:
-        def transaction() -> T:
-            with self._engine.begin() as connection:
-                return work(connection)
-
-        return self._guard(transaction)
-
-    def _read(self, work: Callable[[sa.Connection], T]) -> T:
-        def reading() -> T:
-            with self._reader.connect() as connection:
-                return work(connection)
-
-        return self._guard(reading)
-
-    @staticmethod
-    def _guard(work: Callable[[], T]) -> T:
-        try:
-            return work()
-        except IntegrityError:
-            raise
-        except SQLAlchemyError as error:
-            raise LedgerUnavailable(f"The ledger cannot be used: {_cause(error)}") from None
+    def _write(self, statement: sa.Update) -> None:
+        self._database.write(lambda connection: connection.execute(statement))
 
 
 def open_ledger(path: Path, *, lease_seconds: float) -> Ledger:
@@ -452,31 +429,7 @@ def open_ledger(path: Path, *, lease_seconds: float) -> Ledger:
     return Ledger(sqlite_engine(path), lease_seconds=lease_seconds, folder=path.parent)
 
 
-def in_doubt(run: Run, what: str | None = None) -> InDoubt:
-    """The error of a run in doubt."""
-    what = what or (run.error.message if run.error else "The answer is unknown")
-    hint = InDoubt.default_hint.replace("RUN_ID", run.run_id)
-    return InDoubt(what, run_id=run.run_id, hint=hint)
-
-
 _LET_GO: dict[str, Any] = {"owner": None, "lease_until": 0}
-
-_ANSWER = (
-    calls.c.body,
-    calls.c.model.label("answered_model"),
-    calls.c.request_id,
-    calls.c.prompt_tokens,
-    calls.c.completion_tokens,
-    calls.c.total_tokens,
-    calls.c.cached_tokens,
-    calls.c.estimated,
-    calls.c.cost_nanousd,
-    calls.c.latency_ms,
-    calls.c.provider_ms,
-)
-
-_UNANSWERED = (*runs.c, *(sa.null().label(column.name) for column in _ANSWER), now().label("now"))
-"""A run's columns where a statement returns them and there is no answer yet."""
 
 
 def _mine(run: Run) -> sa.ColumnElement[bool]:
@@ -485,65 +438,3 @@ def _mine(run: Run) -> sa.ColumnElement[bool]:
 
 def _answered(run_id: str) -> sa.ScalarSelect[Any]:
     return sa.select(runs.c.answered_call).where(runs.c.run_id == run_id).scalar_subquery()
-
-
-def _error(error: SecondlookError | None) -> dict[str, str | None]:
-    if error is None:
-        return {"error_code": None, "error": None}
-    kept = RunError(
-        code=error.code, message=error.message, hint=error.hint, reason=error.reason, path=error.path
-    )
-    return {"error_code": error.code, "error": kept.model_dump_json()}
-
-
-def _run(row: sa.Row[Any]) -> Run:
-    end: float = row.now if row.finished_at is None else row.finished_at
-    timings: dict[str, float] = json.loads(row.timings)
-    return Run(
-        run_id=row.run_id,
-        number=row.number,
-        source_id=row.source_id,
-        user_id=row.user_id,
-        agent=row.agent,
-        model=row.model,
-        prompt_version=row.prompt_version,
-        agent_input=AgentInput.model_validate_json(row.input),
-        request=json.loads(row.request),
-        warnings=tuple(json.loads(row.warnings)),
-        status=RunStatus(row.status),
-        attempts=row.attempts,
-        owner=row.owner,
-        error=RunError.model_validate_json(row.error) if row.error else None,
-        timings=timings,
-        answer=row.body,
-        answered_model=row.answered_model,
-        request_id=row.request_id,
-        usage=Usage(
-            prompt_tokens=row.prompt_tokens,
-            completion_tokens=row.completion_tokens,
-            total_tokens=row.total_tokens,
-            cached_tokens=row.cached_tokens,
-            estimated=bool(row.estimated),
-        ),
-        cost_usd=None if row.cost_nanousd is None else Decimal(row.cost_nanousd) / _NANO,
-        latency_ms=row.latency_ms,
-        provider_ms=row.provider_ms,
-        generated_at=row.generated_at,
-        created_at=_iso(row.created_at),
-        started_at=None if row.started_at is None else _iso(row.started_at),
-        finished_at=None if row.finished_at is None else _iso(row.finished_at),
-        elapsed_ms=max(0, round((end - row.created_at) * 1000)),
-    )
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _cause(error: SQLAlchemyError) -> str:
-    """The driver's own words, in one line; parameters are never among them."""
-    return str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0][:200]

@@ -1,7 +1,7 @@
 """The ledger's tables as queries see them, and the ordered migrations that make them.
 
-Times are seconds since 1970 by the database's clock; money is in billionths of a dollar, so that sums
-are exact. Bodies, inputs and requests are JSON text.
+Times are seconds since 1970 by the database's clock (generated_at is a snapshot's own text); money is in
+billionths of a dollar, so that sums are exact. Bodies, inputs and requests are JSON text.
 """
 
 from __future__ import annotations

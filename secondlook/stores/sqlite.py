@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
-from secondlook.database import READ, sqlite_engine
+from secondlook.database import Database, sqlite_engine
 from secondlook.errors import SourceNotFound, StoreUnavailable
 from secondlook.models import (
     Snapshot,
@@ -30,6 +28,7 @@ from secondlook.validation.buckets import (
     RUNNABLE,
     WEEKS_COLUMN,
     confidence,
+    price_total,
 )
 
 _metadata = sa.MetaData()
@@ -96,8 +95,6 @@ _ORDER: dict[str, sa.Column[Any]] = {
 }
 _BANDS = [buckets.c[column] for column in (*PRICE_COLUMNS, *LATENCY_COLUMNS)]
 
-T = TypeVar("T")
-
 
 def _casefold(text: str | None) -> str | None:
     return text.casefold() if isinstance(text, str) else None
@@ -114,11 +111,12 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._engine = sqlite_engine(path, functions=(("casefold", _casefold),))
-        self._reader = self._engine.execution_options(**READ)
-        if not path.exists() or not path.stat().st_size:
-            self._write(self._create)
+        self._database = Database(
+            sqlite_engine(path, functions=(("casefold", _casefold),)),
+            lambda words: StoreUnavailable(f"The store {path} cannot be used: {words}"),
+        )
+        if self._database.read(_is_new):
+            self._database.write(_create)
         self.ping()
 
     def load(self, source_id: str, user_id: str) -> SourceRecord | None:
@@ -131,7 +129,7 @@ class SqliteStore:
             .outerjoin(buckets, buckets.c.source_id == sources.c.id)
             .where(sources.c.id == source_id, sources.c.user_id == user_id)
         )
-        row = self._read(lambda connection: connection.execute(query).one_or_none())
+        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         if row is None:
             return None
         columns = (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)
@@ -164,7 +162,7 @@ class SqliteStore:
                     f"Snapshot {snapshot.snapshot_id} is stored already, with other content"
                 )
 
-        self._write(insert)
+        self._database.write(insert)
 
     @staticmethod
     def _check_source(connection: sa.Connection, snapshot: Snapshot) -> None:
@@ -183,7 +181,7 @@ class SqliteStore:
             )
             .values(status=GENERATED)
         )
-        return self._write(lambda connection: connection.execute(update).rowcount) == 1
+        return self._database.write(lambda connection: connection.execute(update).rowcount) == 1
 
     def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
         """See `Store.list_sources`."""
@@ -238,7 +236,7 @@ class SqliteStore:
                 known = connection.scalar(total) or 0
             return SourcePage(rows=found, total=known)
 
-        return self._read(read)
+        return self._database.read(read)
 
     def latest_snapshot(self, source_id: str, user_id: str) -> Snapshot | None:
         """See `Store.latest_snapshot`."""
@@ -248,48 +246,32 @@ class SqliteStore:
             .order_by(snapshots.c.generated_at.desc())
             .limit(1)
         )
-        row = self._read(lambda connection: connection.execute(query).one_or_none())
+        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else _snapshot(row)
 
     def users(self) -> list[str]:
         """See `Store.users`: whoever owns a source."""
         query = sa.select(sources.c.user_id).distinct().order_by(sources.c.user_id)
-        return self._read(lambda connection: [str(user) for user in connection.scalars(query)])
+        return self._database.read(lambda connection: [str(user) for user in connection.scalars(query)])
 
     def ping(self) -> None:
         """See `Store.ping`."""
-        self._read(lambda connection: connection.execute(sa.select(sources.c.id).limit(1)).all())
+        self._database.read(lambda connection: connection.execute(sa.select(sources.c.id).limit(1)).all())
 
     def close(self) -> None:
         """See `Store.close`."""
-        self._engine.dispose()
+        self._database.close()
 
-    def _create(self, connection: sa.Connection) -> None:
-        """Make and fill the tables of a new file; of two processes, the second finds it done."""
-        if not sa.inspect(connection).get_table_names():
-            _metadata.create_all(connection)
-            _fill(connection, sample_sources())
 
-    def _read(self, work: Callable[[sa.Connection], T]) -> T:
-        def reading() -> T:
-            with self._reader.connect() as connection:
-                return work(connection)
+def _is_new(connection: sa.Connection) -> bool:
+    return not sa.inspect(connection).get_table_names()
 
-        return self._guard(reading)
 
-    def _write(self, work: Callable[[sa.Connection], T]) -> T:
-        def transaction() -> T:
-            with self._engine.begin() as connection:
-                return work(connection)
-
-        return self._guard(transaction)
-
-    def _guard(self, work: Callable[[], T]) -> T:
-        try:
-            return work()
-        except (SQLAlchemyError, OSError) as error:
-            cause = str(getattr(error, "orig", None) or error).splitlines()[0][:200]
-            raise StoreUnavailable(f"The store {self._path} cannot be used: {cause}") from None
+def _create(connection: sa.Connection) -> None:
+    """Make and fill a new file's tables, whole or not at all; of two processes, the second finds them."""
+    if _is_new(connection):
+        _metadata.create_all(connection)
+        _fill(connection, sample_sources())
 
 
 def _fill(connection: sa.Connection, samples: list[SampleSource]) -> None:
@@ -324,9 +306,7 @@ def _source(row: sa.Row[Any]) -> Source:
 
 
 def _source_row(row: sa.Row[Any]) -> SourceRow:
-    bands: list[object] = [getattr(row, column) for column in PRICE_COLUMNS]
-    counts = [band for band in bands if type(band) is int and band >= 0]
-    count: int | None = row.n or (sum(counts) if len(counts) == len(bands) else None)
+    count: int | None = row.n or price_total({column: getattr(row, column) for column in PRICE_COLUMNS})
     return SourceRow(
         source=_source(row),
         estimate_count=count,

@@ -6,7 +6,6 @@ Messages name the column and the rule; of a row's content they give sums at the 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import cast
@@ -24,6 +23,7 @@ from secondlook.models import (
     SourceRecord,
     WeekCount,
 )
+from secondlook.weeks import monday_of, week_of
 
 MIN_ESTIMATES = 25
 RUNNABLE = "bucketed"
@@ -44,8 +44,6 @@ LATENCY_COLUMNS = {
 WEEKS_COLUMN = "weekly_volume"
 MAX_COUNT = 2**31 - 1  # the columns are int4; JSON's weeks are held to the same
 
-_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
-
 
 def check_status(status: str, *, regenerate: bool) -> None:
     """Refuse a source that is not ready; one with a snapshot only goes on when the caller says so.
@@ -61,18 +59,6 @@ def check_status(status: str, *, regenerate: bool) -> None:
         if status == GENERATED
         else None,
     )
-
-
-def week_monday(week: str) -> date:
-    """The Monday of an ISO week written `YYYY-Www`.
-
-    Raises:
-        ValueError: It is not a real ISO week.
-    """
-    match = _WEEK.fullmatch(week)
-    if match is None:
-        raise ValueError("not written YYYY-Www")
-    return date.fromisocalendar(int(match[1]), int(match[2]), 1)
 
 
 def read_buckets(row: Mapping[str, object] | None, *, today: date) -> Buckets:
@@ -141,18 +127,23 @@ def _week(entry: object, path: str, today: date) -> tuple[date, WeekCount]:
     if not _is_count(count):
         raise BucketsInvalid(f"{path}.count must be an integer of at least 0", path=path)
     try:
-        monday = week_monday(week if isinstance(week, str) else "")
+        monday = monday_of(week if isinstance(week, str) else "")
     except ValueError:
         raise BucketsInvalid(f"{path}.week must be a real ISO week such as 2026-W01", path=path) from None
     if monday > today:
         raise BucketsInvalid(f"{path}.week is in the future", path=path)
-    year, number, _ = monday.isocalendar()
-    return monday, WeekCount(week=f"{year:04d}-W{number:02d}", count=cast("int", count))
+    return monday, WeekCount(week=week_of(monday), count=cast("int", count))
 
 
 def total(counts: Sequence[BandCount | WeekCount]) -> int:
     """The sum of a distribution."""
     return sum(entry.count for entry in counts)
+
+
+def price_total(row: Mapping[str, object]) -> int | None:
+    """The sum of a row's price bands; None where they cannot be read."""
+    bands = [row.get(column) for column in PRICE_COLUMNS]
+    return sum(cast("list[int]", bands)) if all(_is_count(band) for band in bands) else None
 
 
 def count_estimates(record: SourceRecord, buckets: Buckets) -> int:

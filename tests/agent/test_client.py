@@ -287,6 +287,7 @@ def test_an_error_of_the_journal_comes_back() -> None:
         ),
         pytest.param("Two\nlines\x1b[2J", "Two lines [2J", id="control characters"),
         pytest.param("x" * 1000, "x" * 300, id="endless"),
+        pytest.param("Bad schema: weekly_volume", "Bad schema: weekly_volume", id="a name of the schema"),
     ],
 )
 def test_a_providers_message_is_made_safe(said: str, shown: str) -> None:

@@ -55,9 +55,9 @@ def calling(ledger: Ledger, run: Run | None = None) -> Run:
     return held
 
 
-def in_doubt(ledger: Ledger) -> Run:
+def in_doubt(ledger: Ledger, user_id: str = USER) -> Run:
     """A run whose answer is unknown."""
-    held = calling(ledger)
+    held = calling(ledger, queued(ledger, user_id=user_id))
     ledger.end_call(held, held.attempts + 1, UNKNOWN)
     return held
 

@@ -1,0 +1,103 @@
+"""Rows of the ledger as domain types, and back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from secondlook.database import now
+from secondlook.errors import InDoubt, SecondlookError
+from secondlook.ledger.tables import calls, runs
+from secondlook.models import AgentInput, Run, RunError, RunStatus, Usage
+
+NANO = Decimal(10) ** 9
+
+
+def in_doubt(run: Run, what: str | None = None) -> InDoubt:
+    """The error of a run in doubt."""
+    what = what or (run.error.message if run.error else "The answer is unknown")
+    hint = InDoubt.default_hint.replace("RUN_ID", run.run_id)
+    return InDoubt(what, run_id=run.run_id, hint=hint)
+
+
+ANSWER = (
+    calls.c.body,
+    calls.c.model.label("answered_model"),
+    calls.c.request_id,
+    calls.c.prompt_tokens,
+    calls.c.completion_tokens,
+    calls.c.total_tokens,
+    calls.c.cached_tokens,
+    calls.c.estimated,
+    calls.c.cost_nanousd,
+    calls.c.latency_ms,
+    calls.c.provider_ms,
+)
+
+UNANSWERED = (*runs.c, *(sa.null().label(column.name) for column in ANSWER), now().label("now"))
+"""A run's columns where a statement returns them and there is no answer yet."""
+
+
+def error_columns(error: SecondlookError | None) -> dict[str, str | None]:
+    """The columns error_code and error."""
+    if error is None:
+        return {"error_code": None, "error": None}
+    kept = RunError(
+        code=error.code, message=error.message, hint=error.hint, reason=error.reason, path=error.path
+    )
+    return {"error_code": error.code, "error": kept.model_dump_json()}
+
+
+def read_run(row: sa.Row[Any]) -> Run:
+    """A row of runs with the columns of ANSWER or UNANSWERED."""
+    end: float = row.now if row.finished_at is None else row.finished_at
+    timings: dict[str, float] = json.loads(row.timings)
+    return Run(
+        run_id=row.run_id,
+        number=row.number,
+        source_id=row.source_id,
+        user_id=row.user_id,
+        agent=row.agent,
+        model=row.model,
+        prompt_version=row.prompt_version,
+        agent_input=AgentInput.model_validate_json(row.input),
+        request=json.loads(row.request),
+        warnings=tuple(json.loads(row.warnings)),
+        status=RunStatus(row.status),
+        attempts=row.attempts,
+        owner=row.owner,
+        error=RunError.model_validate_json(row.error) if row.error else None,
+        timings=timings,
+        answer=row.body,
+        answered_model=row.answered_model,
+        request_id=row.request_id,
+        usage=Usage(
+            prompt_tokens=row.prompt_tokens,
+            completion_tokens=row.completion_tokens,
+            total_tokens=row.total_tokens,
+            cached_tokens=row.cached_tokens,
+            estimated=bool(row.estimated),
+        ),
+        cost_usd=None if row.cost_nanousd is None else Decimal(row.cost_nanousd) / NANO,
+        latency_ms=row.latency_ms,
+        provider_ms=row.provider_ms,
+        generated_at=row.generated_at,
+        created_at=iso(row.created_at),
+        started_at=None if row.started_at is None else iso(row.started_at),
+        finished_at=None if row.finished_at is None else iso(row.finished_at),
+        elapsed_ms=max(0, round((end - row.created_at) * 1000)),
+    )
+
+
+def dump(value: object) -> str:
+    """Compact JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def iso(seconds: float) -> str:
+    """A point in time, from seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
