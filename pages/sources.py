@@ -24,7 +24,7 @@ record = wiring.store.load(source_id, user_id)
 if record is None:
     raise SourceNotFound
 view = preview(record, max_tokens=wiring.settings.max_tokens, regenerate=True)
-snapshot = wiring.store.latest_snapshot(source_id, user_id)
+snapshot = panels.read_snapshot(wiring.store, view.source)
 run = wiring.ledger.latest(user_id, source_id)
 panels.show_source(view, snapshot)
 runs.show_generate(view, run)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
+from urllib.parse import urlsplit
 
 from secondlook.agent.families import has_ended, shutdown_notice
 from secondlook.errors import SecondlookError
@@ -67,9 +68,12 @@ def _describe_agent(wiring: Wiring) -> str:
     name = wiring.agent_name()
     if name == "offline":
         return "the offline agent answers: nothing is sent, usage is estimated"
+    wiring.agent(name)
     key = wiring.settings.openai_api_key.get_secret_value() if wiring.settings.openai_api_key else ""
     start = key[: min(7, len(key) // 4)]
-    return f"OpenAI at {wiring.settings.openai_base_url}, key {start}…"
+    server = urlsplit(wiring.settings.openai_base_url)  # without a user and password that it may hold
+    port = f":{server.port}" if server.port else ""
+    return f"OpenAI at {server.scheme}://{server.hostname}{port}{server.path}, key {start}…"
 
 
 def _check_model(settings: Settings) -> Check:

@@ -7,6 +7,7 @@ messages to standard error.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from secondlook.errors import AnswerRejected, SecondlookError
 
 if TYPE_CHECKING:
-    from secondlook.models import Run, SnapshotRun
+    from secondlook.models import Run, SnapshotRun, Usage
     from secondlook.wiring import Wiring
 
 PAGE = 500  # sources read at a time
@@ -31,20 +32,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     args = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name shows its code
     command: Callable[[argparse.Namespace], int] = args.command
     try:
         return command(args)
     except SecondlookError as error:
-        if getattr(args, "json", False):
-            _print_json({"error": _error_fields(error)})
-        else:
-            print(_plain(error.message, limit=1000), file=sys.stderr)
-        return 1
+        return _print_error(error, as_json=args.json)
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; there is nobody to tell
         return 1
     except KeyboardInterrupt:
+        print("Interrupted. `secondlook runs` shows what was begun.", file=sys.stderr)
         return 130
+    except Exception as error:  # noqa: BLE001 -- a traceback could hold what no one may see
+        unexpected = SecondlookError(
+            f"Something unexpected went wrong ({type(error).__name__})", hint="See `secondlook check`."
+        )
+        return _print_error(unexpected, as_json=args.json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,7 +181,7 @@ def _runs(args: argparse.Namespace) -> int:
                 run.status,
                 run.agent,
                 str(run.attempts),
-                "unknown" if run.usage.total_tokens is None else str(run.usage.total_tokens),
+                _tokens(run.usage),
                 money(run.cost_usd, estimated=run.usage.estimated),
                 run.source_id,
                 run.error.code if run.error else "",
@@ -222,7 +228,7 @@ def _cancel(args: argparse.Namespace) -> int:
         _print_json(run_fields(run))
     else:
         _print_statuses([run])
-    return 0
+    return 0 if run.status == "cancelled" else 1
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -267,15 +273,20 @@ def _print_snapshot(made: SnapshotRun) -> None:
 
     print(made.result.model_dump_json(indent=2))
     usage = made.usage
-    tokens = "unknown" if usage.total_tokens is None else str(usage.total_tokens)
     agent = "the offline agent; usage is estimated" if made.agent == "offline" else "OpenAI"
     print(
-        f"Snapshot {made.snapshot_id} by {agent}: {made.model}, {tokens} tokens, "
+        f"Snapshot {made.snapshot_id} by {agent}: {made.model}, {_tokens(usage)} tokens, "
         f"{money(made.cost, estimated=usage.estimated)}, {made.timings['total']:.0f} ms",
         file=sys.stderr,
     )
     for warning in made.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
+
+
+def _tokens(usage: Usage) -> str:
+    if usage.total_tokens is None:
+        return "unknown"
+    return f"{'≈ ' if usage.estimated else ''}{usage.total_tokens}"
 
 
 def _print_statuses(runs: Sequence[Run]) -> None:
@@ -294,6 +305,14 @@ def _plain(text: str, limit: int = 80) -> str:
     """A foreign text for a terminal: one line, nothing that moves the cursor, not too long."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _print_error(error: SecondlookError, *, as_json: bool) -> int:
+    if as_json:
+        _print_json({"error": _error_fields(error)})
+    else:
+        print(_plain(error.message, limit=1000), file=sys.stderr)
+    return 1
 
 
 def _error_fields(error: SecondlookError) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -60,11 +60,19 @@ def sqlite_engine(
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        connection.text_factory = _decoded
         _write_ahead(connection)
         connection.execute("pragma synchronous=full")
         connection.execute("pragma foreign_keys=on")
         for name, function in functions:
             connection.create_function(name, 1, function, deterministic=True)
+
+    @event.listens_for(engine, "checkout")
+    def _still_there(_connection: sqlite3.Connection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        # A file that was replaced or deleted is not the one that is open: what is written there is lost.
+        identity = _identity(path)
+        if entry.info.setdefault("identity", identity) != identity:
+            raise DisconnectionError
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -72,6 +80,19 @@ def sqlite_engine(
         connection.exec_driver_sql("begin" if read_only else "begin immediate")
 
     return engine
+
+
+def _decoded(data: bytes) -> str:
+    # Other programs write here too; the driver's own error would quote what it could not decode.
+    return data.decode("utf-8", errors="replace")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

@@ -112,8 +112,9 @@ class InDoubt(SecondlookError):
 
     code = "in_doubt"
     default_hint = (
-        "A late answer settles it by itself. To ask again, knowing that it may be paid twice, use "
-        "`secondlook resend RUN_ID` or the button on the page; `secondlook cancel RUN_ID` gives it up."
+        "While the process that sent it still runs, a late answer settles it by itself. To ask again, "
+        "knowing that it may be paid twice, use `secondlook resend RUN_ID` or the button on the page; "
+        "`secondlook cancel RUN_ID` gives it up."
     )
 
 

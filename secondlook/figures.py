@@ -10,6 +10,9 @@ from itertools import pairwise
 from secondlook.models import BandCount, Run, SnapshotRun, SourceRow, WeekCount
 from secondlook.weeks import monday_of, week_of
 
+MAX_SPAN = timedelta(weeks=1040)
+"""Twenty years: the longest time of which every week is drawn."""
+
 
 def source_fields(row: SourceRow) -> dict[str, object]:
     """A source as `secondlook sources --json` prints it."""
@@ -61,7 +64,12 @@ def snapshot_fields(made: SnapshotRun) -> dict[str, object]:
 
 
 def fill_weeks(weeks: Sequence[WeekCount]) -> list[WeekCount]:
-    """The covered weeks without gaps: one that the buckets leave out had no closed estimate."""
+    """The covered weeks without gaps: one that the buckets leave out had no closed estimate.
+
+    Where they span more than MAX_SPAN they come as they are: two weeks centuries apart are a slip of the pen.
+    """
+    if weeks and monday_of(weeks[-1].week) - monday_of(weeks[0].week) > MAX_SPAN:
+        return list(weeks)
     filled = list(weeks[:1])
     for before, after in pairwise(weeks):
         missing = monday_of(before.week) + timedelta(weeks=1)

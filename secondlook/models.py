@@ -218,6 +218,7 @@ class AgentAnswer(Frozen):
 
     Attributes:
         body: The whole body of the HTTP answer.
+        http_status: The status it came with.
         latency_ms: From sending to the last byte.
         provider_ms: The provider's own time, where it tells (openai-processing-ms).
     """
@@ -228,6 +229,7 @@ class AgentAnswer(Frozen):
     request_id: str | None
     latency_ms: int
     provider_ms: int | None
+    http_status: int = 200
 
 
 class RunStatus(StrEnum):
@@ -287,6 +289,7 @@ class Run(Frozen):
     Attributes:
         number: Counts the runs of a source, from 1.
         attempts: Requests sent so far.
+        cost_usd: Of every answer that was paid for, also one that came too late to count.
         answer: The journaled body of the answer that counts, or None.
         generated_at: Fixed when the answer was journaled.
         timings: Milliseconds of each finished step.

@@ -13,10 +13,17 @@ from uuid import uuid4
 from secondlook import pricing
 from secondlook.agent import prompt
 from secondlook.agent.client import Agent, build_request
-from secondlook.errors import AnswerRejected, BucketsMissing, ProviderError, SourceNotFound, StoreUnavailable
+from secondlook.errors import (
+    AnswerRejected,
+    BucketsMissing,
+    ProviderError,
+    SecondlookError,
+    SourceNotFound,
+    StoreUnavailable,
+)
 from secondlook.ledger.runs import Ledger
 from secondlook.log import log_complete, log_generated
-from secondlook.models import AgentName, Plan, Run, RunStatus, Snapshot, SnapshotResult
+from secondlook.models import AgentAnswer, AgentName, Plan, Run, RunStatus, Snapshot, SnapshotResult
 from secondlook.preview import preview
 from secondlook.settings import Settings
 from secondlook.stopwatch import Stopwatch
@@ -81,19 +88,32 @@ def execute(run_id: str, *, store: Store, agents: Agents, ledger: Ledger, produc
         if run.status is RunStatus.CALLING:
             ledger.abandon_call(run)
         if run.status is RunStatus.QUEUED:
-            _call(run, agents(run.agent), ledger)
+            _call(run, _agent(run, agents, ledger), ledger)
             watch.lap("call")
         run = ledger.get(run_id)
         if run.status is RunStatus.ANSWERED:
             _store(run, store, ledger, watch, production=production)
 
 
+def _agent(run: Run, agents: Agents, ledger: Ledger) -> Agent:
+    try:
+        return agents(run.agent)
+    except SecondlookError as error:
+        ledger.hold_up(run, error)
+        raise
+
+
 def _call(run: Run, agent: Agent, ledger: Ledger) -> None:
     number = ledger.begin_call(run)
     if number is None:
         return
+
+    def journal(given: AgentAnswer) -> None:
+        if not ledger.journal(run.run_id, number, given):
+            ledger.price(run.run_id, number, pricing.cost_usd(given.usage, given.model or run.model))
+
     try:
-        agent.ask(run.request, lambda given: ledger.journal(run.run_id, number, given))
+        agent.ask(run.request, journal)
     except ProviderError as error:
         ledger.end_call(run, number, error)
 
@@ -103,9 +123,9 @@ def _store(run: Run, store: Store, ledger: Ledger, watch: Stopwatch, *, producti
     try:
         result = result_of(run)
         watch.lap("validate")
-        log_generated(run, result.meta, production=production)
         store.save_snapshot(_snapshot(run, result))
         watch.lap("store")
+        log_generated(run, result.meta, production=production)
         marked = store.mark_generated(run.source_id, run.user_id)
         watch.lap("mark")
     except StoreUnavailable as error:

@@ -53,12 +53,13 @@ def preview(record: SourceRecord, *, max_tokens: int, regenerate: bool) -> Previ
     except SecondlookError as error:
         return Preview(record.source, None, (), (*refusals, error)[0])
     n = rules.count_estimates(record, buckets)
+    agent_input = rules.build_input(buckets, n)
     attempt(lambda: rules.check_minimum(n))
     attempt(lambda: rules.check_sums(buckets, n))
-    attempt(lambda: rules.check_answer_size(prompt.reserve_answer_tokens(len(buckets.weeks)), max_tokens))
+    attempt(lambda: rules.check_answer_size(prompt.reserve_answer_tokens(agent_input), max_tokens))
     return Preview(
         record.source,
-        rules.build_input(buckets, n),
+        agent_input,
         rules.uncovered(buckets, n),
         refusals[0] if refusals else None,
     )

@@ -108,7 +108,7 @@ class Runner:
             SecondlookError: The source is refused; there is no run.
         """
         wiring = self._wiring
-        # Looked up before the source is read: a run that begins, or even ends, in between is joined. One in
+        # Looked up before the source is read: a run that is queued in between is joined. One in
         # doubt keeps its number taken, so that it is refused, or joined where it was settled meanwhile.
         latest = wiring.ledger.latest(canonical(user_id), canonical(source_id))
         if latest is not None and latest.status.active:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
@@ -22,6 +23,15 @@ def serve(host: str, port: int) -> int:
     wiring.ledger.ping()
     if not (ROOT / "app.py").is_file():
         raise SettingInvalid(f"app.py is not in {ROOT}", hint="Start from a checkout of the repository.")
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingInvalid(
+                f"{host}:{port} cannot be listened on: {error.strerror}", hint="Choose another --port."
+            ) from None
 
     import uvicorn
 

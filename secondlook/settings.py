@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -25,8 +27,10 @@ def _unset_if_blank(value: object) -> object:
 
 
 def _url(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not re.fullmatch(r"[!-~]+", value):
         raise ValueError
+    _ = parts.port  # raises where it is no port
     return value
 
 
@@ -70,10 +74,10 @@ class Settings(BaseSettings):
         description="auto, openai, offline: auto takes OpenAI where a key is set, "
         "otherwise the offline agent",
     )
-    model: Annotated[str, BeforeValidator(_stripped), Field(min_length=1, max_length=200)] = Field(
+    model: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")] = Field(
         "gpt-4o-2024-08-06",
         validation_alias="SECONDLOOK_MODEL",
-        description="the model's name",
+        description="a model's name, without spaces",
     )
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["auto", "none"] = Field(
         "auto",
@@ -122,7 +126,7 @@ class Settings(BaseSettings):
 
     def __hash__(self) -> int:
         """By value, like its equality."""
-        return hash(self.model_dump_json())
+        return hash(repr(self))
 
     @property
     def production(self) -> bool:
@@ -148,7 +152,8 @@ def load_settings() -> Settings:
     except (OSError, UnicodeDecodeError):
         raise SettingInvalid(".env or .env.local cannot be read: it must be a UTF-8 text file") from None
     name = str(wrong["loc"][0])
-    value = "(hidden)" if "KEY" in name else repr(wrong["input"])[:80]
+    given = repr(wrong["input"])[:80]
+    value = "(hidden)" if "KEY" in name or "@" in given else given  # an address may hold a password
     raise SettingInvalid(f"{name} is {value}; allowed: {_allowed(name)}")
 
 

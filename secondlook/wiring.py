@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secondlook.errors import ApiKeyMissing, LedgerUnavailable, SettingInvalid, StoreUnavailable
+from secondlook.errors import (
+    ApiKeyMissing,
+    LedgerUnavailable,
+    SecondlookError,
+    SettingInvalid,
+    StoreUnavailable,
+)
 from secondlook.ledger.runs import Ledger, open_ledger
 from secondlook.models import AgentName
 from secondlook.settings import Settings, load_settings
@@ -28,6 +36,7 @@ class Wiring:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._folder = settings.data_dir.absolute()  # of the start: a later change of folder moves nothing
         self._lock = threading.RLock()
         self._store: Store | None = None
         self._ledger: Ledger | None = None
@@ -48,12 +57,8 @@ class Wiring:
                         "SUPABASE_URL is set, but this version only has the embedded store",
                         hint="Unset SUPABASE_URL.",
                     )
-                folder = self.settings.data_dir
-                try:
-                    _make_folder(folder)
-                except OSError as error:
-                    raise StoreUnavailable(_unwritable(folder, error)) from None
-                self._store = SqliteStore(folder / "store.db")
+                path = self._file("store.db", StoreUnavailable)
+                self._store = SqliteStore(path)
             return self._store
 
     @property
@@ -65,13 +70,22 @@ class Wiring:
         """
         with self._lock:
             if self._ledger is None:
-                folder = self.settings.data_dir
-                try:
-                    _make_folder(folder)
-                except OSError as error:
-                    raise LedgerUnavailable(_unwritable(folder, error)) from None
-                self._ledger = open_ledger(folder / "ledger.db", lease_seconds=self.settings.lease_seconds)
+                path = self._file("ledger.db", LedgerUnavailable)
+                self._ledger = open_ledger(path, lease_seconds=self.settings.lease_seconds)
             return self._ledger
+
+    def _file(self, name: str, unavailable: type[SecondlookError]) -> Path:
+        """A file of the data folder, both made where they are missing, for their owner alone."""
+        path = self._folder / name
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise unavailable(
+                f"SECONDLOOK_DATA_DIR {self.settings.data_dir} cannot be used: {error.strerror}"
+            ) from None
+        with suppress(OSError):  # whoever opens it as a database says what is wrong with it
+            os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
+        return path
 
     def agent_name(self) -> AgentName:
         """Which agent a new run asks.
@@ -93,7 +107,15 @@ class Wiring:
 
         Raises:
             ApiKeyMissing: It is OpenAI, and there is no key.
+            SettingInvalid: The settings mean another agent by now, or no client can be made of them.
         """
+        if name == "openai" and self.settings.openai_api_key is None:
+            raise ApiKeyMissing
+        if self.agent_name() != name:
+            raise SettingInvalid(
+                f"The run waits for the {name} agent, and the settings mean the {self.agent_name()} agent",
+                hint="Set SECONDLOOK_AGENT as it was, or give the run up.",
+            )
         with self._lock:
             if name not in self._agents:
                 self._agents[name] = self._make_agent(name)
@@ -108,12 +130,18 @@ class Wiring:
             raise ApiKeyMissing
         from secondlook.agent.client import Agent
 
-        return Agent(
-            name,
-            api_key=self.settings.openai_api_key.get_secret_value(),
-            base_url=self.settings.openai_base_url,
-            deadline_seconds=self.settings.deadline_seconds,
-        )
+        try:
+            return Agent(
+                name,
+                api_key=self.settings.openai_api_key.get_secret_value(),
+                base_url=self.settings.openai_base_url,
+                deadline_seconds=self.settings.deadline_seconds,
+            )
+        except Exception as error:  # noqa: BLE001 -- the SDK and the proxy's and TLS variables it reads
+            raise SettingInvalid(
+                f"No client can be made for OPENAI_BASE_URL ({type(error).__name__})",
+                hint="Look at it, at OPENAI_ORG_ID, OPENAI_PROJECT_ID and the proxy's and TLS variables.",
+            ) from None
 
     def default_user(self) -> str:
         """Who asks where nobody is named: SECONDLOOK_USER, or the first sample user."""
@@ -141,12 +169,3 @@ def connect() -> Wiring:
 @lru_cache(maxsize=8)
 def _connect(settings: Settings) -> Wiring:
     return Wiring(settings)
-
-
-def _make_folder(folder: Path) -> None:
-    # What lies here is for its owner alone: buckets, answers, and later sessions.
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def _unwritable(folder: Path, error: OSError) -> str:
-    return f"SECONDLOOK_DATA_DIR {folder} cannot be used: {error.strerror}"

@@ -19,6 +19,7 @@ from types import ModuleType
 
 from secondlook.agent.client import Agent
 from secondlook.cli import main
+from secondlook.ledger import runs
 from secondlook.ledger.runs import Ledger
 from secondlook.runner import Runner
 from secondlook.stores import sqlite
@@ -44,6 +45,7 @@ def arm(point: str) -> None:
         while moment == "waits" and not Path(file[0]).exists():
             time.sleep(0.01)
         if moment == "fills":
+            runs.JOURNAL_PATIENCE_SECONDS = 2  # nobody makes room here
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         result = original(*args, **kwargs)
         if moment == "after":

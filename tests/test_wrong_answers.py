@@ -430,7 +430,7 @@ FAILURES = [
     ),
     pytest.param(
         refusing(401, "Incorrect API key provided: sk-test-**********tYb7."),
-        http(401, "Incorrect API key provided: [key]"),
+        http(401, "Incorrect API key provided: [key]."),
         id="401 that quotes half the key",
     ),
     pytest.param(refusing(403, "Country not supported"), http(403, "Country not supported"), id="403"),

@@ -34,7 +34,7 @@ LATE = 10
 
 _NOT_PROCESSED = {429, 503}
 _UNKNOWN = {408, 502, 504, *range(520, 525)}  # a gateway's word, not the model's; 52x are a CDN's
-_KEY = re.compile(r"\b[rs]k-[\w*.-]+")
+_KEY = re.compile(r"\b[rs]k-[\w*.-]*[\w*]")
 
 
 class Streamed(Protocol):
@@ -44,6 +44,12 @@ class Streamed(Protocol):
         """The body, decoded."""
         ...
 
+
+_PIECE = 12
+"""So many letters and digits in a row of the prompt are a quote of it."""
+
+_KEY_PIECE = 6
+"""So many characters in a row of the key are a piece of it."""
 
 Journal = Callable[[AgentAnswer], None]
 
@@ -90,13 +96,19 @@ class Agent:
         import httpx2
         import openai
 
+        from secondlook.agent.transport import BriefErrors
+
         # OPENAI_LOG=debug would log prompts.
         logging.getLogger("openai").setLevel(logging.WARNING)
         self.name: AgentName = name
         self._deadline = deadline_seconds
         self._key = api_key
         # A redirect would send the aggregates to an address that nobody named.
-        self._http = httpx2.Client(transport=transport, follow_redirects=False)
+        self._http = httpx2.Client(
+            transport=BriefErrors(transport or httpx2.HTTPTransport()),
+            follow_redirects=False,
+            headers={"accept-encoding": "identity"},
+        )
         self._client = openai.OpenAI(
             api_key=api_key,
             base_url=base_url,
@@ -117,23 +129,29 @@ class Agent:
         Raises:
             ProviderError: There is no answer; its `outcome` says what became of the request.
         """
-        done: Future[None] = Future()
+        received: Future[None] = Future()
+        journaled: Future[None] = Future()
 
         def carry() -> None:
             try:
-                journal(self._send(request))
+                answer = self._send(request)
+                received.set_result(None)
+                journal(answer)
             except BaseException as error:  # noqa: BLE001 -- handed to the waiting thread as it is
-                done.set_exception(error)
+                journaled.set_exception(error)
+                if not received.done():
+                    received.set_result(None)
             else:
-                done.set_result(None)
+                journaled.set_result(None)
 
         # A daemon: a process that must end does not wait for a silent server.
         threading.Thread(target=carry, name="secondlook-call", daemon=True).start()
-        if not wait([done], timeout=self._deadline).done:
+        # The deadline is the provider's: an answer that is here is waited for until it is kept.
+        if not wait([received], timeout=self._deadline).done:
             raise _failure(
                 "time-out", f"no whole answer within {self._deadline:g} seconds", outcome="unknown"
             )
-        done.result()
+        journaled.result()
 
     def close(self) -> None:
         """Close the connections."""
@@ -162,12 +180,17 @@ class Agent:
             raise _failure("connection lost", "no answer came", "unknown") from None
         except (httpx2.TransportError, httpx2.DecodingError):
             raise _failure("connection lost", "the answer broke off", "unknown") from None
+        except ProviderError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever it is, a request may be out
+            raise _failure("unreadable", f"the call failed ({type(error).__name__})", "unknown") from None
         completion = read_completion(body)
         return AgentAnswer(
             body=body,
             usage=completion.usage.model_copy(update={"estimated": self.name == "offline"}),
             model=completion.model,
             request_id=_header(response.headers, "x-request-id"),
+            http_status=response.status_code,
             latency_ms=round((time.perf_counter() - started) * 1000),
             provider_ms=_milliseconds(_header(response.headers, "openai-processing-ms")),
         )
@@ -195,7 +218,7 @@ class Agent:
                 return HTTPStatus(error.status_code).phrase
             except ValueError:
                 return "the server refused"
-        message = _KEY.sub("[key]", message.replace(self._key, "[key]"))
+        message = _without(_KEY.sub("[key]", message), self._key)
         return "".join(c if c.isprintable() else " " for c in message)[:300]
 
 
@@ -227,10 +250,31 @@ def _read(response: Streamed, until: float) -> str:
 
 
 def _repeats(message: str, request: Mapping[str, object]) -> bool:
-    """True where a server quotes the prompt in its error."""
+    """True where a server quotes the prompt in its error: a line of it, or a part with counts in it.
+
+    A part may be cut, escaped or reformatted. The schema's own names may be told: they are no content.
+    """
     sent: Any = request["messages"]
-    lines = [line for entry in sent for line in entry["content"].splitlines() if ":" in line or " " in line]
-    return any(line in message for line in lines)
+    texts: list[str] = [entry["content"] for entry in sent]
+    lines = (line for text in texts for line in text.splitlines() if ":" in line or " " in line)
+    letters = [_letters(text) for text in texts]
+    pieces = (text[i : i + _PIECE] for text in letters for i in range(len(text) - _PIECE + 1))
+    told = _letters(message)
+    return any(line in message for line in lines) or any(
+        piece in told for piece in pieces if not piece.isalpha()
+    )
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def _without(message: str, key: str) -> str:
+    """A message without the key and without any piece of it."""
+    size = min(_KEY_PIECE, len(key))
+    for start in range(len(key) - size + 1):
+        message = message.replace(key[start : start + size], "[key]")
+    return re.sub(r"(\[key\])+", "[key]", message)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:

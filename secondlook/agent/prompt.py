@@ -63,9 +63,15 @@ def estimate_answer_tokens(weeks: int) -> int:
     return 134 + 11 * weeks
 
 
-def reserve_answer_tokens(weeks: int) -> int:
-    """Tokens to keep free for the answer: 5 % above the estimate, since models choose their white space."""
-    return math.ceil(1.05 * estimate_answer_tokens(weeks))
+def reserve_answer_tokens(agent_input: AgentInput) -> int:
+    """Tokens to keep free for the answer: 5 % above the estimate, since models choose their white space.
+
+    A count takes a token for each three digits; the estimate has one for each count.
+    """
+    demand = agent_input.demand
+    entries = demand.weekly_volume + demand.price_distribution + agent_input.decision_latency.distribution
+    more_digits = sum((len(str(entry.count)) - 1) // 3 for entry in entries)
+    return math.ceil(1.05 * (estimate_answer_tokens(len(demand.weekly_volume)) + more_digits))
 
 
 def estimate_usage(agent_input: AgentInput) -> Usage:

@@ -33,8 +33,8 @@ async def lifespan(_app: object) -> AsyncGenerator[dict[str, Any]]:
     log.configure()
     with ExitStack() as stack:
         try:
-            resources.wiring().store.ping()
             stack.enter_context(resources.runner().sweeping())
+            resources.wiring().store.ping()
         except SecondlookError as error:
             log.log_failed("start", error.code)  # the pages say what to do
         _warm_up()

@@ -31,7 +31,7 @@ _COLUMNS = {
 }
 _ROW_PIXELS = 35
 _COUNTED = "counted"
-_COUNT_SECONDS = 10
+_COUNT_SECONDS = 3
 
 
 def show_sources(store: Store, user_id: str) -> None:
@@ -76,7 +76,12 @@ def _known_total(user_id: str, query: SourceQuery) -> int | None:
     """The total as it was counted a moment ago, where only something else on the page has changed since."""
     counted_for, counted, total, at = st.session_state.get(_COUNTED, (None, None, None, 0.0))
     fresh = time.monotonic() - at < _COUNT_SECONDS
-    return total if fresh and (counted_for, counted) == (user_id, query) else None
+    return total if total and fresh and (counted_for, counted) == (user_id, query) else None
+
+
+def recount() -> None:
+    """Forget the total: a run that ended may have moved its source into another filter."""
+    st.session_state.pop(_COUNTED, None)
 
 
 def _first_page() -> None:

@@ -10,13 +10,14 @@ import streamlit as st
 from secondlook import pricing
 from secondlook.agent.prompt import estimate_usage
 from secondlook.dashboard import charts
-from secondlook.dashboard.problems import escape
-from secondlook.errors import SecondlookError, SourceNotFound
+from secondlook.dashboard.problems import escape, show_error
+from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
 from secondlook.figures import busiest, largest, money
 from secondlook.ledger.runs import Ledger
-from secondlook.models import Run, Snapshot, SnapshotResult, Usage
+from secondlook.models import Run, RunStatus, Snapshot, SnapshotResult, Source, Usage
 from secondlook.preview import Preview, changed_since
 from secondlook.runner import total_ms
+from secondlook.stores.base import Store
 from secondlook.validation.answer import count_matches
 from secondlook.wiring import Wiring
 
@@ -118,6 +119,15 @@ def _show_numbers(key: str, numbers: Callable[[], pd.DataFrame]) -> None:
         panel.table(numbers(), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
 
 
+def read_snapshot(store: Store, source: Source) -> Snapshot | None:
+    """The source's newest snapshot; one that cannot be read is said so, and hides nothing else."""
+    try:
+        return store.latest_snapshot(source.source_id, source.user_id)
+    except StoreUnavailable as error:
+        show_error(error)
+        return None
+
+
 def show_snapshot(snapshot: Snapshot, ledger: Ledger) -> None:
     """The validated JSON next to what it took."""
     st.subheader("Snapshot", anchor="snapshot")
@@ -130,7 +140,8 @@ def show_snapshot(snapshot: Snapshot, ledger: Ledger) -> None:
     # The button lies inside: by keyboard, a part of a page can only be scrolled where it holds a focus.
     with left, st.container(height=_JSON_PIXELS, border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.caption(f"Validated result, generated {escape(snapshot.generated_at)}", width="content")
+            kind = "Validated result" if _is_validated(snapshot, run) else "Stored result, not checked here"
+            st.caption(f"{kind}, generated {escape(snapshot.generated_at)}", width="content")
             st.download_button(
                 "Download JSON",
                 text,
@@ -145,6 +156,13 @@ def show_snapshot(snapshot: Snapshot, ledger: Ledger) -> None:
             st.info("This snapshot was made elsewhere: its usage is unknown here.")
         else:
             _show_usage(run, snapshot.result)
+
+
+def _is_validated(snapshot: Snapshot, run: Run | None) -> bool:
+    if run is None or run.status is not RunStatus.DONE:
+        return False
+    matched, values = count_matches(snapshot.result, run.agent_input)
+    return matched == values
 
 
 def _tokens(count: int | None) -> str:

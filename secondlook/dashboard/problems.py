@@ -9,6 +9,9 @@ import streamlit as st
 from secondlook.errors import SecondlookError
 from secondlook.log import log_failed
 
+_LINK = re.compile(r":(?=[/a-z])|www(?=\.)|@", re.IGNORECASE)
+"""Where Streamlit sees a link, an address, an icon or an emoji in plain text: an invisible space parts it."""
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&@^=\"'])")
 
 
@@ -17,7 +20,8 @@ def escape(text: str, limit: int = 300) -> str:
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    return _MARKDOWN.sub(r"\\\1", text)
+    text = _LINK.sub("\\g<0>\u200b", text)
+    return _MARKDOWN.sub(lambda mark: f"&#{ord(mark[0])};", text)
 
 
 def show_error(error: SecondlookError) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from secondlook.dashboard import panels, resources
+from secondlook.dashboard import listing, panels, resources
 from secondlook.dashboard.problems import escape, show_error
 from secondlook.errors import SecondlookError
 from secondlook.figures import duration
@@ -37,7 +37,7 @@ def show_generate(view: Preview, run: Run | None) -> None:
         again = view.source.status == GENERATED
         sure = not again or st.toggle(
             "Generate again: a new call, a second snapshot",
-            key=f"again-{view.source.source_id}",
+            key=f"again-{view.source.source_id}-{run.number if run else 0}",  # off again after each run
             disabled=live,
         )
         st.button(
@@ -67,7 +67,6 @@ def _missing_key() -> SecondlookError | None:
 
 def _generate(source_id: str, user_id: str, regenerate: bool) -> None:
     st.session_state.pop(_REFUSED, None)
-    st.session_state.pop(f"again-{source_id}", None)
     try:
         run = resources.runner().submit(source_id, user_id, regenerate=regenerate)
     except SecondlookError as error:
@@ -100,6 +99,7 @@ def _watch_doubt(run_id: str, user_id: str) -> None:
 def _show_live(run_id: str, user_id: str) -> None:
     run = resources.wiring().ledger.get(run_id, user_id)
     if not run.status.active:
+        listing.recount()
         st.rerun()
     _show_steps(run, expanded=True)
 
@@ -111,8 +111,11 @@ def _show_steps(run: Run, *, expanded: bool) -> None:
     # Not as a context manager: leaving one would mark the steps as complete.
     steps = st.status(label, state="running" if live else "complete", expanded=expanded)
     steps.markdown("  \n".join(_step_lines(run)))
+    for warning in run.warnings:
+        steps.caption(f":material/warning: {escape(warning)}")
     if run.error is not None:
         show_error(error_of(run))
+        st.button("Give it up", on_click=_cancel, args=(run.run_id, run.user_id))
 
 
 def _step_lines(run: Run) -> list[str]:

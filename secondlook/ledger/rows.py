@@ -24,6 +24,20 @@ def in_doubt(run: Run, what: str | None = None) -> InDoubt:
     return InDoubt(what, run_id=run.run_id, hint=hint)
 
 
+_each = calls.alias("each")
+_cost = (
+    sa.select(
+        # One answer of unknown cost makes the whole unknown.
+        sa.case(
+            (sa.func.count() == sa.func.count(_each.c.cost_nanousd), sa.func.sum(_each.c.cost_nanousd)),
+            else_=None,
+        )
+    )
+    .where(_each.c.run_id == runs.c.run_id, _each.c.outcome == "answered")
+    .correlate(runs)
+    .scalar_subquery()
+)
+
 ANSWER = (
     calls.c.body,
     calls.c.model.label("answered_model"),
@@ -33,7 +47,7 @@ ANSWER = (
     calls.c.total_tokens,
     calls.c.cached_tokens,
     calls.c.estimated,
-    calls.c.cost_nanousd,
+    _cost.label("cost_nanousd"),
     calls.c.latency_ms,
     calls.c.provider_ms,
 )

@@ -172,8 +172,11 @@ class Ledger:
 
         return number if self._database.write(begin) else None
 
-    def journal(self, run_id: str, number: int, answer: AgentAnswer) -> None:
+    def journal(self, run_id: str, number: int, answer: AgentAnswer) -> bool:
         """Keep an answer, durably, whatever became of the run meanwhile; the first answer counts.
+
+        Returns:
+            True where this is the answer that counts.
 
         Raises:
             LedgerUnavailable: The ledger could not be written for JOURNAL_PATIENCE_SECONDS.
@@ -181,16 +184,15 @@ class Ledger:
         kept = {
             "ended_at": now(),
             "outcome": "answered",
-            "http_status": 200,
             **answer.model_dump(exclude={"usage"}),
             **answer.usage.model_dump(),
         }
 
-        def keep(connection: sa.Connection) -> None:
+        def keep(connection: sa.Connection) -> bool:
             connection.execute(
                 sa.update(calls).where(calls.c.run_id == run_id, calls.c.number == number).values(kept)
             )
-            connection.execute(
+            counted = connection.execute(
                 sa.update(runs)
                 .where(
                     runs.c.run_id == run_id,
@@ -205,7 +207,8 @@ class Ledger:
                     error_code=None,
                     finished_at=None,
                 )
-            )
+            ).rowcount
+            return bool(counted)
 
         give_up = time.monotonic() + JOURNAL_PATIENCE_SECONDS
         while True:
@@ -254,11 +257,19 @@ class Ledger:
             ProviderError("The process that sent the request ended before an answer came", outcome="unknown"),
         )
 
+    def price(self, run_id: str, number: int, cost: Decimal | None) -> None:
+        """Note what an answer has cost that came too late to count."""
+        self._write(
+            sa.update(calls)
+            .where(calls.c.run_id == run_id, calls.c.number == number)
+            .values(cost_nanousd=_nano(cost))
+        )
+
     def hold_up(self, run: Run, error: SecondlookError) -> None:
-        """Note why an answered run could not be stored yet; it stays answered."""
+        """Note why a run cannot go on now; it stays as it is, and can be taken up again."""
         self._write(
             sa.update(runs)
-            .where(_mine(run), runs.c.status == RunStatus.ANSWERED)
+            .where(_mine(run), runs.c.status.in_((RunStatus.QUEUED, RunStatus.ANSWERED)))
             .values(**_LET_GO, **error_columns(error))
         )
 
@@ -290,7 +301,7 @@ class Ledger:
                 connection.execute(
                     sa.update(calls)
                     .where(calls.c.run_id == run.run_id, calls.c.number == _answered(run.run_id))
-                    .values(cost_nanousd=None if cost is None else int((cost * NANO).to_integral_value()))
+                    .values(cost_nanousd=_nano(cost))
                 )
 
         self._database.write(end)
@@ -304,12 +315,19 @@ class Ledger:
             SourceNotFound: No such run, or another user's.
         """
         self._settle(
-            run_id, user_id, (RunStatus.IN_DOUBT,), status=RunStatus.QUEUED, error=None, error_code=None
+            run_id,
+            user_id,
+            runs.c.status == RunStatus.IN_DOUBT,
+            status=RunStatus.QUEUED,
+            error=None,
+            error_code=None,
         )
         return self.get(run_id, user_id)
 
     def cancel(self, run_id: str, user_id: str) -> Run:
-        """Give up a run that is queued or in doubt; others are left as they are.
+        """Give up a run that is queued, in doubt, or answered and cannot be stored: its answer is kept.
+
+        Others are left as they are.
 
         Raises:
             SourceNotFound: No such run, or another user's.
@@ -317,19 +335,20 @@ class Ledger:
         self._settle(
             run_id,
             user_id,
-            (RunStatus.QUEUED, RunStatus.IN_DOUBT),
+            runs.c.status.in_((RunStatus.QUEUED, RunStatus.IN_DOUBT))
+            | ((runs.c.status == RunStatus.ANSWERED) & runs.c.owner.is_(None) & runs.c.error.is_not(None)),
             status=RunStatus.CANCELLED,
             finished_at=now(),
         )
         return self.get(run_id, user_id)
 
-    def _settle(self, run_id: str, user_id: str, which: Sequence[RunStatus], **values: object) -> None:
+    def _settle(self, run_id: str, user_id: str, which: sa.ColumnElement[bool], **values: object) -> None:
         self._write(
             sa.update(runs)
             .where(
                 runs.c.run_id == canonical(run_id, "run_id"),
                 runs.c.user_id == user_id,
-                runs.c.status.in_(which),
+                which,
             )
             .values(**_LET_GO, **values)
         )
@@ -394,7 +413,13 @@ class Ledger:
         return now() + self.lease_seconds
 
     def _check_room(self) -> None:
-        if self._folder is not None and shutil.disk_usage(self._folder).free < MIN_FREE_BYTES:
+        if self._folder is None:
+            return
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise LedgerUnavailable(f"The ledger's folder cannot be used: {error.strerror}") from None
+        if free < MIN_FREE_BYTES:
             raise LedgerUnavailable(
                 f"The ledger's disk has less than {MIN_FREE_BYTES // 2**20} MiB free; nothing was sent"
             )
@@ -430,6 +455,10 @@ def open_ledger(path: Path, *, lease_seconds: float) -> Ledger:
 
 
 _LET_GO: dict[str, Any] = {"owner": None, "lease_until": 0}
+
+
+def _nano(cost: Decimal | None) -> int | None:
+    return None if cost is None else int((cost * NANO).to_integral_value())
 
 
 def _mine(run: Run) -> sa.ColumnElement[bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -291,13 +290,14 @@ def _is_text(text: str) -> bool:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
+    """Foreign rows may hold anything: bytes are not shown."""
+    return value if isinstance(value, str) else ""
 
 
 def _source(row: sa.Row[Any]) -> Source:
     return Source(
-        source_id=row.id,
-        user_id=row.user_id,
+        source_id=_text(row.id),
+        user_id=_text(row.user_id),
         source_type=_text(row.source_type),
         source_name=_text(row.source_name),
         status=_text(row.status),
@@ -311,21 +311,27 @@ def _source_row(row: sa.Row[Any]) -> SourceRow:
         source=_source(row),
         estimate_count=count,
         confidence_level=None if count is None else confidence(count),
-        snapshot_id=row.snapshot_id,
-        snapshot_at=row.snapshot_at,
+        snapshot_id=_text(row.snapshot_id) or None,
+        snapshot_at=_text(row.snapshot_at) or None,
     )
 
 
 def _snapshot(row: sa.Row[Any]) -> Snapshot:
     try:
-        return Snapshot(
+        result = SnapshotResult.model_validate_json(row.result)
+        snapshot = Snapshot(
             snapshot_id=row.id,
             source_id=row.source_id,
             user_id=row.user_id,
             estimate_count=row.estimate_count,
             confidence_level=row.confidence_level,
-            result=SnapshotResult.model_validate(json.loads(row.result), strict=False),
+            result=result,
             generated_at=row.generated_at,
         )
-    except (ValidationError, ValueError):
-        raise StoreUnavailable(f"Snapshot {row.id} does not match the locked schema") from None
+    except (ValidationError, RecursionError):
+        raise StoreUnavailable(f"Snapshot {_text(row.id)} does not match the locked schema") from None
+    meta = result.meta
+    told = (meta.snapshot_id, meta.source_id, meta.estimate_count, meta.confidence_level)
+    if told != (row.id, row.source_id, row.estimate_count, row.confidence_level):
+        raise StoreUnavailable(f"Snapshot {_text(row.id)} tells other things in its result than in its row")
+    return snapshot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from random import Random
 from typing import Any
 
@@ -13,6 +14,7 @@ from secondlook.agent import offline, prompt
 from secondlook.agent.client import build_request
 from secondlook.models import AgentInput
 from secondlook.settings import load_settings
+from secondlook.weeks import week_of
 from tests.examples import bucket_row, echo, example_input, example_plan, many_weeks, weeks
 from tests.strategies import agent_inputs, bucket_rows
 
@@ -85,9 +87,16 @@ def test_estimates_of_a_preview() -> None:
 
 
 def test_room_for_white_space() -> None:
-    """More is kept free for an answer than its estimate; 2,000 tokens hold about 160 weeks."""
-    assert prompt.reserve_answer_tokens(12) > prompt.estimate_answer_tokens(12)
-    assert prompt.reserve_answer_tokens(150) <= 2000 < prompt.reserve_answer_tokens(170)
+    """More is kept free for an answer than its estimate, and more for long counts: 2,000 hold 160 weeks."""
+
+    def reserved(number: int, count: int = 1) -> int:
+        mondays = (date(2020, 1, 6) + timedelta(weeks=index) for index in range(number))
+        volume = weeks(*((week_of(day), count) for day in mondays))
+        return prompt.reserve_answer_tokens(example_input(bucket_row(weekly_volume=volume)))
+
+    assert reserved(12) > prompt.estimate_answer_tokens(12)
+    assert reserved(160) <= 2000 < reserved(161)
+    assert reserved(12, 999) == reserved(12) < reserved(12, 1000) < reserved(12, 1_000_000)
 
 
 def test_twelve_weeks_stay_within_the_budget() -> None:
