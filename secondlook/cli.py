@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     resend.add_argument("run_id", metavar="RUN_ID")
     add_user(resend)
 
-    cancel = add("cancel", _cancel, "Give up a run that is queued or in doubt.")
+    cancel = add("cancel", _cancel, "Give up a run that is queued, in doubt, or cannot be stored; its answer is kept.")
     cancel.add_argument("run_id", metavar="RUN_ID")
     add_user(cancel)
 

@@ -93,6 +93,27 @@ def test_generating_again_asks_first(dashboard: Dashboard) -> None:
     dashboard.generate.click()
     eventually(lambda: len(dashboard.home.snapshots()) == 2)
     dashboard.see(dashboard.home.snapshots()[1]["id"])
+    expect(dashboard.generate).to_be_disabled()  # each time anew
+
+
+@pytest.mark.parametrize(
+    "name", ["www.evil.example", "see https://evil.example/x", "a@evil.example", ":smile:", "[x](y) *z*"]
+)
+def test_names_lead_nowhere(dashboard: Dashboard, name: str) -> None:
+    """A name that looks like a link, an address or an emoji is neither."""
+    dashboard.home.store(
+        "update sources set source_name = ?, source_type = ? where id = ?",
+        name,
+        name,
+        dashboard.home.sample.source_id,
+    )
+    dashboard.open(f"source={dashboard.home.sample.source_id}")
+    heading = dashboard.page.get_by_role("heading", level=2).first
+    heading.wait_for()
+    assert heading.inner_text().replace("\u200b", "").strip() == name
+    expect(dashboard.page.locator('[data-testid="stMain"] a[href*="evil"]')).to_have_count(0)
+    badge = dashboard.page.locator('[data-testid="stMain"] .stMarkdownBadge').first
+    assert badge.inner_text().replace("\u200b", "").strip() == name
 
 
 @pytest.mark.parametrize(
