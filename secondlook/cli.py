@@ -90,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     resend.add_argument("run_id", metavar="RUN_ID")
     add_user(resend)
 
-    cancel = add("cancel", _cancel, "Give up a run that is queued, in doubt, or cannot be stored; its answer is kept.")
+    cancel = add(
+        "cancel", _cancel, "Give up a run that is queued, in doubt or not storable; its answer is kept."
+    )
     cancel.add_argument("run_id", metavar="RUN_ID")
     add_user(cancel)
 

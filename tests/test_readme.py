@@ -307,6 +307,13 @@ def provider_says(status: int) -> Callable[[Home], str]:
     return provoke
 
 
+def other_agent(home: Home) -> str:
+    """A run is queued for OpenAI, and then the settings say offline."""
+    Runner(home.wiring()).submit(home.sample.source_id, USER)
+    home.set(SECONDLOOK_AGENT="offline")
+    return str(home.snapshot().error["message"])
+
+
 def rejected(home: Home) -> str:
     """The answer is no completion."""
     home.provider.behaviour = replying("{}")
@@ -362,6 +369,7 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "OPENAI_API_KEY is required. Add it to your .env.local file.": no_key,
     "OpenAI API error (429): …": provider_says(429),
     "OpenAI API error (401): …": provider_says(401),
+    "The run waits for the … agent, and the settings mean the … agent": other_agent,
     "Answer rejected (…): …": rejected,
     "in_doubt": in_doubt,
     "The store … cannot be used: …": no_store,
