@@ -41,7 +41,10 @@ def _now_on_sqlite(_element: now, _compiler: object, **_options: object) -> str:
 
 
 def sqlite_engine(
-    path: Path, *, functions: Sequence[tuple[str, Callable[[str | None], str | None]]] = ()
+    path: Path,
+    *,
+    shared: bool = False,
+    functions: Sequence[tuple[str, Callable[[str | None], str | None]]] = (),
 ) -> sa.Engine:
     """An engine on an SQLite file: write-ahead log, every commit on disk before it returns.
 
@@ -50,6 +53,7 @@ def sqlite_engine(
 
     Args:
         path: The file; made at the first connection.
+        shared: Whether other programs write to it too: what is no UTF-8 is then read all the same.
         functions: SQL functions of one text argument, by name.
     """
     engine = sa.create_engine(
@@ -60,7 +64,8 @@ def sqlite_engine(
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        connection.text_factory = _decoded
+        if shared:
+            connection.text_factory = _decoded
         _write_ahead(connection)
         connection.execute("pragma synchronous=full")
         connection.execute("pragma foreign_keys=on")
@@ -83,7 +88,7 @@ def sqlite_engine(
 
 
 def _decoded(data: bytes) -> str:
-    # Other programs write here too; the driver's own error would quote what it could not decode.
+    # The driver's own error would quote what it could not decode.
     return data.decode("utf-8", errors="replace")
 
 

@@ -565,8 +565,8 @@ def test_a_wrong_setting(
     secondlook: Secondlook, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     """Every command names the setting and what is allowed, and does nothing."""
-    monkeypatch.setenv("SECONDLOOK_AGENT", "claude")
-    message = "SECONDLOOK_AGENT is 'claude'; allowed: auto, openai, offline"
+    monkeypatch.setenv("SECONDLOOK_AGENT", "robot")
+    message = "SECONDLOOK_AGENT is 'robot'; allowed: auto, openai, offline"
     plain = secondlook(*command)
     assert (plain.code, plain.out) == (1, "")
     assert plain.err.startswith(message)
@@ -577,10 +577,10 @@ def test_a_wrong_setting(
 
 def test_check_names_a_wrong_setting(secondlook: Secondlook, monkeypatch: pytest.MonkeyPatch) -> None:
     """`check` says so as one of its lines."""
-    monkeypatch.setenv("SECONDLOOK_AGENT", "claude")
+    monkeypatch.setenv("SECONDLOOK_AGENT", "robot")
     said = secondlook("check")
     assert said.code == 1
-    assert said.out.startswith("FAIL  settings: SECONDLOOK_AGENT is 'claude'; allowed: auto, openai, offline")
+    assert said.out.startswith("FAIL  settings: SECONDLOOK_AGENT is 'robot'; allowed: auto, openai, offline")
 
 
 @pytest.mark.parametrize(

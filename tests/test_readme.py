@@ -350,7 +350,7 @@ def full_disk(home: Home) -> str:
 
 def wrong_setting(home: Home) -> str:
     """A value that is not allowed."""
-    home.set(SECONDLOOK_AGENT="claude")
+    home.set(SECONDLOOK_AGENT="robot")
     return str(home.snapshot().error["message"])
 
 

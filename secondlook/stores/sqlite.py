@@ -111,7 +111,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(
-            sqlite_engine(path, functions=(("casefold", _casefold),)),
+            sqlite_engine(path, shared=True, functions=(("casefold", _casefold),)),
             lambda words: StoreUnavailable(f"The store {path} cannot be used: {words}"),
         )
         if self._database.read(_is_new):
