@@ -142,7 +142,7 @@ class Runner:
                 error.run_id = run_id
                 raise
             run = self._wiring.ledger.get(run_id)
-            if run.status.final or run.status is RunStatus.IN_DOUBT:
+            if not run.status.active:
                 return run
             time.sleep(_POLL_SECONDS)
 

@@ -14,7 +14,7 @@ from secondlook.dashboard.problems import escape, show_error
 from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
 from secondlook.figures import busiest, largest, money
 from secondlook.ledger.runs import Ledger
-from secondlook.models import Run, RunStatus, Snapshot, SnapshotResult, Source, Usage
+from secondlook.models import Run, RunStatus, Snapshot, Source, Usage
 from secondlook.preview import Preview, changed_since
 from secondlook.runner import total_ms
 from secondlook.stores.base import Store
@@ -135,12 +135,14 @@ def show_snapshot(snapshot: Snapshot, ledger: Ledger) -> None:
         run = ledger.get(snapshot.snapshot_id, snapshot.user_id)
     except SourceNotFound:
         run = None
+    matched, values = (0, 0) if run is None else count_matches(snapshot.result, run.agent_input)
+    validated = run is not None and run.status is RunStatus.DONE and matched == values
     left, right = st.columns([3, 2])
     text = snapshot.result.model_dump_json(indent=2)
     # The button lies inside: by keyboard, a part of a page can only be scrolled where it holds a focus.
     with left, st.container(height=_JSON_PIXELS, border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            kind = "Validated result" if _is_validated(snapshot, run) else "Stored result, not checked here"
+            kind = "Validated result" if validated else "Stored result, not checked here"
             st.caption(f"{kind}, generated {escape(snapshot.generated_at)}", width="content")
             st.download_button(
                 "Download JSON",
@@ -155,21 +157,14 @@ def show_snapshot(snapshot: Snapshot, ledger: Ledger) -> None:
         if run is None:
             st.info("This snapshot was made elsewhere: its usage is unknown here.")
         else:
-            _show_usage(run, snapshot.result)
-
-
-def _is_validated(snapshot: Snapshot, run: Run | None) -> bool:
-    if run is None or run.status is not RunStatus.DONE:
-        return False
-    matched, values = count_matches(snapshot.result, run.agent_input)
-    return matched == values
+            _show_usage(run, f"{matched} of {values} values match the buckets")
 
 
 def _tokens(count: int | None) -> str:
     return "unknown" if count is None else f"{count:,}"
 
 
-def _show_usage(run: Run, result: SnapshotResult) -> None:
+def _show_usage(run: Run, check: str) -> None:
     usage: Usage = run.usage
     st.caption(
         "Estimated usage: the offline agent answered"
@@ -181,9 +176,8 @@ def _show_usage(run: Run, result: SnapshotResult) -> None:
     right.metric("Completion tokens", _tokens(usage.completion_tokens))
     left.metric("Total tokens", _tokens(usage.total_tokens))
     right.metric("Cost", escape(money(run.cost_usd, estimated=usage.estimated)))
-    matched, values = count_matches(result, run.agent_input)
     facts = {
-        "Check": f"{matched} of {values} values match the buckets",
+        "Check": check,
         "Agent": "offline agent" if run.agent == "offline" else "OpenAI",
         "Model asked": run.model,
         "Model answered": run.answered_model or "unknown",

@@ -42,7 +42,7 @@ MIN_FREE_BYTES = 16 * 1024 * 1024
 JOURNAL_PATIENCE_SECONDS = 120
 """How long an answer waits, in memory, for a ledger that cannot be written."""
 
-_OPEN = (RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED)
+_OPEN = tuple(status for status in RunStatus if status.active)
 
 
 class Ledger:
