@@ -1,4 +1,4 @@
-"""Engines for the project's databases and the ordered migrations of its own one, the ledger."""
+"""Engines for the project's databases and the ordered migrations of its own one, the ledger's."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -20,8 +21,18 @@ from secondlook.errors import SecondlookError
 BUSY_SECONDS = 5
 """How long a writer waits for another process's write before it gives up."""
 
+CONNECT_SECONDS = 5
+"""How long a Postgres server may take to let in a connection."""
+
+ABANDONED_SECONDS = 30
+"""After this long without a word inside a transaction, Postgres takes its client for dead and lets go of
+its locks: a carrier whose machine is gone must not keep others from its run."""
+
+_MIGRATING = 0x5EC04D10
+"""The advisory lock of whoever migrates; any number that no other program takes."""
+
 Migration = tuple[str, Callable[[sa.Connection], None]]
-"""A name, never used twice, and what it does."""
+"""A name, never used twice in one database, and what it does."""
 
 T = TypeVar("T")
 
@@ -38,6 +49,18 @@ class now(sa.Function[float]):  # noqa: N801 -- read as SQL, like sqlalchemy.fun
 @compiles(now, "sqlite")
 def _now_on_sqlite(_element: now, _compiler: object, **_options: object) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now, "postgresql")
+def _now_on_postgres(_element: now, _compiler: object, **_options: object) -> str:
+    # Its own now() is the transaction's start: a lease would be as much shorter as its writer waited.
+    return "cast(extract(epoch from clock_timestamp()) as double precision)"
+
+
+def insert_new(connection: sa.Connection, table: sa.Table) -> sa.Insert:
+    """An insert that does nothing where a row with one of its unique keys is there."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
 
 
 def sqlite_engine(
@@ -87,6 +110,68 @@ def sqlite_engine(
     return engine
 
 
+def postgres_engine(url: str) -> sa.Engine:
+    """An engine on a Postgres database, directly or through a pooler in any mode.
+
+    What only reads sees one moment and can write nothing. What may write is READ COMMITTED: an update that
+    waited for another looks at its conditions again, which is what a compare-and-set needs.
+
+    Args:
+        url: postgresql://user:password@host:5432/database; its query goes to libpq.
+
+    Raises:
+        ValueError: It is not such a URL. The message has no part of it.
+    """
+    engine = sa.create_engine(
+        _postgres_url(url),
+        connect_args={
+            "autocommit": True,  # transactions begin below
+            "connect_timeout": CONNECT_SECONDS,
+            "client_encoding": "utf8",
+            "fallback_application_name": "secondlook",
+            "prepare_threshold": None,  # a pooler may give each transaction another session
+            # A server that went without a word is found gone before the lease is over.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        },
+        use_native_hstore=False,
+        hide_parameters=True,  # parameters would put answers into exception texts
+        pool_pre_ping=True,
+        # Connections are held for milliseconds: enough for each carrier, its call and its heart at once.
+        pool_size=8,
+        max_overflow=16,
+        pool_timeout=BUSY_SECONDS,
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        read_only = connection.get_execution_options().get("read_only", False)
+        mode = "repeatable read, read only" if read_only else "read committed"
+        # In one message. Not as options of the connection: poolers refuse them, or lose them.
+        connection.exec_driver_sql(
+            f"begin isolation level {mode}; "
+            f"set local lock_timeout = {int(BUSY_SECONDS * 1000)}; "
+            f"set local idle_in_transaction_session_timeout = {ABANDONED_SECONDS * 1000}"
+        )
+
+    return engine
+
+
+def _postgres_url(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None  # the errors may quote a part of the password
+    if parsed is None or parsed.drivername not in {"postgres", "postgresql"}:
+        raise ValueError("its URL is not of the form postgresql://user:password@host:5432/database")
+    if "@" in f"{parsed.host}{parsed.database}":
+        # A part of the password would be taken for the host, and named where it is not found.
+        raise ValueError("a character of its URL's password has to be escaped: @ is written %40")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
 def _decoded(data: bytes) -> str:
     # The driver's own error would quote what it could not decode.
     return data.decode("utf-8", errors="replace")
@@ -117,6 +202,8 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 class Database:
     """A database as the layers above use it: whole transactions, and one kind of error.
 
+    Several modules may keep their tables in one, each with migrations of its own.
+
     Args:
         engine: Where it is.
         unavailable: Makes the error of a failed transaction out of the driver's own words.
@@ -144,6 +231,8 @@ class Database:
             return
 
         def apply(connection: sa.Connection) -> None:
+            if connection.dialect.name == "postgresql":  # SQLite has locked the whole file at the beginning
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
             _applied.create(connection, checkfirst=True)
             for name, change in _unseen(connection, migrations):
                 change(connection)
@@ -162,9 +251,16 @@ class Database:
             with open_() as connection:
                 return work(connection)
         except SQLAlchemyError as error:
-            # The driver's own words, in one line; parameters are never among them.
-            words = str(getattr(error, "orig", None) or type(error).__name__)
-            raise self._unavailable(words.splitlines()[0][:200]) from None
+            raise self._unavailable(_words(error)) from None
+
+
+def _words(error: SQLAlchemyError) -> str:
+    """The driver's own words, in one line; parameters are never among them."""
+    cause: Any = getattr(error, "orig", None)
+    # Of a value that it cannot take (class 22), Postgres quotes the value.
+    if cause is None or (getattr(cause, "sqlstate", None) or "").startswith("22"):
+        return type(cause or error).__name__
+    return (str(cause).splitlines() or [type(cause).__name__])[0][:200]
 
 
 _applied = sa.Table(

@@ -24,15 +24,14 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from secondlook.database import Database, now, sqlite_engine
+from secondlook.database import Database, insert_new, now, postgres_engine, sqlite_engine
 from secondlook.errors import LedgerUnavailable, ProviderError, SecondlookError, SourceNotFound
 from secondlook.ledger.rows import ANSWER, NANO, UNANSWERED, dump, error_columns, in_doubt, iso, read_run
-from secondlook.ledger.tables import MIGRATIONS, calls, runs
+from secondlook.ledger.tables import MIGRATIONS, calls, runs, submissions
 from secondlook.models import AgentAnswer, Plan, Run, RunStatus
 from secondlook.validation.identifiers import canonical
 
@@ -45,35 +44,48 @@ JOURNAL_PATIENCE_SECONDS = 120
 _OPEN = tuple(status for status in RunStatus if status.active)
 
 
+class OpenRun(NamedTuple):
+    """A run that may go on."""
+
+    run_id: str
+    user_id: str
+    status: RunStatus
+
+
 class Ledger:
     """The ledger on one database, shared by any number of threads and processes.
 
     Args:
-        engine: The database.
+        database: The database; others may keep tables of theirs in it.
         lease_seconds: How long a carrier may be silent before its run can be claimed by another.
         folder: Where an embedded database lies; its free space is watched.
     """
 
-    def __init__(self, engine: sa.Engine, *, lease_seconds: float, folder: Path | None = None) -> None:
-        self._database = Database(
-            engine, lambda words: LedgerUnavailable(f"The ledger cannot be used: {words}")
-        )
+    def __init__(self, database: Database, *, lease_seconds: float, folder: Path | None = None) -> None:
+        self._database = database
         self._folder = folder
         self.lease_seconds = lease_seconds
         self._database.migrate(MIGRATIONS)
 
     # -- submitting ---------------------------------------------------------------------------------
 
-    def submit(self, run_id: str, plan: Plan, *, number: int) -> Run:
+    def submit(
+        self, run_id: str, plan: Plan, *, number: int, key: str | None = None, fingerprint: str = ""
+    ) -> Run:
         """Queue a run, or join the one that somebody else queued meanwhile, whatever became of it.
+
+        A key names one run of its user for good: a submission with a key that is taken gets the run that it
+        names, whatever it asks for. Whether it asks for the same is told by `submitted`'s fingerprint.
 
         Args:
             run_id: The new run's id.
             plan: What it is to do.
             number: Which run of the source it is: one more than that of the newest that the caller saw.
+            key: What the caller calls this submission, so that it can be repeated.
+            fingerprint: What the submission asks for, to be kept with its key.
 
         Raises:
-            InDoubt: The source's last run is in doubt; a person settles it first.
+            InDoubt: The source's last run is in doubt; a person settles it first. The key stays free.
             LedgerUnavailable: Nothing was queued.
         """
         row = {
@@ -93,18 +105,36 @@ class Ledger:
             "lease_until": 0,
             "created_at": now(),
         }
-        # Two unique indexes decide who is first: one unsettled run a source, and one run of each number.
-        insert = sqlite.insert(runs).values(row).on_conflict_do_nothing().returning(*UNANSWERED)
+        name = {
+            "user_id": plan.user_id,
+            "key": key,
+            "fingerprint": fingerprint,
+            "run_id": run_id,
+            "created_at": now(),
+        }
+        named = (submissions.c.user_id == plan.user_id) & (submissions.c.key == key)
+
+        def queue(connection: sa.Connection) -> Run:
+            # The key first: of two submissions with one key, the second waits here for the end of the first.
+            if key is not None and not _first(connection, name):
+                taken = connection.execute(sa.select(submissions.c.run_id).where(named)).scalar_one()
+                return _select(connection, runs.c.run_id == taken, limit=1)[0]
+            # Two unique indexes decide who is first: one unsettled run a source, one run of each number.
+            insert = insert_new(connection, runs).values(row).returning(*UNANSWERED)
+            queued = connection.execute(insert).one_or_none()
+            if queued is not None:
+                return read_run(queued)
+            newest = _newest(connection, plan.user_id, plan.source_id)
+            if newest is None:
+                raise LedgerUnavailable("The ledger does not take the run")
+            if newest.status is RunStatus.IN_DOUBT:
+                raise in_doubt(newest)
+            if key is not None:
+                connection.execute(sa.update(submissions).where(named).values(run_id=newest.run_id))
+            return newest
+
         self._check_room()
-        queued = self._database.write(lambda connection: connection.execute(insert).one_or_none())
-        if queued is not None:
-            return read_run(queued)
-        newest = self.latest(plan.user_id, plan.source_id)
-        if newest is None:
-            raise LedgerUnavailable("The ledger does not take the run")
-        if newest.status is RunStatus.IN_DOUBT:
-            raise in_doubt(newest)
-        return newest
+        return self._database.write(queue)
 
     # -- carrying -----------------------------------------------------------------------------------
 
@@ -192,7 +222,7 @@ class Ledger:
             connection.execute(
                 sa.update(calls).where(calls.c.run_id == run_id, calls.c.number == number).values(kept)
             )
-            counted = connection.execute(
+            connection.execute(
                 sa.update(runs)
                 .where(
                     runs.c.run_id == run_id,
@@ -207,8 +237,9 @@ class Ledger:
                     error_code=None,
                     finished_at=None,
                 )
-            ).rowcount
-            return bool(counted)
+            )
+            # Not whether it was just updated: a server may have gone after a commit and before it said so.
+            return connection.scalar(sa.select(_answered(run_id))) == number
 
         give_up = time.monotonic() + JOURNAL_PATIENCE_SECONDS
         while True:
@@ -364,7 +395,7 @@ class Ledger:
         where = [runs.c.run_id == canonical(run_id, "run_id")]
         if user_id is not None:
             where.append(runs.c.user_id == user_id)
-        found = self._select(*where, limit=1)
+        found = self._database.read(lambda connection: _select(connection, *where, limit=1))
         if not found:
             raise SourceNotFound("Invalid run_id: not found")
         return found[0]
@@ -376,32 +407,61 @@ class Ledger:
         where = [runs.c.user_id == user_id]
         if status is not None:
             where.append(runs.c.status == status)
-        return self._select(*where, limit=limit, offset=offset)
+        return self._database.read(lambda connection: _select(connection, *where, limit=limit, offset=offset))
 
     def latest(self, user_id: str, source_id: str) -> Run | None:
         """The source's newest run."""
-        found = self._select(
-            runs.c.user_id == user_id, runs.c.source_id == source_id, order=(runs.c.number.desc(),), limit=1
-        )
-        return found[0] if found else None
+        return self._database.read(lambda connection: _newest(connection, user_id, source_id))
 
-    def claimable(self) -> list[str]:
-        """Ids of the runs that may go on and that nobody carries, oldest first."""
+    def submitted(self, user_id: str, key: str) -> tuple[str, str] | None:
+        """The id of the run that this key of the user names, and the fingerprint it was submitted with."""
+        query = sa.select(submissions.c.run_id, submissions.c.fingerprint).where(
+            submissions.c.user_id == user_id, submissions.c.key == key
+        )
+        found = self._database.read(lambda connection: connection.execute(query).one_or_none())
+        return None if found is None else (found.run_id, found.fingerprint)
+
+    def name(self, run: Run, key: str, fingerprint: str) -> None:
+        """Let a key name a run that was joined; one that names another already keeps it."""
+        row = {
+            "user_id": run.user_id,
+            "key": key,
+            "fingerprint": fingerprint,
+            "run_id": run.run_id,
+            "created_at": now(),
+        }
+        self._database.write(lambda connection: _first(connection, row))
+
+    def claimable(self) -> list[OpenRun]:
+        """The runs that may go on and that nobody carries, oldest first."""
         query = (
-            sa.select(runs.c.run_id)
+            sa.select(runs.c.run_id, runs.c.user_id, runs.c.status)
             .where(runs.c.status.in_(_OPEN), runs.c.lease_until < now())
             .order_by(runs.c.created_at)
         )
-        return self._database.read(lambda connection: list(connection.scalars(query)))
+        found = self._database.read(lambda connection: connection.execute(query).all())
+        return [OpenRun(row.run_id, row.user_id, RunStatus(row.status)) for row in found]
 
     def ping(self) -> None:
-        """See that the ledger can be written.
+        """See that the ledger can be written, and that what is written stays.
 
         Raises:
-            LedgerUnavailable: It cannot.
+            LedgerUnavailable: It cannot, or does not.
         """
+
+        def write(connection: sa.Connection) -> None:
+            connection.execute(sa.update(runs).where(sa.false()).values(status=runs.c.status))
+            if connection.dialect.name != "postgresql":
+                return
+            if connection.exec_driver_sql("show synchronous_commit").scalar_one() == "off":
+                raise LedgerUnavailable(
+                    "The ledger cannot be used: its synchronous_commit is off, "
+                    "an answer would not survive a power cut",
+                    hint="Set synchronous_commit to on for its database or role, then try again.",
+                )
+
         self._check_room()
-        self._write(sa.update(runs).where(sa.false()).values(status=runs.c.status))
+        self._database.write(write)
 
     def close(self) -> None:
         """Close the connections."""
@@ -424,34 +484,75 @@ class Ledger:
                 f"The ledger's disk has less than {MIN_FREE_BYTES // 2**20} MiB free; nothing was sent"
             )
 
-    def _select(
-        self,
-        *where: sa.ColumnElement[bool],
-        order: Sequence[sa.ColumnElement[Any]] = (runs.c.created_at.desc(), runs.c.run_id),
-        limit: int | None,
-        offset: int = 0,
-    ) -> list[Run]:
-        query = (
-            sa.select(runs, *ANSWER, now().label("now"))
-            .outerjoin(calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call))
-            .where(*where)
-            .order_by(*order)
-            .limit(limit)
-            .offset(offset)
-        )
-        return self._database.read(lambda connection: [read_run(row) for row in connection.execute(query)])
-
     def _write(self, statement: sa.Update) -> None:
         self._database.write(lambda connection: connection.execute(statement))
 
 
-def open_ledger(path: Path, *, lease_seconds: float) -> Ledger:
-    """The embedded ledger in an SQLite file, made where it does not exist.
+def open_ledger(where: Path | str, *, lease_seconds: float) -> Ledger:
+    """The ledger in an SQLite file, made where it does not exist, or in the Postgres database of a URL.
 
     Raises:
         LedgerUnavailable: It cannot be opened.
     """
-    return Ledger(sqlite_engine(path), lease_seconds=lease_seconds, folder=path.parent)
+    database = ledger_database(where)
+    try:
+        folder = where.parent if isinstance(where, Path) else None
+        return Ledger(database, lease_seconds=lease_seconds, folder=folder)
+    except BaseException:
+        database.close()
+        raise
+
+
+def ledger_database(where: Path | str) -> Database:
+    """The ledger's database, without a connection yet: an SQLite file, or a Postgres URL.
+
+    Raises:
+        LedgerUnavailable: It is no Postgres URL. No message has any part of a URL that may be a password's.
+    """
+    if isinstance(where, Path):
+        return Database(sqlite_engine(where), _unavailable)
+
+    def unavailable(words: str) -> LedgerUnavailable:
+        return _unavailable(words, hint="See that its Postgres runs and lets this user in, then try again.")
+
+    try:
+        return Database(postgres_engine(where), unavailable)
+    except ValueError as error:
+        raise _unavailable(str(error), hint="Correct SECONDLOOK_LEDGER_URL.") from None
+
+
+def _unavailable(words: str, *, hint: str | None = None) -> LedgerUnavailable:
+    return LedgerUnavailable(f"The ledger cannot be used: {words}", hint=hint)
+
+
+def _select(
+    connection: sa.Connection,
+    *where: sa.ColumnElement[bool],
+    order: Sequence[sa.ColumnElement[Any]] = (runs.c.created_at.desc(), runs.c.run_id),
+    limit: int | None,
+    offset: int = 0,
+) -> list[Run]:
+    query = (
+        sa.select(runs, *ANSWER, now().label("now"))
+        .outerjoin(calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call))
+        .where(*where)
+        .order_by(*order)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [read_run(row) for row in connection.execute(query)]
+
+
+def _first(connection: sa.Connection, name: Mapping[str, object]) -> bool:
+    # What it returns, not how many rows it says: of an insert that did nothing a driver need not know it.
+    insert = insert_new(connection, submissions).values(name).returning(submissions.c.run_id)
+    return connection.execute(insert).one_or_none() is not None
+
+
+def _newest(connection: sa.Connection, user_id: str, source_id: str) -> Run | None:
+    where = (runs.c.user_id == user_id, runs.c.source_id == source_id)
+    found = _select(connection, *where, order=(runs.c.number.desc(),), limit=1)
+    return found[0] if found else None
 
 
 _LET_GO: dict[str, Any] = {"owner": None, "lease_until": 0}

@@ -2,15 +2,84 @@
 
 Times are seconds since 1970 by the database's clock (generated_at is a snapshot's own text); money is in
 billionths of a dollar, so that sums are exact. Bodies, inputs and requests are JSON text.
+
+What a provider wrote must never keep its answer from the journal: see `Body`, `Label` and `Number`.
 """
 
 from __future__ import annotations
+
+import re
+from typing import Any
 
 import sqlalchemy as sa
 
 from secondlook.database import Migration
 
 _metadata = sa.MetaData()
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Body(sa.TypeDecorator[str]):
+    """A foreign text, exactly as it is: as bytes where the database's own text does not hold it.
+
+    That of Postgres holds no NUL, and that of neither a lone surrogate, which the client makes none of.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """The column's type in that database."""
+        return dialect.type_descriptor(sa.LargeBinary() if _is_postgres(dialect) else sa.Text())
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:  # noqa: ANN401 -- text or bytes
+        """On its way in."""
+        if value is None or not (_is_postgres(dialect) or _SURROGATE.search(value)):
+            return value
+        return value.encode("utf-8", "surrogatepass")
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:  # noqa: ANN401, ARG002 -- text or bytes
+        """On its way out."""
+        return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+class Label(sa.TypeDecorator[str]):
+    """A foreign name or message, shown and not computed with: what no database holds is replaced.
+
+    The client lets only printable characters through; this is for the day it does not.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
+        """On its way in."""
+        return value if value is None else _SURROGATE.sub("\ufffd", value.replace("\x00", "\ufffd"))
+
+
+class Number(sa.TypeDecorator[int]):
+    """A foreign number; one that the column cannot hold is kept as unknown. The body has it as it came."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def __init__(self, bits: int = 64) -> None:
+        super().__init__()
+        self.bits = bits
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """The column's type in that database."""
+        return dialect.type_descriptor(sa.BigInteger() if self.bits > 32 else sa.Integer())
+
+    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002
+        """On its way in."""
+        limit = 1 << (self.bits - 1)
+        return value if value is not None and -limit <= value < limit else None
+
+
+def _is_postgres(dialect: sa.Dialect) -> bool:
+    return dialect.name == "postgresql"
+
 
 runs = sa.Table(
     "runs",
@@ -47,19 +116,29 @@ calls = sa.Table(
     sa.Column("sent_at", sa.Double),
     sa.Column("ended_at", sa.Double),
     sa.Column("outcome", sa.Text),
-    sa.Column("http_status", sa.Integer),
-    sa.Column("error", sa.Text),
-    sa.Column("request_id", sa.Text),
-    sa.Column("model", sa.Text),
-    sa.Column("body", sa.Text),
-    sa.Column("prompt_tokens", sa.BigInteger),
-    sa.Column("completion_tokens", sa.BigInteger),
-    sa.Column("total_tokens", sa.BigInteger),
-    sa.Column("cached_tokens", sa.BigInteger),
+    sa.Column("http_status", Number(32)),
+    sa.Column("error", Label),
+    sa.Column("request_id", Label),
+    sa.Column("model", Label),
+    sa.Column("body", Body),
+    sa.Column("prompt_tokens", Number),
+    sa.Column("completion_tokens", Number),
+    sa.Column("total_tokens", Number),
+    sa.Column("cached_tokens", Number),
     sa.Column("estimated", sa.Boolean),
-    sa.Column("cost_nanousd", sa.BigInteger),
-    sa.Column("latency_ms", sa.Integer),
-    sa.Column("provider_ms", sa.Integer),
+    sa.Column("cost_nanousd", Number),
+    sa.Column("latency_ms", Number(32)),
+    sa.Column("provider_ms", Number(32)),
+)
+
+submissions = sa.Table(
+    "submissions",
+    _metadata,
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text),
+    sa.Column("run_id", sa.Text),
+    sa.Column("created_at", sa.Double),
 )
 
 
@@ -103,8 +182,9 @@ def _runs_and_calls(connection: sa.Connection) -> None:
     # Whoever looked at the same newest run asks for the same next one: of two, one is made.
     connection.exec_driver_sql("create unique index runs_by_source on runs (user_id, source_id, number)")
     connection.exec_driver_sql("create index runs_by_user on runs (user_id, created_at)")
+    body = "bytea" if _is_postgres(connection.dialect) else "text"
     connection.exec_driver_sql(
-        """
+        f"""
         create table calls (
           run_id text not null references runs (run_id),
           number integer not null,
@@ -115,7 +195,7 @@ def _runs_and_calls(connection: sa.Connection) -> None:
           error text,
           request_id text,
           model text,
-          body text,
+          body {body},
           prompt_tokens bigint,
           completion_tokens bigint,
           total_tokens bigint,
@@ -130,4 +210,23 @@ def _runs_and_calls(connection: sa.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (("001_runs_and_calls", _runs_and_calls),)
+def _submissions(connection: sa.Connection) -> None:
+    # The key is written before the run it names: its row is what two submissions of one key wait for.
+    connection.exec_driver_sql(
+        """
+        create table submissions (
+          user_id text not null,
+          key text not null,
+          fingerprint text not null,
+          run_id text not null references runs (run_id) deferrable initially deferred,
+          created_at double precision not null,
+          primary key (user_id, key)
+        )
+        """
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    ("001_runs_and_calls", _runs_and_calls),
+    ("002_submissions", _submissions),
+)
