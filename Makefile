@@ -1,13 +1,17 @@
 # One command for each intention, the same here and in CI. Needs Python 3.11 or newer, make and git.
 PYTHON ?= python3
 PORT ?= 8501
+SUPABASE_PORT ?= 54321
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test soak check format bench lock clean
+.PHONY: run supabase test soak check format bench lock clean
 
 run: .venv/run
 	$(BIN)/secondlook serve --port $(PORT)
+
+supabase: .venv/dev
+	$(BIN)/python -m dev.local_supabase --port $(SUPABASE_PORT) --site http://localhost:$(PORT)
 
 test: .venv/dev
 	$(BIN)/pytest -n auto --dist worksteal -m "not soak"
@@ -49,6 +53,8 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-.venv/dev: .venv/run requirements/dev.txt
+# The local Supabase's modules come from npm; where that fails, the tests that need them say so.
+.venv/dev: .venv/run requirements/dev.txt supabase/package-lock.json
 	$(PIP) -r requirements/dev.txt
+	-$(BIN)/python -c 'from dev.local_supabase.node import lite; lite()'
 	touch $@

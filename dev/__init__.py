@@ -1,0 +1,1 @@
+"""Tools for developing and testing; no part of the package."""
