@@ -1,13 +1,28 @@
 """The front door: an ASGI app. `secondlook serve`, `uvicorn app:app` and `streamlit run app.py` serve it."""
 
+import re
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
+from secondlook.dashboard import resources
 from secondlook.dashboard.lifespan import lifespan
 from secondlook.dashboard.problems import hide_script_error
+from secondlook.web.gate import Gate
+from secondlook.web.routes import routes
 
 # The script lies away from pages/: a pages/ folder beside it would be served around its router.
 SCRIPT = Path(__file__).resolve().parent / "secondlook" / "dashboard" / "main.py"
 
-app = st.App(SCRIPT, lifespan=lifespan, on_script_error=hide_script_error)
+# Streamlit's page holds one, which says that it is not ready yet.
+PAGE = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+INLINE_SCRIPTS = re.findall(r"<script>(.*?)</script>", PAGE, re.DOTALL)
+
+app = st.App(
+    SCRIPT,
+    lifespan=lifespan,
+    on_script_error=hide_script_error,
+    routes=routes(resources.wiring, resources.runner),
+    middleware=[Middleware(Gate, wiring=resources.wiring, inline_scripts=INLINE_SCRIPTS)],
+)

@@ -7,11 +7,12 @@ from secondlook.errors import SourceNotFound
 from secondlook.preview import preview
 from secondlook.validation.identifiers import canonical
 
-user_id = session.require_user()
+access = session.require_access()
 wiring = resources.wiring()
+store = wiring.store(access)
 
 st.title("Sources")
-listing.show_sources(wiring.store, user_id)
+listing.show_sources(store, access.user_id)
 chosen = st.query_params.get("source")
 
 if chosen is None:
@@ -20,12 +21,12 @@ if chosen is None:
     )
     st.stop()
 source_id = canonical(chosen)
-record = wiring.store.load(source_id, user_id)
+record = store.load(source_id, access.user_id, with_snapshot=True)
 if record is None:
     raise SourceNotFound
 view = preview(record, max_tokens=wiring.settings.max_tokens, regenerate=True)
-snapshot = panels.read_snapshot(wiring.store, view.source)
-run = wiring.ledger.latest(user_id, source_id)
+snapshot = panels.read_snapshot(record)
+run = wiring.ledger.latest(access.user_id, source_id)
 panels.show_source(view, snapshot)
 runs.show_generate(view, run)
 runs.show_run(run)

@@ -1,4 +1,4 @@
-"""What `secondlook check` looks at: settings, imports, store, ledger, key and model. It sends nothing."""
+"""What `secondlook check` looks at. It sends the agent nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ from secondlook.errors import SecondlookError
 from secondlook.settings import Settings
 from secondlook.wiring import Wiring, connect
 
-IMPORTS = ("altair", "genai_prices", "openai", "pandas", "pydantic", "sqlalchemy", "streamlit", "uvicorn")
+IMPORTS = (
+    "altair",
+    "fastapi",
+    "genai_prices",
+    "openai",
+    "pandas",
+    "psycopg",
+    "pydantic",
+    "sqlalchemy",
+    "streamlit",
+    "supabase",
+    "uvicorn",
+)
 
 
 @dataclass(frozen=True)
@@ -25,8 +37,13 @@ class Check:
     detail: str
 
 
-def run_checks() -> list[Check]:
-    """Look at everything; a failure does not stop the rest, but without settings there is no rest."""
+def run_checks(email: str | None = None, password: str = "") -> list[Check]:
+    """Look at everything; a failure does not stop the rest, but without settings there is no rest.
+
+    Args:
+        email: On Supabase, somebody to sign in as: row security is then tried in their name too.
+        password: Theirs.
+    """
     try:
         wiring = connect()
     except SecondlookError as error:
@@ -34,7 +51,11 @@ def run_checks() -> list[Check]:
     return [
         Check("settings", ok=True, detail=f"{wiring.settings.env}, data in {wiring.settings.data_dir}"),
         _attempt("imports", _import_all),
-        _attempt("store", lambda: _ping_store(wiring)),
+        *(
+            _check_supabase(wiring, email, password)
+            if wiring.signs_in
+            else [_attempt("store", lambda: _ping_store(wiring))]
+        ),
         _attempt("ledger", lambda: _ping_ledger(wiring)),
         _attempt("agent", lambda: _describe_agent(wiring)),
         _check_model(wiring.settings),
@@ -55,13 +76,60 @@ def _import_all() -> str:
 
 
 def _ping_store(wiring: Wiring) -> str:
-    wiring.store.ping()
+    wiring.ping_store()
     return f"embedded, {wiring.settings.data_dir / 'store.db'}"
+
+
+def _check_supabase(wiring: Wiring, email: str | None, password: str) -> list[Check]:
+    looks: dict[str, Callable[[], str]] = {
+        "store": lambda: _ping_project(wiring),
+        "sign-in": lambda: _ping_sign_in(wiring),
+        "row security": lambda: _try_without_session(wiring),
+    }
+    if email is not None:
+        looks["row security of a person"] = lambda: _try_as_person(wiring, email, password)
+    return [_attempt(name, look) for name, look in looks.items()]
+
+
+def _ping_project(wiring: Wiring) -> str:
+    """The project as people reach it, and as this process does."""
+    from secondlook.stores.supabase import SupabaseStore
+
+    SupabaseStore(wiring.project).ping()
+    if wiring.acts_alone:
+        wiring.ping_store()
+    by = "with the secret key too" if wiring.acts_alone else "no secret key: people alone can run a source"
+    return f"Supabase at {_address(wiring.settings.supabase_url or '')}, {by}"
+
+
+def _ping_sign_in(wiring: Wiring) -> str:
+    wiring.sessions.accounts.ping()
+    return "Supabase Auth answers"
+
+
+def _try_without_session(wiring: Wiring) -> str:
+    wiring.row_security.verify()
+    if not wiring.acts_alone:
+        return "holds: nothing can be read without a session"
+    filled = wiring.tables_with_rows()
+    tried = ", ".join(filled) or "no table, for all are empty"
+    return f"holds: nothing can be read without a session, though there are rows in {tried}"
+
+
+def _try_as_person(wiring: Wiring, email: str, password: str) -> str:
+    accounts = wiring.sessions.accounts
+    grant = accounts.sign_in(email, password)
+    try:
+        wiring.row_security.verify(grant.person.user_id, grant.access_token)
+    finally:
+        accounts.leave(grant.access_token)
+    return f"holds: {email} sees no row of anybody else"
 
 
 def _ping_ledger(wiring: Wiring) -> str:
     wiring.ledger.ping()
-    return f"{wiring.settings.data_dir / 'ledger.db'} can be written"
+    shared = wiring.settings.ledger_url is not None
+    return f"{'Postgres' if shared else wiring.settings.data_dir / 'ledger.db'} can be written"
 
 
 def _describe_agent(wiring: Wiring) -> str:
@@ -71,9 +139,14 @@ def _describe_agent(wiring: Wiring) -> str:
     wiring.agent(name)
     key = wiring.settings.openai_api_key.get_secret_value() if wiring.settings.openai_api_key else ""
     start = key[: min(7, len(key) // 4)]
-    server = urlsplit(wiring.settings.openai_base_url)  # without a user and password that it may hold
-    port = f":{server.port}" if server.port else ""
-    return f"OpenAI at {server.scheme}://{server.hostname}{port}{server.path}, key {start}…"
+    return f"OpenAI at {_address(wiring.settings.openai_base_url)}, key {start}…"
+
+
+def _address(url: str) -> str:
+    """An address without a user and password that it may hold."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
 
 def _check_model(settings: Settings) -> Check:

@@ -9,7 +9,8 @@
     │   ├── NotEnoughEstimates      not_enough_estimates
     │   ├── InDoubt                 in_doubt
     │   ├── OverBudget              over_budget
-    │   └── NotSignedIn             not_signed_in
+    │   ├── NotSignedIn             not_signed_in
+    │   └── RequestInvalid          request_invalid
     ├── the provider
     │   ├── ProviderError           provider_error
     │   └── AnswerRejected          answer_rejected
@@ -130,6 +131,13 @@ class NotSignedIn(SecondlookError):
 
     code = "not_signed_in"
     default_hint = "Sign in, then try again."
+
+
+class RequestInvalid(SecondlookError):
+    """A request to the HTTP API is not what its description says."""
+
+    code = "request_invalid"
+    default_hint = "/api/openapi.json describes every request."
 
 
 class ProviderError(SecondlookError):

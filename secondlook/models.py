@@ -115,11 +115,13 @@ class SourceRecord(Frozen):
         source: The source itself.
         buckets: Its estimate_buckets row, unchecked, or None where it owns none.
         estimate_rows: How many rows estimates_normalized holds for it; no row is ever fetched.
+        snapshot: The row of its newest snapshot, unchecked; None where it has none, or nobody asked for it.
     """
 
     source: Source
     buckets: Mapping[str, object] | None
     estimate_rows: Count
+    snapshot: Mapping[str, object] | None = None
 
 
 class Buckets(Frozen):

@@ -8,6 +8,7 @@ and what of it is left to do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 from uuid import uuid4
 
 from secondlook import pricing
@@ -16,6 +17,7 @@ from secondlook.agent.client import Agent, build_request
 from secondlook.errors import (
     AnswerRejected,
     BucketsMissing,
+    NotSignedIn,
     ProviderError,
     SecondlookError,
     SourceNotFound,
@@ -33,6 +35,12 @@ from secondlook.validation.identifiers import canonical
 
 Agents = Callable[[AgentName], Agent]
 """Gives the agent of that name; asked for only when something is sent."""
+
+Name = TypeVar("Name")
+T = TypeVar("T")
+
+Stores = Callable[[str], Store]
+"""Gives the store as this user may see it; raises `NotSignedIn` where nobody may act for them now."""
 
 
 def prepare(
@@ -73,10 +81,11 @@ def prepare(
     )
 
 
-def execute(run_id: str, *, store: Store, agents: Agents, ledger: Ledger, production: bool) -> None:
+def execute(run_id: str, *, stores: Stores, agents: Agents, ledger: Ledger, production: bool) -> None:
     """Steps 6 to 9, or what is left of them: call the agent, store the snapshot, mark the source.
 
     Raises:
+        NotSignedIn: Nobody may act for the run's user now; it goes on at their next sign-in.
         StoreUnavailable: The answer is kept; storing it can be tried again.
         LedgerUnavailable: Likewise; nothing was sent where it could not be noted.
     """
@@ -87,17 +96,19 @@ def execute(run_id: str, *, store: Store, agents: Agents, ledger: Ledger, produc
         watch = Stopwatch()
         if run.status is RunStatus.CALLING:
             ledger.abandon_call(run)
+            return
+        store = _or_hold_up(run, stores, run.user_id, ledger)
         if run.status is RunStatus.QUEUED:
-            _call(run, _agent(run, agents, ledger), ledger)
+            _call(run, _or_hold_up(run, agents, run.agent, ledger), ledger)
             watch.lap("call")
         run = ledger.get(run_id)
         if run.status is RunStatus.ANSWERED:
             _store(run, store, ledger, watch, production=production)
 
 
-def _agent(run: Run, agents: Agents, ledger: Ledger) -> Agent:
+def _or_hold_up(run: Run, get: Callable[[Name], T], name: Name, ledger: Ledger) -> T:
     try:
-        return agents(run.agent)
+        return get(name)
     except SecondlookError as error:
         ledger.hold_up(run, error)
         raise
@@ -128,7 +139,7 @@ def _store(run: Run, store: Store, ledger: Ledger, watch: Stopwatch, *, producti
         log_generated(run, result.meta, production=production)
         marked = store.mark_generated(run.source_id, run.user_id)
         watch.lap("mark")
-    except StoreUnavailable as error:
+    except (StoreUnavailable, NotSignedIn) as error:
         error.run_id = run.run_id
         ledger.hold_up(run, error)
         raise

@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from uuid import uuid4
 
-from secondlook.errors import InDoubt, SecondlookError, rebuild
-from secondlook.ledger.runs import in_doubt
+from secondlook.access import Access
+from secondlook.errors import InDoubt, NotSignedIn, RequestInvalid, SecondlookError, rebuild
+from secondlook.ledger.runs import OpenRun, in_doubt
 from secondlook.log import log_failed
 from secondlook.models import Run, RunStatus, SnapshotRun
 from secondlook.orchestrator import execute, prepare, result_of
+from secondlook.stores.base import Store
 from secondlook.validation.identifiers import canonical
 from secondlook.wiring import Wiring, connect
 
@@ -26,6 +28,7 @@ def run_snapshot(*, source_id: str, user_id: str, regenerate: bool = False) -> S
     """Make a snapshot of a source, in the caller's own thread; the settings come from the environment.
 
     While a run of the source is active, this joins it: two callers get the same snapshot, paid for once.
+    On Supabase it acts by the project's secret key.
 
     Args:
         source_id: The source's UUID.
@@ -36,8 +39,10 @@ def run_snapshot(*, source_id: str, user_id: str, regenerate: bool = False) -> S
         SecondlookError: With a stable `code`, a `message`, a `hint`, and, once something was sent, the
             `run_id`.
     """
-    runner = Runner(connect())
-    return outcome(runner.carry(runner.submit(source_id, user_id, regenerate=regenerate).run_id))
+    wiring = connect()
+    runner = Runner(wiring)
+    run = runner.submit(source_id, wiring.own_access(canonical(user_id)), regenerate=regenerate)
+    return outcome(runner.carry(run.run_id))
 
 
 def outcome(run: Run) -> SnapshotRun:
@@ -99,30 +104,73 @@ class Runner:
         self._wiring = wiring
         self._pool: ThreadPoolExecutor | None = None
         self._busy: set[str] = set()
+        self._accesses: dict[str, Access] = {}
         self._lock = threading.Lock()
 
-    def submit(self, source_id: str, user_id: str, *, regenerate: bool = False) -> Run:
+    def admit(self, access: Access) -> None:
+        """Let runs of this user go on by their access; runs that waited for it are taken up by the sweep."""
+        if access.token is not None:
+            with self._lock:
+                self._accesses[access.user_id] = access
+
+    def submit(
+        self,
+        source_id: str,
+        access: Access,
+        *,
+        regenerate: bool = False,
+        key: str | None = None,
+    ) -> Run:
         """Check a source and queue a run of it, or join its active one. Nothing is sent yet.
+
+        Args:
+            source_id: The source's UUID.
+            access: Who asks, and whose source it must be.
+            regenerate: Whether a source that has a snapshot may be run.
+            key: An Idempotency-Key: the same one gives the same run again, whatever became of it.
 
         Raises:
             SecondlookError: The source is refused; there is no run.
         """
+        asked = f"{source_id} {regenerate}"
+        named = self._named(access.user_id, key, asked)
+        if named is not None:
+            return named
+        run = self._queue_or_join(source_id, access, regenerate=regenerate, key=key, asked=asked)
+        return self._named(access.user_id, key, asked) or run  # another request may have taken the key
+
+    def _named(self, user_id: str, key: str | None, asked: str) -> Run | None:
+        """The run that a key names."""
+        ledger = self._wiring.ledger
+        submitted = None if key is None else ledger.submitted(user_id, key)
+        if submitted is None:
+            return None
+        run_id, fingerprint = submitted
+        if fingerprint != asked:
+            raise RequestInvalid("The Idempotency-Key was used for another request", reason="idempotency_key")
+        return ledger.get(run_id, user_id)
+
+    def _queue_or_join(
+        self, source_id: str, access: Access, *, regenerate: bool, key: str | None, asked: str
+    ) -> Run:
         wiring = self._wiring
         # Looked up before the source is read: a run that is queued in between is joined. One in
         # doubt keeps its number taken, so that it is refused, or joined where it was settled meanwhile.
-        latest = wiring.ledger.latest(canonical(user_id), canonical(source_id))
+        latest = wiring.ledger.latest(access.user_id, canonical(source_id))
         if latest is not None and latest.status.active:
+            if key is not None:
+                wiring.ledger.name(latest, key, asked)
             return latest
         plan = prepare(
             source_id,
-            user_id,
+            access.user_id,
             regenerate=regenerate,
-            store=wiring.store,
+            store=wiring.store(access),
             settings=wiring.settings,
             agent=wiring.agent_name,
         )
         number = 1 if latest is None else latest.number + (latest.status is not RunStatus.IN_DOUBT)
-        return wiring.ledger.submit(str(uuid4()), plan, number=number)
+        return wiring.ledger.submit(str(uuid4()), plan, number=number, key=key, fingerprint=asked)
 
     def carry(self, run_id: str) -> Run:
         """Bring a run to its end in this thread, or wait for whoever carries it.
@@ -132,6 +180,7 @@ class Runner:
 
         Raises:
             StoreUnavailable: The answer is kept and not stored yet.
+            NotSignedIn: Nobody may act for the run's user now; it goes on at their next sign-in.
             LedgerUnavailable: The run goes on once the ledger can be written.
             ApiKeyMissing: The run is queued for OpenAI and there is no key any more.
         """
@@ -158,7 +207,7 @@ class Runner:
 
     def resume(self) -> list[Run]:
         """Take up, one after the other, every run that may go on; what was sent is never sent again."""
-        carried = self._wiring.ledger.claimable()
+        carried = [run.run_id for run in self._wiring.ledger.claimable() if self._may_carry(run)]
         for run_id in carried:
             self._execute_quietly(run_id)
         return [self._wiring.ledger.get(run_id) for run_id in carried]
@@ -171,8 +220,9 @@ class Runner:
         def sweep() -> None:
             while not stop.is_set():
                 try:
-                    for run_id in self._wiring.ledger.claimable():
-                        self.start(run_id)
+                    for run in self._wiring.ledger.claimable():
+                        if self._may_carry(run):
+                            self.start(run.run_id)
                 except SecondlookError as error:
                     log_failed("sweep", error.code)
                 stop.wait(min(SWEEP_SECONDS, self._wiring.settings.lease_seconds))
@@ -186,6 +236,12 @@ class Runner:
             sweeper.join()
             if self._pool is not None:
                 self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _may_carry(self, run: OpenRun) -> bool:
+        """False for a run that waits for its user: it would only be found to wait again."""
+        with self._lock:
+            present = run.user_id in self._accesses
+        return present or self._wiring.acts_alone or run.status is RunStatus.CALLING
 
     def _carry_quietly(self, run_id: str) -> None:
         try:
@@ -206,8 +262,26 @@ class Runner:
         wiring = self._wiring
         execute(
             run_id,
-            store=wiring.store,
+            stores=self._store,
             agents=wiring.agent,
             ledger=wiring.ledger,
             production=wiring.settings.production,
         )
+
+    def _store(self, user_id: str) -> Store:
+        with self._lock:
+            access = self._accesses.get(user_id)
+        if access is None or access.token is None:
+            if not self._wiring.acts_alone:
+                raise NotSignedIn(
+                    "The person who began this run is not signed in", hint="It goes on at their next sign-in."
+                )
+            return self._wiring.store(self._wiring.own_access(user_id))
+        try:
+            access.token()
+        except NotSignedIn:
+            with self._lock:
+                if self._accesses.get(user_id) is access:
+                    del self._accesses[user_id]
+            raise
+        return self._wiring.store(access)

@@ -18,8 +18,8 @@ def serve(host: str, port: int) -> int:
     Raises:
         SecondlookError: A setting, the store or the ledger is not usable; better said here than on a page.
     """
-    wiring = connect()
-    wiring.store.ping()
+    wiring = connect(for_pages=True)
+    wiring.ping_store()
     wiring.ledger.ping()
     if not (ROOT / "app.py").is_file():
         raise SettingInvalid(f"app.py is not in {ROOT}", hint="Start from a checkout of the repository.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from secondlook.errors import SettingInvalid
@@ -34,10 +35,44 @@ def _url(value: str) -> str:
     return value
 
 
+def _postgres_url(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise ValueError
+    _ = parts.port  # raises where it is no port
+    return value
+
+
 def _header_safe(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().isascii() or not value.get_secret_value().isprintable():
         raise ValueError
     return value
+
+
+def _is_secret(key: str) -> bool:
+    """True for a key of Supabase's that passes row security: new style, or a token of the service role."""
+    if key.startswith("sb_secret_"):
+        return True
+    payload = key.split(".")[1] if key.count(".") == 2 else ""
+    try:
+        return b"service_role" in base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    except ValueError:
+        return False
+
+
+def _for_people(value: SecretStr) -> SecretStr:
+    if _is_secret(value.get_secret_value()):
+        raise ValueError
+    return value
+
+
+def _for_processes(value: SecretStr) -> SecretStr:
+    if not _is_secret(value.get_secret_value()):
+        raise ValueError
+    return value
+
+
+_Key = Annotated[SecretStr, AfterValidator(_header_safe)]
 
 
 class Settings(BaseSettings):
@@ -110,9 +145,23 @@ class Settings(BaseSettings):
         validation_alias="SECONDLOOK_LEASE_SECONDS",
         description="a number from 0.5 to 3600: how long a run waits after its process died",
     )
-    openai_api_key: Annotated[
-        Annotated[SecretStr, AfterValidator(_header_safe)] | None, BeforeValidator(_unset_if_blank)
-    ] = Field(None, validation_alias="OPENAI_API_KEY", description="the key; printable ASCII, never shown")
+    ledger_url: Annotated[
+        Annotated[SecretStr, AfterValidator(_postgres_url)] | None, BeforeValidator(_unset_if_blank)
+    ] = Field(
+        None,
+        validation_alias="SECONDLOOK_LEDGER_URL",
+        description="postgresql://user:password@host:port/database, a database of its own; "
+        "unset: ledger.db in SECONDLOOK_DATA_DIR",
+    )
+    public_url: Annotated[str, AfterValidator(_url)] | None = Field(
+        None,
+        validation_alias="SECONDLOOK_PUBLIC_URL",
+        description="the http:// or https:// address by which browsers know the dashboard, behind a proxy; "
+        "unset: as the browser asked",
+    )
+    openai_api_key: Annotated[_Key | None, BeforeValidator(_unset_if_blank)] = Field(
+        None, validation_alias="OPENAI_API_KEY", description="the key; printable ASCII, never shown"
+    )
     openai_base_url: Annotated[str, AfterValidator(_url)] = Field(
         "https://api.openai.com/v1",
         validation_alias="OPENAI_BASE_URL",
@@ -120,13 +169,31 @@ class Settings(BaseSettings):
     )
     supabase_url: Annotated[str, AfterValidator(_url)] | None = Field(
         None,
-        validation_alias="SUPABASE_URL",
-        description="not supported yet: leave it unset to use the embedded store",
+        validation_alias=AliasChoices("SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"),
+        description="the http:// or https:// address of a Supabase project; unset: the embedded store",
+    )
+    supabase_key: Annotated[
+        Annotated[_Key, AfterValidator(_for_people)] | None, BeforeValidator(_unset_if_blank)
+    ] = Field(
+        None,
+        validation_alias=AliasChoices("SUPABASE_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY"),
+        description="the project's publishable or anon key, for people who sign in; never a secret key",
+    )
+    supabase_secret_key: Annotated[
+        Annotated[_Key, AfterValidator(_for_processes)] | None, BeforeValidator(_unset_if_blank)
+    ] = Field(
+        None,
+        validation_alias="SUPABASE_SECRET_KEY",
+        description="the project's secret or service_role key, for the command line; no page reaches it",
     )
 
     def __hash__(self) -> int:
         """By value, like its equality."""
         return hash(repr(self))
+
+    def for_pages(self) -> Settings:
+        """These settings without the secret key: what serves people never holds it."""
+        return self.model_copy(update={"supabase_secret_key": None})
 
     @property
     def production(self) -> bool:
@@ -134,9 +201,10 @@ class Settings(BaseSettings):
         return self.env == "production"
 
 
-def environment_name(field: str) -> str:
-    """The environment variable of a field of Settings."""
-    return str(Settings.model_fields[field].validation_alias)
+def environment_names(field: str) -> tuple[str, ...]:
+    """The environment variables of a field of Settings, the one to use first."""
+    alias = Settings.model_fields[field].validation_alias
+    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (str(alias),)
 
 
 def load_settings() -> Settings:
@@ -153,12 +221,14 @@ def load_settings() -> Settings:
         raise SettingInvalid(".env or .env.local cannot be read: it must be a UTF-8 text file") from None
     name = str(wrong["loc"][0])
     given = repr(wrong["input"])[:80]
-    value = "(hidden)" if "KEY" in name or "@" in given else given  # an address may hold a password
-    raise SettingInvalid(f"{name} is {value}; allowed: {_allowed(name)}")
+    # An address may hold a password.
+    value = "(hidden)" if "KEY" in name or "LEDGER" in name or "@" in given else given
+    names, allowed = _described(name)
+    raise SettingInvalid(f"{names} is {value}; allowed: {allowed}")
 
 
-def _allowed(name: str) -> str:
+def _described(name: str) -> tuple[str, str]:
     for field, info in Settings.model_fields.items():
-        if environment_name(field) == name:
-            return info.description or ""
-    return "see the README"
+        if name in environment_names(field):
+            return " or ".join(environment_names(field)), info.description or ""
+    return name, "see the README"

@@ -1,14 +1,17 @@
-"""Settings → which store, which agent, which ledger."""
+"""Settings, and who is asking → which store, which agent, which ledger."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
+from secondlook.access import Access
+from secondlook.database import Database
 from secondlook.errors import (
     ApiKeyMissing,
     LedgerUnavailable,
@@ -16,7 +19,7 @@ from secondlook.errors import (
     SettingInvalid,
     StoreUnavailable,
 )
-from secondlook.ledger.runs import Ledger, open_ledger
+from secondlook.ledger.runs import Ledger, ledger_database
 from secondlook.models import AgentName
 from secondlook.settings import Settings, load_settings
 from secondlook.stores.base import Store
@@ -24,7 +27,15 @@ from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from secondlook.agent.client import Agent
+    from secondlook.auth.attempts import Attempts
+    from secondlook.auth.sessions import Sessions
+    from secondlook.project import Project
+    from secondlook.stores.row_security import RowSecurity
+
+T = TypeVar("T")
 
 
 class Wiring:
@@ -38,28 +49,108 @@ class Wiring:
         self.settings = settings
         self._folder = settings.data_dir.absolute()  # of the start: a later change of folder moves nothing
         self._lock = threading.RLock()
-        self._store: Store | None = None
-        self._ledger: Ledger | None = None
+        self._parts: dict[str, object] = {}
         self._agents: dict[AgentName, Agent] = {}
 
+    # -- who is asking ------------------------------------------------------------------------------
+
     @property
-    def store(self) -> Store:
-        """The store.
+    def signs_in(self) -> bool:
+        """Whether people sign in: on Supabase. On the embedded store they choose a user."""
+        return self.settings.supabase_url is not None
+
+    @property
+    def acts_alone(self) -> bool:
+        """Whether this process may act for a user who is not there."""
+        return not self.signs_in or self.settings.supabase_secret_key is not None
+
+    def own_access(self, user_id: str) -> Access:
+        """This process's own right to act for a user.
 
         Raises:
-            StoreUnavailable: It cannot be opened.
-            SettingInvalid: A store is asked for that this version does not have.
+            SettingInvalid: On Supabase without the secret key, only the person themself may.
         """
-        with self._lock:
-            if self._store is None:
-                if self.settings.supabase_url is not None:
-                    raise SettingInvalid(
-                        "SUPABASE_URL is set, but this version only has the embedded store",
-                        hint="Unset SUPABASE_URL.",
-                    )
-                path = self._file("store.db", StoreUnavailable)
-                self._store = SqliteStore(path)
-            return self._store
+        if not self.acts_alone:
+            raise SettingInvalid(
+                "SUPABASE_SECRET_KEY is not set: without it, only people who are signed in can act",
+                hint="Set it as the project's dashboard shows it. On a page, sign in instead.",
+            )
+        return Access(user_id)
+
+    def default_user(self) -> str:
+        """Who asks where nobody is named: SECONDLOOK_USER, or on the embedded store the first sample user.
+
+        Raises:
+            SettingInvalid: On Supabase, somebody must be named.
+        """
+        if self.settings.user is None and self.signs_in:
+            raise SettingInvalid(
+                "No user is named", hint="Name one by --user or SECONDLOOK_USER: their id in Supabase Auth."
+            )
+        return self.settings.user or next(iter(SAMPLE_USERS))
+
+    # -- the parts ----------------------------------------------------------------------------------
+
+    def store(self, access: Access) -> Store:
+        """The store, as one who asks may see it.
+
+        Raises:
+            StoreUnavailable: It cannot be opened, or its row security does not hold.
+            SettingInvalid: The key for who asks is not set.
+        """
+        if not self.signs_in:
+            return self._part("store", self._open_embedded)
+        from secondlook.stores.supabase import SupabaseStore
+
+        if access.token is None:
+            return SupabaseStore(self._part("secret project", self._secret_project))
+        self.row_security.refuse_if_broken()
+        return SupabaseStore(self.project, access.token)
+
+    def ping_store(self) -> None:
+        """See that the store is there, with what this process may use of it.
+
+        Raises:
+            StoreUnavailable: It is not, or its row security does not hold.
+            SettingInvalid: A key is not set.
+        """
+        if self.acts_alone:
+            self.store(Access("")).ping()
+            return
+        from secondlook.stores.supabase import SupabaseStore
+
+        SupabaseStore(self.project).ping()
+        self.row_security.verify()
+
+    def tables_with_rows(self) -> tuple[str, ...]:
+        """The product's tables that hold any row, as the secret key sees them.
+
+        Raises:
+            SettingInvalid: SUPABASE_SECRET_KEY is not set.
+        """
+        from secondlook.stores.row_security import find_exposed
+
+        return find_exposed(self._part("secret project", self._secret_project), None, None)
+
+    @property
+    def project(self) -> Project:
+        """The Supabase project as people reach it.
+
+        Raises:
+            SettingInvalid: SUPABASE_URL or SUPABASE_KEY is not set.
+        """
+        return self._part("project", self._people_project)
+
+    @property
+    def row_security(self) -> RowSecurity:
+        """What is known of the project's row security."""
+
+        def make() -> RowSecurity:
+            from secondlook.stores.row_security import RowSecurity
+
+            return RowSecurity(self.project)
+
+        return self._part("row security", make)
 
     @property
     def ledger(self) -> Ledger:
@@ -68,11 +159,82 @@ class Wiring:
         Raises:
             LedgerUnavailable: It cannot be opened.
         """
+
+        def make() -> Ledger:
+            embedded = self.settings.ledger_url is None
+            return Ledger(
+                self._database,
+                lease_seconds=self.settings.lease_seconds,
+                folder=self._folder if embedded else None,
+            )
+
+        return self._part("ledger", make)
+
+    @property
+    def sessions(self) -> Sessions:
+        """Who is signed in.
+
+        Raises:
+            LedgerUnavailable: The ledger, where sessions are kept, cannot be opened.
+            SettingInvalid: SUPABASE_URL or SUPABASE_KEY is not set.
+        """
+
+        def make() -> Sessions:
+            from secondlook.auth.accounts import Accounts
+            from secondlook.auth.sessions import Sessions
+
+            return Sessions(self._database, Accounts(self.project))
+
+        return self._part("sessions", make)
+
+    @property
+    def attempts(self) -> Attempts:
+        """How often somebody has tried to sign in.
+
+        Raises:
+            LedgerUnavailable: The ledger, where they are counted, cannot be opened.
+        """
+
+        def make() -> Attempts:
+            from secondlook.auth.attempts import Attempts
+
+            return Attempts(self._database)
+
+        return self._part("attempts", make)
+
+    @property
+    def _database(self) -> Database:
+        def make() -> Database:
+            if self.settings.ledger_url is not None:
+                return ledger_database(self.settings.ledger_url.get_secret_value())
+            return ledger_database(self._file("ledger.db", LedgerUnavailable))
+
+        return self._part("database", make)
+
+    def _part(self, name: str, make: Callable[[], T]) -> T:
         with self._lock:
-            if self._ledger is None:
-                path = self._file("ledger.db", LedgerUnavailable)
-                self._ledger = open_ledger(path, lease_seconds=self.settings.lease_seconds)
-            return self._ledger
+            if name not in self._parts:
+                self._parts[name] = make()
+            return cast("T", self._parts[name])  # made by the same function
+
+    def _open_embedded(self) -> Store:
+        return SqliteStore(self._file("store.db", StoreUnavailable))
+
+    def _people_project(self) -> Project:
+        return self._project_with("SUPABASE_KEY", self.settings.supabase_key)
+
+    def _secret_project(self) -> Project:
+        return self._project_with("SUPABASE_SECRET_KEY", self.settings.supabase_secret_key)
+
+    def _project_with(self, name: str, key: SecretStr | None) -> Project:
+        from secondlook.project import Project
+
+        if self.settings.supabase_url is None or key is None:
+            raise SettingInvalid(
+                f"{name} is not set, and SUPABASE_URL is",
+                hint=f"Set {name} as the project's dashboard shows it, or unset SUPABASE_URL.",
+            )
+        return Project(self.settings.supabase_url, key.get_secret_value())
 
     def _file(self, name: str, unavailable: type[SecondlookError]) -> Path:
         """A file of the data folder, both made where they are missing, for their owner alone."""
@@ -87,6 +249,8 @@ class Wiring:
             os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
         return path
 
+    # -- agents -------------------------------------------------------------------------------------
+
     def agent_name(self) -> AgentName:
         """Which agent a new run asks.
 
@@ -97,8 +261,7 @@ class Wiring:
             return "offline"
         if self.settings.openai_api_key is not None:
             return "openai"
-        embedded = self.settings.supabase_url is None
-        if self.settings.agent == "auto" and embedded and not self.settings.production:
+        if self.settings.agent == "auto" and not self.signs_in and not self.settings.production:
             return "offline"
         raise ApiKeyMissing
 
@@ -143,27 +306,28 @@ class Wiring:
                 hint="Look at it, at OPENAI_ORG_ID, OPENAI_PROJECT_ID and the proxy's and TLS variables.",
             ) from None
 
-    def default_user(self) -> str:
-        """Who asks where nobody is named: SECONDLOOK_USER, or the first sample user."""
-        return self.settings.user or next(iter(SAMPLE_USERS))
-
     def close(self) -> None:
         """Close what was opened."""
         with self._lock:
-            for part in (self._store, self._ledger, *self._agents.values()):
-                if part is not None:
-                    part.close()
-            self._store = self._ledger = None
+            for part in (*self._parts.values(), *self._agents.values()):
+                close = getattr(part, "close", None)
+                if close is not None:
+                    close()
+            self._parts = {}
             self._agents = {}
 
 
-def connect() -> Wiring:
+def connect(*, for_pages: bool = False) -> Wiring:
     """The wiring of the current settings; the same one as long as they stay the same.
+
+    Args:
+        for_pages: Leave the secret key out: what serves people never holds it.
 
     Raises:
         SettingInvalid: A setting is not allowed.
     """
-    return _connect(load_settings())
+    settings = load_settings()
+    return _connect(settings.for_pages() if for_pages else settings)
 
 
 @lru_cache(maxsize=8)

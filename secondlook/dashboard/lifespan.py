@@ -34,7 +34,7 @@ async def lifespan(_app: object) -> AsyncGenerator[dict[str, Any]]:
     with ExitStack() as stack:
         try:
             stack.enter_context(resources.runner().sweeping())
-            resources.wiring().store.ping()
+            resources.wiring().ping_store()
         except SecondlookError as error:
             log.log_failed("start", error.code)  # the pages say what to do
         _warm_up()

@@ -68,7 +68,7 @@ def show_sources(store: Store, user_id: str) -> None:
     if not found.total:
         _show_empty(filtered=bool(query.search or query.status))
         return
-    _show_table(found, f"{user_id} {query!r}")
+    _show_table(found, user_id)
     _show_pages(found.total)
 
 
@@ -95,8 +95,9 @@ def _show_empty(*, filtered: bool) -> None:
         st.info("This user has no bucketed sources yet. Bucket a source, and it appears here.")
 
 
-def _show_table(found: SourcePage, key: str) -> None:
+def _show_table(found: SourcePage, user_id: str) -> None:
     ids = [row.source.source_id for row in found.rows]
+    key = f"{user_id} {' '.join(ids)}"  # other rows are another table: the mark would stay at its place
     chosen = st.query_params.get("source")
 
     def choose() -> None:

@@ -19,7 +19,7 @@ page = st.navigation(
 )
 try:
     settings = resources.wiring().settings
-    session.choose_user()
+    session.show_identity()
     panels.show_agent(resources.wiring(), shutdown_notice(settings.model, datetime.now(UTC).date()))
     page.run()
 except SecondlookError as error:

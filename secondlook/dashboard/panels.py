@@ -14,10 +14,10 @@ from secondlook.dashboard.problems import escape, show_error
 from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
 from secondlook.figures import busiest, largest, money
 from secondlook.ledger.runs import Ledger
-from secondlook.models import Run, RunStatus, Snapshot, Source, Usage
+from secondlook.models import Run, RunStatus, Snapshot, SourceRecord, Usage
 from secondlook.preview import Preview, changed_since
 from secondlook.runner import total_ms
-from secondlook.stores.base import Store
+from secondlook.validation import stored
 from secondlook.validation.answer import count_matches
 from secondlook.wiring import Wiring
 
@@ -119,10 +119,12 @@ def _show_numbers(key: str, numbers: Callable[[], pd.DataFrame]) -> None:
         panel.table(numbers(), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
 
 
-def read_snapshot(store: Store, source: Source) -> Snapshot | None:
+def read_snapshot(record: SourceRecord) -> Snapshot | None:
     """The source's newest snapshot; one that cannot be read is said so, and hides nothing else."""
+    if record.snapshot is None:
+        return None
     try:
-        return store.latest_snapshot(source.source_id, source.user_id)
+        return stored.read_snapshot(record.snapshot)
     except StoreUnavailable as error:
         show_error(error)
         return None

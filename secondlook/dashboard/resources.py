@@ -15,7 +15,7 @@ def wiring() -> Wiring:
     Raises:
         SettingInvalid: A setting is not allowed.
     """
-    return connect()
+    return connect(for_pages=True)
 
 
 @cache

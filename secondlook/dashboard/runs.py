@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from secondlook.dashboard import listing, panels, resources
+from secondlook.dashboard import listing, panels, resources, session
 from secondlook.dashboard.problems import escape, show_error
 from secondlook.errors import SecondlookError
 from secondlook.figures import duration
@@ -47,7 +47,7 @@ def show_generate(view: Preview, run: Run | None) -> None:
             shortcut="Ctrl+Enter",
             disabled=live or doubtful or not sure or refusal is not None,
             on_click=_generate,
-            args=(view.source.source_id, view.source.user_id, again),
+            args=(view.source.source_id, again),
         )
     panels.show_agent_input(view, resources.wiring().settings.model)
     if refusal is not None:
@@ -65,10 +65,10 @@ def _missing_key() -> SecondlookError | None:
     return None
 
 
-def _generate(source_id: str, user_id: str, regenerate: bool) -> None:
+def _generate(source_id: str, regenerate: bool) -> None:
     st.session_state.pop(_REFUSED, None)
     try:
-        run = resources.runner().submit(source_id, user_id, regenerate=regenerate)
+        run = resources.runner().submit(source_id, session.require_access(), regenerate=regenerate)
     except SecondlookError as error:
         st.session_state[_REFUSED] = (source_id, error)
     else:
@@ -80,24 +80,28 @@ def show_run(run: Run | None) -> None:
     if run is None:
         return
     if run.status.active:
-        st.fragment(_show_live, run_every=_REFRESH_SECONDS)(run.run_id, run.user_id)
+        st.fragment(_show_live, run_every=_REFRESH_SECONDS)(run.run_id)
     elif run.status is RunStatus.IN_DOUBT:
         _show_doubt(run)
-        st.fragment(_watch_doubt, run_every=_DOUBT_SECONDS)(run.run_id, run.user_id)
+        st.fragment(_watch_doubt, run_every=_DOUBT_SECONDS)(run.run_id)
     elif run.status is RunStatus.DONE:
         _show_steps(run, expanded=False)
     else:
         show_error(error_of(run))
 
 
-def _watch_doubt(run_id: str, user_id: str) -> None:
+def _own_run(run_id: str) -> Run:
+    return resources.wiring().ledger.get(run_id, session.require_access().user_id)
+
+
+def _watch_doubt(run_id: str) -> None:
     """A late answer settles the run while somebody looks at it."""
-    if resources.wiring().ledger.get(run_id, user_id).status is not RunStatus.IN_DOUBT:
+    if _own_run(run_id).status is not RunStatus.IN_DOUBT:
         st.rerun()
 
 
-def _show_live(run_id: str, user_id: str) -> None:
-    run = resources.wiring().ledger.get(run_id, user_id)
+def _show_live(run_id: str) -> None:
+    run = _own_run(run_id)
     if not run.status.active:
         listing.recount()
         st.rerun()
@@ -115,7 +119,7 @@ def _show_steps(run: Run, *, expanded: bool) -> None:
         steps.caption(f":material/warning: {escape(warning)}")
     if run.error is not None:
         show_error(error_of(run))
-        st.button("Give it up", on_click=_cancel, args=(run.run_id, run.user_id))
+        st.button("Give it up", on_click=_cancel, args=(run.run_id,))
 
 
 def _step_lines(run: Run) -> list[str]:
@@ -143,14 +147,14 @@ def _show_doubt(run: Run) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         sure = st.toggle("I know that it may be paid twice", key=f"twice-{run.run_id}")
-        st.button("Send again", disabled=not sure, on_click=_resend, args=(run.run_id, run.user_id))
-        st.button("Give it up", on_click=_cancel, args=(run.run_id, run.user_id))
+        st.button("Send again", disabled=not sure, on_click=_resend, args=(run.run_id,))
+        st.button("Give it up", on_click=_cancel, args=(run.run_id,))
 
 
-def _resend(run_id: str, user_id: str) -> None:
-    resources.wiring().ledger.resend(run_id, user_id)
+def _resend(run_id: str) -> None:
+    resources.wiring().ledger.resend(run_id, session.require_access().user_id)
     resources.runner().start(run_id)
 
 
-def _cancel(run_id: str, user_id: str) -> None:
-    resources.wiring().ledger.cancel(run_id, user_id)
+def _cancel(run_id: str) -> None:
+    resources.wiring().ledger.cancel(run_id, session.require_access().user_id)

@@ -1,20 +1,65 @@
-"""Who is asking. On the embedded store nobody can sign in: the sidebar chooses."""
+"""Who is asking. On Supabase whoever is signed in; on the embedded store the sidebar chooses."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from secondlook.access import Access
+from secondlook.auth.sessions import SignedIn
 from secondlook.dashboard import resources
+from secondlook.dashboard.problems import escape
 from secondlook.errors import NotSignedIn
 from secondlook.stores.samples import SAMPLE_USERS
+from secondlook.web import cookies
 
 _KEY = "user"
+_SIGN_OUT = '<a href="/auth/sign-out" target="_self" style="color: inherit">Sign out</a>'
 
 
-def choose_user() -> None:
-    """Draw the choice of users in the sidebar; the URL carries it."""
-    users = resources.wiring().store.users()
-    default = resources.wiring().default_user()
+def show_identity() -> None:
+    """Say in the sidebar who is signed in; on the embedded store, draw the choice of users."""
+    if not resources.wiring().signs_in:
+        _choose_user()
+        return
+    signed_in = _require_session()
+    with st.sidebar:
+        st.caption(f"Signed in as  \n**{escape(signed_in.email)}**")
+        if signed_in.access.reviewer:
+            st.badge("Reviewer", icon=":material/visibility:", color="blue")
+        st.html(_SIGN_OUT)
+
+
+def require_access() -> Access:
+    """By what right this page is drawn: the first line of every page, and of what a press or a timer starts.
+
+    The session is looked up each time: a page that is open elsewhere ends with it.
+
+    Raises:
+        NotSignedIn: Nobody is signed in, or the page was reached around the router.
+    """
+    if resources.wiring().signs_in:
+        access = _require_session().access
+        resources.runner().admit(access)
+        return access
+    user = st.session_state.get(_KEY)
+    if not isinstance(user, str):
+        raise NotSignedIn("Nobody is signed in")
+    return Access(user)
+
+
+def _require_session() -> SignedIn:
+    session_id = st.context.cookies.get(cookies.NAME)
+    signed_in = resources.wiring().sessions.find(session_id) if session_id else None
+    if signed_in is None:
+        raise NotSignedIn("Nobody is signed in", hint="Reload the page to sign in.")
+    return signed_in
+
+
+def _choose_user() -> None:
+    """The URL carries the choice."""
+    wiring = resources.wiring()
+    default = wiring.default_user()
+    users = wiring.store(Access(default)).users()
     if default not in users:
         users.insert(0, default)
     named = st.query_params.get(_KEY, default)
@@ -36,15 +81,3 @@ def _switch_user() -> None:
 
 def _name(user: str) -> str:
     return SAMPLE_USERS.get(user, user)
-
-
-def require_user() -> str:
-    """The user whose page this is; the first line of every page.
-
-    Raises:
-        NotSignedIn: The page was reached around the router.
-    """
-    user = st.session_state.get(_KEY)
-    if not isinstance(user, str):
-        raise NotSignedIn("Nobody is signed in")
-    return user

@@ -13,8 +13,14 @@ class Store(Protocol):
     Every method raises `StoreUnavailable` where the store cannot be read or written.
     """
 
-    def load(self, source_id: str, user_id: str) -> SourceRecord | None:
-        """A source, its buckets row and its estimate count; None where the user has no such source."""
+    def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
+        """A source, its buckets row and its estimate count; None where the user has no such source.
+
+        Args:
+            source_id: The source.
+            user_id: Its owner.
+            with_snapshot: Bring the row of its newest snapshot too.
+        """
         ...
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
@@ -33,8 +39,8 @@ class Store(Protocol):
         """A page of the user's bucketed sources: those that own a buckets row."""
         ...
 
-    def latest_snapshot(self, source_id: str, user_id: str) -> Snapshot | None:
-        """The source's newest snapshot."""
+    def get_snapshot(self, snapshot_id: str, user_id: str) -> Snapshot | None:
+        """A snapshot of the user's; None where they have none of that id."""
         ...
 
     def users(self) -> list[str]:
@@ -42,7 +48,7 @@ class Store(Protocol):
         ...
 
     def ping(self) -> None:
-        """See that the store can be read."""
+        """See that the store can be read, and that it has what this project needs."""
         ...
 
     def close(self) -> None:

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import ValidationError
 
 from secondlook.database import Database, sqlite_engine
 from secondlook.errors import SourceNotFound, StoreUnavailable
 from secondlook.models import (
     Snapshot,
-    SnapshotResult,
     Source,
     SourcePage,
     SourceQuery,
@@ -29,6 +27,7 @@ from secondlook.validation.buckets import (
     confidence,
     price_total,
 )
+from secondlook.validation.stored import read_snapshot
 
 _metadata = sa.MetaData()
 
@@ -118,7 +117,7 @@ class SqliteStore:
             self._database.write(_create)
         self.ping()
 
-    def load(self, source_id: str, user_id: str) -> SourceRecord | None:
+    def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
         """See `Store.load`."""
         count = sa.select(sa.func.count()).where(estimates.c.source_id == sources.c.id).scalar_subquery()
         query = (
@@ -128,7 +127,19 @@ class SqliteStore:
             .outerjoin(buckets, buckets.c.source_id == sources.c.id)
             .where(sources.c.id == source_id, sources.c.user_id == user_id)
         )
-        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
+        newest = (
+            sa.select(snapshots)
+            .where(snapshots.c.source_id == source_id, snapshots.c.user_id == user_id)
+            .order_by(snapshots.c.generated_at.desc())
+            .limit(1)
+        )
+
+        def read(connection: sa.Connection) -> tuple[sa.Row[Any] | None, sa.RowMapping | None]:
+            found = connection.execute(query).one_or_none()
+            wanted = found is not None and with_snapshot
+            return found, connection.execute(newest).mappings().one_or_none() if wanted else None
+
+        row, snapshot = self._database.read(read)
         if row is None:
             return None
         columns = (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)
@@ -136,6 +147,7 @@ class SqliteStore:
             source=_source(row),
             buckets=None if row.buckets_id is None else {name: getattr(row, name) for name in columns},
             estimate_rows=row.n,
+            snapshot=None if snapshot is None else dict(snapshot),
         )
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
@@ -237,16 +249,11 @@ class SqliteStore:
 
         return self._database.read(read)
 
-    def latest_snapshot(self, source_id: str, user_id: str) -> Snapshot | None:
-        """See `Store.latest_snapshot`."""
-        query = (
-            sa.select(snapshots)
-            .where(snapshots.c.source_id == source_id, snapshots.c.user_id == user_id)
-            .order_by(snapshots.c.generated_at.desc())
-            .limit(1)
-        )
-        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
-        return None if row is None else _snapshot(row)
+    def get_snapshot(self, snapshot_id: str, user_id: str) -> Snapshot | None:
+        """See `Store.get_snapshot`."""
+        query = sa.select(snapshots).where(snapshots.c.id == snapshot_id, snapshots.c.user_id == user_id)
+        row = self._database.read(lambda connection: connection.execute(query).mappings().one_or_none())
+        return None if row is None else read_snapshot(dict(row))
 
     def users(self) -> list[str]:
         """See `Store.users`: whoever owns a source."""
@@ -314,24 +321,3 @@ def _source_row(row: sa.Row[Any]) -> SourceRow:
         snapshot_id=_text(row.snapshot_id) or None,
         snapshot_at=_text(row.snapshot_at) or None,
     )
-
-
-def _snapshot(row: sa.Row[Any]) -> Snapshot:
-    try:
-        result = SnapshotResult.model_validate_json(row.result)
-        snapshot = Snapshot(
-            snapshot_id=row.id,
-            source_id=row.source_id,
-            user_id=row.user_id,
-            estimate_count=row.estimate_count,
-            confidence_level=row.confidence_level,
-            result=result,
-            generated_at=row.generated_at,
-        )
-    except (ValidationError, RecursionError):
-        raise StoreUnavailable(f"Snapshot {_text(row.id)} does not match the locked schema") from None
-    meta = result.meta
-    told = (meta.snapshot_id, meta.source_id, meta.estimate_count, meta.confidence_level)
-    if told != (row.id, row.source_id, row.estimate_count, row.confidence_level):
-        raise StoreUnavailable(f"Snapshot {_text(row.id)} tells other things in its result than in its row")
-    return snapshot

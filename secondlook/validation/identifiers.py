@@ -21,3 +21,11 @@ def canonical(identifier: str, what: str = "source_id") -> str:
         return str(UUID(identifier))
     except (ValueError, AttributeError, TypeError):
         raise SourceNotFound(f"Invalid {what}: not found") from None
+
+
+def is_uuid(identifier: str) -> bool:
+    """True for a UUID in the tables' own writing: a database would refuse another one as malformed."""
+    try:
+        return str(UUID(identifier)) == identifier
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Supabase Auth: who somebody is, how they stay signed in, and how often they may try."""

@@ -1,0 +1,76 @@
+"""The Supabase project: one HTTP client for all, and a Supabase client of its own for each who asks.
+
+A client is never shared between users: the last one to sign in on it would speak for the others.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import httpx
+
+from secondlook.errors import NotSignedIn, SecondlookError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from supabase import Client
+
+TIMEOUT = httpx.Timeout(10, connect=3)
+"""Seconds for each part of a request."""
+
+
+class Project:
+    """A Supabase project, reached with one of its keys.
+
+    Args:
+        url: Its address.
+        key: A publishable key for people, or a secret key for this process.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url.rstrip("/")
+        self._key = key
+        self._lock = threading.Lock()
+        self._http: httpx.Client | None = None
+
+    def client(self, token: str | None = None) -> Client:
+        """A client for one who asks.
+
+        Args:
+            token: Their access token; None asks with the key alone.
+        """
+        from supabase import Client, ClientOptions
+
+        options = ClientOptions(
+            httpx_client=self._connections(),
+            auto_refresh_token=False,
+            persist_session=False,
+            postgrest_client_retry=False,  # it would block for seconds, and hide what happens
+        )
+        if token is not None:
+            options.headers = {**options.headers, "Authorization": f"Bearer {token}"}
+        return Client.create(self.url, self._key, options)
+
+    def _connections(self) -> httpx.Client:
+        with self._lock:
+            if self._http is None:
+                self._http = httpx.Client(http2=False, timeout=TIMEOUT, follow_redirects=False)
+            return self._http
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if self._http is not None:
+                self._http.close()
+            self._http = None
+
+
+def unreachable(error: Exception) -> SecondlookError:
+    """The error of a request that brought no answer; the exception's own text may hold an address."""
+    what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
+    return StoreUnavailable(f"Supabase {what} ({type(error).__name__})")
+
+
+def session_over() -> NotSignedIn:
+    """The error of a token that is expired, forged or revoked."""
+    return NotSignedIn("The session has ended", hint="Sign in again; what was begun goes on then.")

@@ -1,0 +1,311 @@
+"""The production store: the product's tables behind Supabase's Data API (PostgREST).
+
+Row security shows a person their own rows alone; every request names the user all the same, since the
+secret key passes it. Nothing is written but the columns of CONTRACT.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+from postgrest import CountMethod, ReturnMethod
+from postgrest.exceptions import APIError
+
+from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
+from secondlook.models import Snapshot, Source, SourcePage, SourceQuery, SourceRecord, SourceRow
+from secondlook.project import Project, session_over, unreachable
+from secondlook.validation.buckets import (
+    GENERATED,
+    LATENCY_COLUMNS,
+    PRICE_COLUMNS,
+    RUNNABLE,
+    WEEKS_COLUMN,
+    confidence,
+    price_total,
+)
+from secondlook.validation.identifiers import is_uuid
+from secondlook.validation.stored import read_snapshot
+
+if TYPE_CHECKING:
+    from postgrest import APIResponse
+
+Row = Mapping[str, Any]  # what JSON holds
+
+_SOURCE = "id,user_id,source_type,source_name,created_at,status"
+_PRICES = ",".join(PRICE_COLUMNS)
+_BUCKETS = ",".join((*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN))
+_SNAPSHOT = "id,source_id,user_id,estimate_count,confidence_level,result,generated_at"
+_COUNT = "estimates_normalized(count)"  # a number: no row of estimates is ever fetched
+
+_ORDER = {"name": "source_name", "type": "source_type", "status": "status", "created": "created_at"}
+
+_MISSING = {"42P01", "42703", "PGRST200", "PGRST202", "PGRST204", "PGRST205"}
+"""A table, a column or a relation is not there."""
+
+_TOKEN = {"PGRST301", "PGRST302", "PGRST303"}
+"""The token is expired, forged, or none."""
+
+
+class SupabaseStore:
+    """The product's tables as one who asks may see them.
+
+    Args:
+        project: Where they are.
+        token: Gives the asking person's access token; None asks with the project's key alone.
+    """
+
+    def __init__(self, project: Project, token: Callable[[], str] | None = None) -> None:
+        self._project = project
+        self._token = token
+
+    def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
+        """See `Store.load`: one request."""
+        if not is_uuid(source_id) or not is_uuid(user_id):
+            return None
+        wanted = [_SOURCE, f"estimate_buckets({_BUCKETS})", _COUNT]
+        if with_snapshot:
+            wanted.append(f"snapshots({_SNAPSHOT})")
+        query = self._table("sources").select(*wanted).eq("id", source_id).eq("user_id", user_id)
+        if with_snapshot:
+            query = (
+                query.eq("snapshots.user_id", user_id)
+                .order("generated_at", desc=True, foreign_table="snapshots")
+                .limit(1, foreign_table="snapshots")
+            )
+        rows = read_rows(query.execute)
+        if not rows:
+            return None
+        row = rows[0]
+        snapshot = _one(row.get("snapshots"))
+        return SourceRecord(
+            source=_source(row),
+            buckets=_one(row.get("estimate_buckets")),
+            estimate_rows=_estimates(row),
+            snapshot=None if snapshot is None else _in_utc(snapshot, "generated_at"),
+        )
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """See `Store.save_snapshot`: one request, and another where the id is there already."""
+        row = {
+            "id": snapshot.snapshot_id,
+            "source_id": snapshot.source_id,
+            "user_id": snapshot.user_id,
+            "estimate_count": snapshot.estimate_count,
+            "confidence_level": snapshot.confidence_level,
+            "result": snapshot.result.model_dump(mode="json"),
+            "generated_at": snapshot.generated_at,
+        }
+        query = self._table("snapshots").insert(row, returning=ReturnMethod.minimal)
+        try:
+            _send(query.execute)
+        except Refused as refused:
+            if refused.sqlstate == "23503":
+                raise SourceNotFound(hint="The source was deleted while its snapshot was made.") from None
+            if refused.sqlstate != "23505":
+                raise
+            if self.get_snapshot(snapshot.snapshot_id, snapshot.user_id) != snapshot:
+                raise StoreUnavailable(
+                    f"Snapshot {snapshot.snapshot_id} is stored already, with other content"
+                ) from None
+
+    def mark_generated(self, source_id: str, user_id: str) -> bool:
+        """See `Store.mark_generated`: one request, which says whether a row was changed."""
+        query = (
+            self._table("sources")
+            .update({"status": GENERATED})
+            .eq("id", source_id)
+            .eq("user_id", user_id)
+            .in_("status", (RUNNABLE, GENERATED))
+            .select("id")
+        )
+        return len(read_rows(query.execute)) == 1
+
+    def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
+        """See `Store.list_sources`: one request, counted, filtered, sorted and cut by the server."""
+        if not is_uuid(user_id) or not _is_text(query.search + (query.status or "")):
+            return SourcePage(rows=(), total=0)
+        counted = CountMethod.exact if query.known_total is None else None
+        rows = (
+            self._table("sources")
+            .select(
+                _SOURCE,
+                f"estimate_buckets!inner({_PRICES})",
+                _COUNT,
+                "snapshots(id,generated_at)",
+                count=counted,
+            )
+            .eq("user_id", user_id)
+            .eq("snapshots.user_id", user_id)
+            .order("generated_at", desc=True, foreign_table="snapshots")
+            .limit(1, foreign_table="snapshots")
+            .order(_ORDER[query.sort], desc=query.descending)
+            .order("id")
+            .limit(query.limit)
+            .offset(query.offset)
+        )
+        if query.status is not None:
+            rows = rows.eq("status", query.status)
+        if query.search:
+            # Like would take * for a wildcard that cannot be escaped; ***= makes a pattern a plain text.
+            rows = rows.filter("source_name", "imatch", f"***={query.search}")
+        try:
+            answer = _send(rows.execute)
+        except Refused as refused:
+            if refused.sqlstate != "PGRST103":  # the page begins after the last row
+                raise
+            first = query.model_copy(update={"offset": 0, "limit": 1})
+            return SourcePage(rows=(), total=self.list_sources(user_id, first).total)
+        total = answer.count if counted else query.known_total
+        if total is None:
+            raise StoreUnavailable("Supabase did not count the sources")
+        return SourcePage(rows=tuple(_source_row(row) for row in _rows(answer)), total=total)
+
+    def get_snapshot(self, snapshot_id: str, user_id: str) -> Snapshot | None:
+        """See `Store.get_snapshot`: one request."""
+        if not is_uuid(snapshot_id) or not is_uuid(user_id):
+            return None
+        query = self._table("snapshots").select(_SNAPSHOT).eq("id", snapshot_id).eq("user_id", user_id)
+        rows = read_rows(query.execute)
+        return read_snapshot(_in_utc(rows[0], "generated_at")) if rows else None
+
+    def users(self) -> list[str]:
+        """See `Store.users`: people sign in."""
+        return []
+
+    def ping(self) -> None:
+        """See `Store.ping`: asks for no row, but for every table, column and relation.
+
+        Without a session and without the secret key there may be no right to read: that is an answer too.
+        """
+        query = (
+            self._table("sources")
+            .select(_SOURCE, f"estimate_buckets({_BUCKETS})", _COUNT, f"snapshots({_SNAPSHOT})")
+            .limit(0)
+        )
+        try:
+            read_rows(query.execute)
+        except Refused as refused:
+            if refused.sqlstate != "42501":
+                raise
+
+    def close(self) -> None:
+        """See `Store.close`: the connections are the project's."""
+
+    def _table(self, name: str) -> Any:  # noqa: ANN401 -- the builder's types differ with each step
+        return self._project.client(None if self._token is None else self._token()).table(name)
+
+
+class Refused(StoreUnavailable):
+    """PostgREST refused a request.
+
+    Attributes:
+        sqlstate: Postgres' or PostgREST's code of the reason.
+    """
+
+    def __init__(self, message: str, sqlstate: str) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+def _send(request: Callable[[], APIResponse]) -> APIResponse:
+    """Send a request; once more where the connection broke, since each may safely be repeated.
+
+    Raises:
+        SecondlookError: What went wrong, without what was sent.
+    """
+    try:
+        try:
+            return request()
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            return request()
+    except APIError as error:
+        raise _refusal(error) from None
+    except httpx.HTTPError as error:
+        raise unreachable(error) from None
+    except (ValueError, RecursionError):
+        raise StoreUnavailable("Supabase answered with something that is not its Data API's") from None
+
+
+def _refusal(error: APIError) -> SecondlookError:
+    code, words = str(error.code or ""), " ".join(str(error.message or "").split())[:200]
+    if code in _TOKEN:
+        return session_over()
+    if code in _MISSING:
+        refused = Refused(f"Supabase lacks a table or a column: {words}", code)
+        refused.hint = "Run supabase/migrations on the project, then `secondlook check`."
+        return refused
+    if not code.isalnum():
+        words = words or "no reason given"
+    return Refused(f"Supabase refused the request ({code or 'no code'}): {words}", code)
+
+
+def read_rows(request: Callable[[], APIResponse]) -> list[Row]:
+    """Send a request and give the rows of its answer."""
+    return _rows(_send(request))
+
+
+def _rows(answer: APIResponse) -> list[Row]:
+    """The rows of an answer; a web page with status 200 has none."""
+    data = cast("object", answer.data)
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):  # pyright: ignore[reportUnknownVariableType] -- JSON
+        raise StoreUnavailable("Supabase answered with something that is not its Data API's")
+    return cast("list[Row]", data)
+
+
+def _one(embedded: object) -> Row | None:
+    """An embedded row; the server gives an object where it knows that there is one at most."""
+    if isinstance(embedded, list):
+        rows = cast("list[Row]", embedded)
+        return rows[0] if rows else None
+    return cast("Row | None", embedded)
+
+
+def _estimates(row: Row) -> int:
+    counted = _one(row.get("estimates_normalized"))
+    number = None if counted is None else counted.get("count")
+    if not isinstance(number, int):
+        raise StoreUnavailable("Supabase did not count the estimates")
+    return number
+
+
+def _source(row: Row) -> Source:
+    return Source(
+        source_id=str(row["id"]),
+        user_id=str(row["user_id"]),
+        source_type=str(row["source_type"] or ""),
+        source_name=str(row["source_name"] or ""),
+        status=str(row["status"] or ""),
+        created_at=_utc(row["created_at"]),
+    )
+
+
+def _source_row(row: Row) -> SourceRow:
+    count = _estimates(row) or price_total(_one(row["estimate_buckets"]) or {})
+    newest = _one(row.get("snapshots"))
+    return SourceRow(
+        source=_source(row),
+        estimate_count=count,
+        confidence_level=None if count is None else confidence(count),
+        snapshot_id=None if newest is None else str(newest["id"]),
+        snapshot_at=None if newest is None else _utc(newest["generated_at"]),
+    )
+
+
+def _in_utc(row: Row, column: str) -> Row:
+    return {**row, column: _utc(row[column])}
+
+
+def _utc(moment: object) -> str:
+    """A timestamptz as the project writes it; what is none stays as it is."""
+    try:
+        return datetime.fromisoformat(str(moment)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
+        return str(moment or "")
+
+
+def _is_text(text: str) -> bool:
+    """False for what no column can hold: NUL, and halves of surrogate pairs."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

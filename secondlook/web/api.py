@@ -1,0 +1,350 @@
+"""The HTTP API under /api: what the pages do, for programs of people who are signed in to Supabase."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from anyio import sleep
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from secondlook.access import Access
+from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError, SourceNotFound
+from secondlook.figures import run_fields, snapshot_fields, source_fields
+from secondlook.log import log_failed
+from secondlook.models import (
+    AgentName,
+    ConfidenceLevel,
+    Run,
+    Snapshot,
+    SnapshotResult,
+    SortKey,
+    SourceQuery,
+    Usage,
+)
+from secondlook.project import session_over
+from secondlook.runner import Runner, error_of, outcome
+from secondlook.validation.identifiers import canonical
+from secondlook.web.problems import fields, problem
+from secondlook.wiring import Wiring
+
+MAX_WAIT_SECONDS = 120
+_POLL_SECONDS = 0.2
+_WAIT = re.compile(r"(?:^|[,;\s])wait(?:\s*=\s*\"?([0-9]{1,6})\"?)?(?=$|[,;\s])", re.ASCII)
+
+Identifier = Annotated[str, Path(max_length=100, description="A UUID")]
+
+
+class SnapshotRequest(BaseModel):
+    """Which source to make a snapshot of."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    source_id: Annotated[str, Field(max_length=100, description="The source's UUID")]
+    regenerate: Annotated[bool, Field(description="Make another one of a source that has a snapshot")] = False
+
+
+class SourcesQuery(BaseModel):
+    """Which sources to list, and in what order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    search: Annotated[str, Field(max_length=200, description="A part of the name")] = ""
+    status: Annotated[str | None, Field(max_length=100)] = None
+    sort: SortKey = "name"
+    order: Literal["asc", "desc"] = "asc"
+    offset: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    limit: Annotated[int, Field(ge=1, le=500)] = 25
+
+
+class Accepted(BaseModel):
+    """A run that was begun, or joined."""
+
+    run_id: str
+
+
+class SourceItem(BaseModel):
+    """A source; counts are null where its buckets cannot be read."""
+
+    source_id: str
+    source_name: str
+    source_type: str
+    status: str
+    estimate_count: int | None
+    confidence_level: ConfidenceLevel | None
+    snapshot_id: str | None
+
+
+class SourceList(BaseModel):
+    """A page of sources, and how many match in all."""
+
+    sources: list[SourceItem]
+    total: int
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457); `code` is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str | None = None
+    run_id: str | None = None
+    reason: str | None = None
+    path: str | None = None
+    usage: dict[str, Any] | None = None
+
+
+class RunState(BaseModel):
+    """A run. Usage and cost are null where they are unknown; `error` says what it ended with or stands at."""
+
+    run_id: str
+    source_id: str
+    user_id: str
+    agent: AgentName
+    status: str
+    error_code: str | None
+    attempts: int
+    usage: Usage | None
+    cost_usd: float | None
+    model: str
+    created_at: str
+    finished_at: str | None
+    error: Problem | None
+
+
+class SnapshotMade(BaseModel):
+    """A run that is done; `latency_ms` is the whole run."""
+
+    run_id: str
+    snapshot_id: str
+    source_id: str
+    agent: AgentName
+    result: SnapshotResult
+    usage: Usage
+    cost_usd: float | None
+    model: str
+    request_id: str | None
+    attempts: int
+    latency_ms: int
+    warnings: list[str]
+
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": text,
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
+    for status, text in {
+        400: "The request cannot be read",
+        401: "Nobody is signed in by this token",
+        404: "No such thing, or another user's",
+        409: "The source's state does not allow it, or its last run is in doubt",
+        413: "The body is too long",
+        422: "The request or the source's buckets break a rule",
+        429: "Over a budget",
+        502: "The provider failed, or its answer was rejected",
+        503: "Store, ledger or settings are not usable",
+    }.items()
+}
+
+
+@dataclass(frozen=True)
+class _Parts:
+    wiring: Callable[[], Wiring]
+    runner: Callable[[], Runner]
+
+
+def build_api(wiring: Callable[[], Wiring], runner: Callable[[], Runner]) -> FastAPI:
+    """The API as an app of its own, to be mounted at /api.
+
+    Args:
+        wiring: The process's wiring; raises where the settings are not usable.
+        runner: Its runner; likewise.
+    """
+    # No page of documentation: it would be fetched from another site.
+    api = FastAPI(title="2ndlook snapshots", version="1", docs_url=None, redoc_url=None, responses=_PROBLEMS)
+    api.state.parts = _Parts(wiring, runner)
+    api.include_router(_router)
+    api.add_exception_handler(SecondlookError, _on_error)
+    api.add_exception_handler(RequestValidationError, _on_invalid)
+    api.add_exception_handler(HTTPException, _on_http)
+    api.add_exception_handler(Exception, _on_unexpected)
+    return api
+
+
+def _parts(request: Request) -> _Parts:
+    return request.app.state.parts
+
+
+_bearer = HTTPBearer(auto_error=False, description="A Supabase access token")
+_WithParts = Annotated[_Parts, Depends(_parts)]
+
+
+def _signed_in(
+    parts: _WithParts, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Access:
+    if given is None:
+        raise NotSignedIn(
+            "Nobody is signed in", hint="Send a Supabase access token as Authorization: Bearer."
+        )
+    return _admit(parts.wiring(), parts.runner(), given.credentials)
+
+
+_Asking = Annotated[Access, Depends(_signed_in)]
+
+_router = APIRouter()
+
+_MADE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The snapshot, with `Prefer: wait`", "model": SnapshotMade},
+    202: {"description": "The run; its address is in Location", "model": Accepted},
+}
+
+
+@_router.post("/snapshots", status_code=202, response_model=None, responses=_MADE)
+async def create_snapshot(
+    request: SnapshotRequest,
+    access: _Asking,
+    parts: _WithParts,
+    idempotency_key: Annotated[str | None, Header(pattern=r"^[ -~]{1,255}$")] = None,
+    prefer: Annotated[str | None, Header(max_length=200)] = None,
+) -> Response:
+    """Make a snapshot: begins a run and answers at once, or, with `Prefer: wait`, when it has ended.
+
+    While a run of the source is active this joins it. The same Idempotency-Key gives the same run again.
+    """
+
+    def begin() -> Run:
+        runner = parts.runner()
+        run = runner.submit(request.source_id, access, regenerate=request.regenerate, key=idempotency_key)
+        if run.status.active:
+            runner.start(run.run_id)
+        return run
+
+    run = await run_in_threadpool(begin)
+    seconds = _seconds_to_wait(prefer)
+    if seconds is None:
+        return _accepted(run)
+    give_up = time.monotonic() + seconds
+    while run.status.active and run.error is None and time.monotonic() < give_up:
+        await sleep(_POLL_SECONDS)
+        run = await run_in_threadpool(parts.wiring().ledger.get, run.run_id)
+    if run.status.active and run.error is None:
+        return _accepted(run)
+    return JSONResponse(snapshot_fields(outcome(run)), headers={"Preference-Applied": "wait"})
+
+
+@_router.get("/runs/{run_id}", response_model=RunState)
+def read_run(run_id: Identifier, access: _Asking, parts: _WithParts) -> Any:  # noqa: ANN401 -- see the model
+    """A run of yours; a reviewer reads anybody's."""
+    run = parts.wiring().ledger.get(run_id, None if access.reviewer else access.user_id)
+    return {**run_fields(run), "error": None if run.error is None else fields(error_of(run))}
+
+
+@_router.get("/sources", response_model=SourceList)
+def list_sources(access: _Asking, parts: _WithParts, query: Annotated[SourcesQuery, Query()]) -> Any:  # noqa: ANN401 -- see the model
+    """Your bucketed sources, a page at a time, and how many match in all."""
+    page = (
+        parts.wiring()
+        .store(access)
+        .list_sources(
+            access.user_id,
+            SourceQuery(
+                search=query.search,
+                status=query.status,
+                sort=query.sort,
+                descending=query.order == "desc",
+                offset=query.offset,
+                limit=query.limit,
+            ),
+        )
+    )
+    return {"sources": [source_fields(row) for row in page.rows], "total": page.total}
+
+
+@_router.get("/snapshots/{snapshot_id}")
+def read_snapshot(snapshot_id: Identifier, access: _Asking, parts: _WithParts) -> Snapshot:
+    """A snapshot of yours; its `result` has the locked schema."""
+    wanted = canonical(snapshot_id, "snapshot_id")
+    found = parts.wiring().store(access).get_snapshot(wanted, access.user_id)
+    if found is None:
+        raise SourceNotFound("Invalid snapshot_id: not found")
+    return found
+
+
+def _accepted(run: Run) -> Response:
+    return JSONResponse({"run_id": run.run_id}, 202, {"Location": f"/api/runs/{run.run_id}"})
+
+
+def _admit(wiring: Wiring, runner: Runner, token: str) -> Access:
+    """Whose token this is, by Supabase's own word; runs that waited for them go on."""
+    if not wiring.signs_in:
+        raise NotSignedIn(
+            "The embedded store has no sign-in", hint="The API needs Supabase: set SUPABASE_URL."
+        )
+    expires = _expiry(token)
+    if expires <= time.time():
+        raise session_over()
+    person = wiring.sessions.accounts.person(token)
+    wiring.row_security.verify(person.user_id, token)
+
+    def valid_token() -> str:
+        if time.time() > expires:
+            raise session_over()
+        return token
+
+    access = Access(person.user_id, reviewer=person.reviewer, token=valid_token)
+    runner.admit(access)
+    return access
+
+
+def _expiry(token: str) -> float:
+    """When a token says that it ends; 0 for what is no token. Nothing is believed: Supabase is asked next."""
+    try:
+        payload = token.split(".")[1]
+        return float(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+        return 0.0
+
+
+def _seconds_to_wait(prefer: str | None) -> float | None:
+    wish = _WAIT.search((prefer or "").lower())
+    if wish is None:
+        return None
+    return min(float(wish[1] or MAX_WAIT_SECONDS), MAX_WAIT_SECONDS)
+
+
+async def _on_error(_request: Request, error: Exception) -> Response:
+    return problem(error if isinstance(error, SecondlookError) else SecondlookError("Something went wrong"))
+
+
+async def _on_invalid(_request: Request, error: Exception) -> Response:
+    wrong = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": ""}
+    where = ".".join(str(part) for part in wrong["loc"][1:]) or str(next(iter(wrong["loc"]), "request"))
+    return problem(RequestInvalid(f"{where}: {wrong['msg']}", path=where))
+
+
+async def _on_http(_request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = str(error.detail) if isinstance(error, HTTPException) else ""
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    members = {**fields(RequestInvalid(detail)), "status": status, "title": detail}
+    return JSONResponse(members, status, headers, media_type="application/problem+json")
+
+
+async def _on_unexpected(_request: Request, error: Exception) -> Response:
+    log_failed("api", type(error).__name__)
+    return problem(SecondlookError("Something unexpected went wrong"))

@@ -1,0 +1,205 @@
+"""Who may pass the front door. Pure ASGI: it sees HTTP and WebSockets alike, before anything else does.
+
+On Supabase nobody gets to a page, a file or the WebSocket without a session; a WebSocket whose session ends
+is closed at its next message. On the embedded store nobody can sign in, and the door is open to this machine.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from urllib.parse import quote, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
+from secondlook.web import cookies
+from secondlook.web.problems import problem
+from secondlook.wiring import Wiring
+
+SIGN_IN = "/auth/sign-in"
+OPEN_TREES = ("/auth/", "/api/")
+OPEN_PATHS = {"/healthz", "/readyz", "/_stcore/health"}
+"""What looks after itself: sign-in, the API with its bearer tokens, and health."""
+
+MAX_BODY_BYTES = 64 * 1024
+"""The longest body that sign-in and the API take."""
+
+_CLOSE = 4401
+
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' {scripts}; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
+    "frame-ancestors 'none'; base-uri 'self'; form-action 'self'; object-src 'none'"
+)
+
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+}
+
+
+class Gate:
+    """The gate in front of an app.
+
+    Args:
+        app: What lies behind it.
+        wiring: The process's wiring; raises where the settings are not usable.
+        inline_scripts: The scripts that the app's pages hold in themselves; no others may run.
+    """
+
+    def __init__(
+        self, app: ASGIApp, wiring: Callable[[], Wiring], inline_scripts: Sequence[str] = ()
+    ) -> None:
+        self._app = app
+        self._wiring = wiring
+        allowed = " ".join(f"'sha256-{_sha256(script)}'" for script in inline_scripts)
+        self._headers = {**_HEADERS, "content-security-policy": _POLICY.format(scripts=allowed)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a connection pass, or answer it here."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        if scope["type"] == "websocket":
+            await self._pass_websocket(connection, receive, send)
+        else:
+            await self._pass_http(connection, receive, self._with_headers(send))
+
+    async def _pass_http(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        scope = connection.scope
+        path: str = scope["path"]
+        refusal: Response | None = None
+        if path.startswith(OPEN_TREES) or path in OPEN_PATHS:
+            refusal = _foreign_or_too_long(connection, self._public_url())
+            receive = _limited(receive)
+        else:
+            try:
+                if not await self._signed_in(connection):
+                    refusal = _send_to_sign_in(connection)
+            except SecondlookError as error:
+                refusal = problem(error)
+        await (refusal or self._app)(scope, receive, send)
+
+    async def _pass_websocket(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        async def signed_in() -> bool:
+            try:
+                return _same_origin(connection, self._public_url()) and await self._signed_in(connection)
+            except SecondlookError:
+                return False
+
+        if not await signed_in():
+            await receive()
+            await send({"type": "websocket.close", "code": _CLOSE})  # before it is accepted: 403
+            return
+        closed = False
+
+        async def receive_guarded() -> Message:
+            nonlocal closed
+            message = await receive()
+            if message["type"] != "websocket.receive" or await signed_in():
+                return message
+            closed = True
+            await send({"type": "websocket.close", "code": _CLOSE})
+            return {"type": "websocket.disconnect", "code": _CLOSE}
+
+        async def send_guarded(message: Message) -> None:
+            if not closed:
+                await send(message)
+
+        await self._app(connection.scope, receive_guarded, send_guarded)
+
+    def _public_url(self) -> str | None:
+        try:
+            return self._wiring().settings.public_url
+        except SecondlookError:
+            return None
+
+    def _with_headers(self, send: Send) -> Send:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        return send_with_headers
+
+    async def _signed_in(self, connection: HTTPConnection) -> bool:
+        try:
+            wiring = self._wiring()
+        except SecondlookError:
+            return True  # the pages say what is wrong with the settings, and have nothing else to show
+        if not wiring.signs_in:
+            return True
+        session_id = cookies.session_id(connection)
+        if not session_id:
+            return False
+        return await run_in_threadpool(wiring.sessions.find, session_id) is not None
+
+
+def _send_to_sign_in(connection: HTTPConnection) -> Response:
+    if "text/html" in connection.headers.get("accept", ""):
+        query = f"?{connection.url.query}" if connection.url.query else ""
+        return RedirectResponse(f"{SIGN_IN}?next={quote(connection.url.path + query, safe='')}", 303)
+    return problem(NotSignedIn("Nobody is signed in", hint="Reload the page to sign in."))
+
+
+def _foreign_or_too_long(connection: HTTPConnection, public_url: str | None) -> Response | None:
+    """Refuse what another site's page sends in a person's name, and bodies that nobody needs."""
+    method = connection.scope["method"]
+    if method in {"GET", "HEAD", "OPTIONS"}:
+        return None
+    if connection.scope["path"].startswith("/auth/") and not _same_origin(connection, public_url):
+        return problem(
+            RequestInvalid(
+                "The form was sent by another site",
+                reason="origin",
+                hint="Behind a proxy, set SECONDLOOK_PUBLIC_URL to the address that browsers use.",
+            )
+        )
+    length = connection.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+        return _too_long()
+    return None
+
+
+def _too_long() -> Response:
+    return JSONResponse(
+        {"code": "request_invalid", "detail": f"The body is longer than {MAX_BODY_BYTES} bytes"},
+        413,
+        media_type="application/problem+json",
+    )
+
+
+def _limited(receive: Receive) -> Receive:
+    """Cut a body that is longer than it said, or did not say: the rest is not read."""
+    left = MAX_BODY_BYTES
+
+    async def read() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        return message if left >= 0 else {"type": "http.disconnect"}
+
+    return read
+
+
+def _same_origin(connection: HTTPConnection, public_url: str | None) -> bool:
+    """Whether the page that sent this was served here; programs that are no browsers send no origin."""
+    origin = connection.headers.get("origin")
+    if origin is None:
+        return connection.headers.get("sec-fetch-site") in {None, "same-origin", "none"}
+    # A proxy may have changed the Host header; the public address is what the browser knows.
+    return urlsplit(origin).netloc in {connection.headers.get("host"), urlsplit(public_url or "").netloc}
+
+
+def _sha256(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

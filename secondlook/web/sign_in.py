@@ -1,0 +1,198 @@
+"""Sign-in, sign-out and passwords: plain forms, without a script but one that reads a mail's link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.templating import Jinja2Templates
+
+from secondlook.auth.accounts import Grant
+from secondlook.auth.attempts import TooManyAttempts
+from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
+from secondlook.log import log_failed
+from secondlook.runner import Runner
+from secondlook.web import cookies
+from secondlook.web.problems import STATUS
+from secondlook.wiring import Wiring
+
+_FOLDER = Path(__file__).with_name("templates")
+_templates = Jinja2Templates(_FOLDER)
+
+PASSWORD_PAGE = "/auth/new-password"  # noqa: S105 -- an address
+
+
+class SignIn:
+    """The routes under /auth.
+
+    Args:
+        wiring: The process's wiring.
+        runner: Its runner, which takes up what waited for a person.
+    """
+
+    def __init__(self, wiring: Callable[[], Wiring], runner: Callable[[], Runner]) -> None:
+        self._wiring = wiring
+        self._runner = runner
+
+    def mount(self) -> Mount:
+        """The routes; a mount, so that nothing under /auth is left to the pages behind."""
+        return Mount(
+            "/auth",
+            routes=[
+                Route("/sign-in", self.sign_in, methods=["GET", "POST"]),
+                Route("/sign-out", self.sign_out, methods=["GET", "POST"]),
+                Route("/forgot", self.forgot, methods=["GET", "POST"]),
+                Route("/new-password", self.new_password, methods=["GET", "POST"]),
+                Route("/link.js", _link_script, methods=["GET"]),
+            ],
+        )
+
+    async def sign_in(self, request: Request) -> Response:
+        """The form, and what it sends."""
+        to = _own_path(request.query_params.get("next"))
+        if request.method == "GET":
+            if not self._wiring().signs_in:
+                return RedirectResponse("/", 303)
+            return _page(request, "sign_in", next=to, changed="changed" in request.query_params)
+        form = await request.form()
+        email, password = _field(form.get("email")), _field(form.get("password"))
+        to = _own_path(_field(form.get("next")))
+        try:
+            session_id = await run_in_threadpool(self._begin, email, password, _address(request))
+        except SecondlookError as error:
+            return _refused(request, "sign_in", error, next=to, email=email)
+        response = RedirectResponse(to, 303)
+        cookies.give(response, request, session_id)
+        return response
+
+    def _begin(self, email: str, password: str, address: str) -> str:
+        wiring = self._wiring()
+        if not email or not password:
+            raise NotSignedIn("E-mail address and password are both needed", hint="")
+        wiring.attempts.count("sign-in", email, address)
+        grant = wiring.sessions.accounts.sign_in(email, password)
+        wiring.attempts.forget("sign-in", email, address)
+        return self._admit(grant)
+
+    def _admit(self, grant: Grant) -> str:
+        wiring = self._wiring()
+        # Before anything is shown: what one person could see of others, anybody could.
+        wiring.row_security.verify(grant.person.user_id, grant.access_token)
+        session_id = wiring.sessions.begin(grant)
+        signed_in = wiring.sessions.find(session_id)
+        if signed_in is not None:
+            self._runner().admit(signed_in.access)
+        return session_id
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session; a link elsewhere only leads to the question."""
+        if request.method == "GET" and request.headers.get("sec-fetch-site") != "same-origin":
+            return _page(request, "sign_out")
+        response = RedirectResponse("/auth/sign-in", 303)
+        session_id = cookies.session_id(request)
+        if session_id:
+            try:
+                await run_in_threadpool(lambda: self._wiring().sessions.end(session_id))
+            except SecondlookError as error:
+                return _refused(request, "sign_out", error)
+        cookies.take(response, request)
+        return response
+
+    async def forgot(self, request: Request) -> Response:
+        """The form that has a mail sent. Its answer never says whether there is such an account."""
+        if request.method == "GET":
+            return _page(request, "forgot", sent=False)
+        email = _field((await request.form()).get("email"))
+        base = self._wiring().settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        try:
+            await run_in_threadpool(self._send_mail, email, f"{base.rstrip('/')}{PASSWORD_PAGE}", request)
+        except SecondlookError as error:
+            return _refused(request, "forgot", error, email=email)
+        return _page(request, "forgot", sent=True)
+
+    def _send_mail(self, email: str, redirect_to: str, request: Request) -> None:
+        if not email:
+            raise NotSignedIn("The e-mail address is needed", hint="")
+        wiring = self._wiring()
+        wiring.attempts.count("mail", email, _address(request))
+        try:
+            wiring.sessions.accounts.send_reset(email, redirect_to)
+        except NotSignedIn as error:
+            log_failed("password mail", error.code)  # whatever Supabase says of this address stays here
+
+    async def new_password(self, request: Request) -> Response:
+        """The page that the mail's link leads to.
+
+        The link brings tokens in its fragment, which a script puts into the form, or a `token_hash`.
+        """
+        if request.method == "GET":
+            query = request.query_params
+            return _page(
+                request,
+                "new_password",
+                token_hash=query.get("token_hash", ""),
+                error="error" in query or "error_code" in query,
+            )
+        form = {name: _field(value) for name, value in (await request.form()).items()}
+        try:
+            await run_in_threadpool(self._set_password, form)
+        except RequestInvalid as error:
+            # The token of the link is used up by now, those that it gave are not.
+            return _refused(request, "new_password", error, **_tokens(form))
+        except SecondlookError as error:
+            return _refused(request, "forgot", error)
+        return RedirectResponse("/auth/sign-in?changed", 303)
+
+    def _set_password(self, form: dict[str, str]) -> None:
+        accounts = self._wiring().sessions.accounts
+        if form.get("password", "") != form.get("again", ""):
+            raise RequestInvalid("The two passwords differ", reason="password", hint="Type both again.")
+        if form.get("token_hash"):
+            grant = accounts.redeem(form.pop("token_hash"))
+            form |= {"access_token": grant.access_token, "refresh_token": grant.refresh_token}
+        if not form.get("access_token"):
+            raise NotSignedIn("The link is not complete", hint="Have another mail sent.")
+        accounts.set_password(form["access_token"], form.get("refresh_token", ""), form["password"])
+        accounts.sign_out(form["access_token"])  # whoever knew the old password is signed out as well
+
+
+def _tokens(form: dict[str, str]) -> dict[str, str]:
+    return {name: form.get(name, "") for name in ("token_hash", "access_token", "refresh_token")}
+
+
+def _page(request: Request, name: str, status: int = 200, **context: object) -> Response:
+    response = _templates.TemplateResponse(request, f"{name}.html", context, status_code=status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _refused(request: Request, name: str, error: SecondlookError, **context: object) -> Response:
+    status = 429 if isinstance(error, TooManyAttempts) else STATUS.get(error.code, 500)
+    response = _page(request, name, status, problem=error, **context)
+    if isinstance(error, TooManyAttempts):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+async def _link_script(_request: Request) -> Response:
+    return FileResponse(_FOLDER / "link.js", media_type="text/javascript")
+
+
+def _field(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
+
+
+def _own_path(path: str | None) -> str:
+    """A path of this site; anything else leads home."""
+    parts = urlsplit((path or "/").replace("\\", "/"))
+    own = not parts.scheme and not parts.netloc and parts.path.startswith("/") and path is not None
+    return path if own and path and path.isprintable() and not path.startswith("//") else "/"
