@@ -132,6 +132,7 @@ class Runner:
         Raises:
             SecondlookError: The source is refused; there is no run.
         """
+        source_id = canonical(source_id)
         asked = f"{source_id} {regenerate}"
         named = self._named(access.user_id, key, asked)
         if named is not None:
@@ -156,7 +157,7 @@ class Runner:
         wiring = self._wiring
         # Looked up before the source is read: a run that is queued in between is joined. One in
         # doubt keeps its number taken, so that it is refused, or joined where it was settled meanwhile.
-        latest = wiring.ledger.latest(access.user_id, canonical(source_id))
+        latest = wiring.ledger.latest(access.user_id, source_id)
         if latest is not None and latest.status.active:
             if key is not None:
                 wiring.ledger.name(latest, key, asked)

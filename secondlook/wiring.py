@@ -121,6 +121,7 @@ class Wiring:
 
         SupabaseStore(self.project).ping()
         self.row_security.verify()
+        self.row_security.refuse_if_broken()
 
     def tables_with_rows(self) -> tuple[str, ...]:
         """The product's tables that hold any row, as the secret key sees them.

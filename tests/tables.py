@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
+from secondlook.models import Snapshot
+from secondlook.stores.base import Store
+from secondlook.validation.stored import read_snapshot
 from tests.examples import USER, bucket_row
+
+
+def newest(store: Store, source_id: str, user_id: str = USER) -> Snapshot | None:
+    """A source's newest snapshot, as a page reads it."""
+    record = store.load(source_id, user_id, with_snapshot=True)
+    return None if record is None or record.snapshot is None else read_snapshot(record.snapshot)
 
 
 class Tables(Protocol):

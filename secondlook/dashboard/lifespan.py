@@ -34,7 +34,10 @@ async def lifespan(_app: object) -> AsyncGenerator[dict[str, Any]]:
     with ExitStack() as stack:
         try:
             stack.enter_context(resources.runner().sweeping())
-            resources.wiring().ping_store()
+            wiring = resources.wiring()
+            if wiring.signs_in:
+                stack.enter_context(wiring.row_security.watching())
+            wiring.ping_store()
         except SecondlookError as error:
             log.log_failed("start", error.code)  # the pages say what to do
         _warm_up()

@@ -42,6 +42,7 @@ def show_sources(store: Store, user_id: str) -> None:
         key="search",
         bind="query-params",
         placeholder="Part of a name",
+        max_chars=200,
         icon=":material/search:",
         on_change=_first_page,
     )

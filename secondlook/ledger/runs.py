@@ -29,11 +29,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from secondlook.database import Database, insert_new, now, postgres_engine, sqlite_engine
-from secondlook.errors import LedgerUnavailable, ProviderError, SecondlookError, SourceNotFound
+from secondlook.errors import LedgerUnavailable, ProviderError, SecondlookError
 from secondlook.ledger.rows import ANSWER, NANO, UNANSWERED, dump, error_columns, in_doubt, iso, read_run
 from secondlook.ledger.tables import MIGRATIONS, calls, runs, submissions
 from secondlook.models import AgentAnswer, Plan, Run, RunStatus
-from secondlook.validation.identifiers import canonical
+from secondlook.validation.identifiers import canonical, not_found
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
 """Nothing is sent with less than this free on the ledger's disk: the answer could not be kept."""
@@ -397,7 +397,7 @@ class Ledger:
             where.append(runs.c.user_id == user_id)
         found = self._database.read(lambda connection: _select(connection, *where, limit=1))
         if not found:
-            raise SourceNotFound("Invalid run_id: not found")
+            raise not_found("run_id")
         return found[0]
 
     def list(

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-from secondlook.errors import NotSignedIn, StoreUnavailable
-from secondlook.project import Project
-from secondlook.stores.supabase import Refused, read_rows
+from secondlook.errors import NotSignedIn, SecondlookError, StoreUnavailable
+from secondlook.log import log_failed
+from secondlook.project import Project, session_over
+from secondlook.stores.supabase import TOKEN_CODES, Refused, read_rows
 
 TABLES = ("sources", "estimate_buckets", "estimates_normalized", "snapshots")
 _HOLDS_SECONDS = 600
 _BROKEN_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class _Look:
+    at: float
+    exposed: tuple[str, ...]
+    token: str | None
+
+    def is_old(self) -> bool:
+        return time.monotonic() - self.at > (_BROKEN_SECONDS if self.exposed else _HOLDS_SECONDS)
 
 
 class RowSecurity:
@@ -24,7 +38,7 @@ class RowSecurity:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._lock = threading.Lock()
-        self._seen: dict[str | None, tuple[float, tuple[str, ...]]] = {}
+        self._seen: dict[str | None, _Look] = {}
 
     def verify(self, user_id: str | None = None, token: str | None = None) -> None:
         """Read what a person, or somebody without a session, must not see.
@@ -35,28 +49,49 @@ class RowSecurity:
 
         Raises:
             StoreUnavailable: A table shows other people's rows, or cannot be asked.
+            NotSignedIn: The token is not valid any more.
         """
         with self._lock:
-            at, exposed = self._seen.get(user_id, (0.0, None))
-        if exposed is None or time.monotonic() - at > (_BROKEN_SECONDS if exposed else _HOLDS_SECONDS):
-            exposed = find_exposed(self._project, user_id, token)
+            look = self._seen.get(user_id)
+        if look is None or look.is_old():
+            look = _Look(time.monotonic(), find_exposed(self._project, user_id, token), token)
             with self._lock:
-                self._seen[user_id] = (time.monotonic(), exposed)
-        if exposed:
-            raise broken(exposed, signed_in=user_id is not None)
+                self._seen[user_id] = look
+        if look.exposed:
+            raise broken(look.exposed, signed_in=user_id is not None)
 
     def refuse_if_broken(self) -> None:
-        """Refuse where a look has found it broken; somebody's next look may find it mended.
+        """Refuse everybody where a look has found it broken, until the same look finds it mended.
 
         Raises:
-            StoreUnavailable: A table shows other people's rows.
+            StoreUnavailable: A table shows other people's rows, or cannot be asked.
         """
         with self._lock:
-            broken_for = [(user, exposed) for user, (_, exposed) in self._seen.items() if exposed]
-        for user, exposed in broken_for:
-            if user is not None:
-                raise broken(exposed, signed_in=True)
-            self.verify()
+            found = [(user_id, look.token) for user_id, look in self._seen.items() if look.exposed]
+        for user_id, token in found:
+            try:
+                self.verify(user_id, token)
+            except NotSignedIn:  # nobody can look with this token any more; the next who signs in looks anew
+                with self._lock:
+                    del self._seen[user_id]
+
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """Look again and again, without a session, while the block runs."""
+        stop = threading.Event()
+
+        def watch() -> None:
+            while not stop.wait(_HOLDS_SECONDS):
+                try:
+                    self.verify()
+                except SecondlookError as error:
+                    log_failed("row security", error.code)
+
+        threading.Thread(target=watch, name="secondlook-row-security", daemon=True).start()
+        try:
+            yield
+        finally:
+            stop.set()
 
 
 def find_exposed(project: Project, user_id: str | None, token: str | None) -> tuple[str, ...]:
@@ -78,20 +113,20 @@ def _shows_others(project: Project, table: str, user_id: str | None, token: str 
     else:  # a row whose source cannot be seen is another's
         rows = query.select("source_id,sources(id)").is_("sources", None).limit(1)
     try:
-        return bool(read_rows(rows.execute))
+        return bool(read_rows(rows))
     except Refused as refused:
         if refused.sqlstate == "42501":  # no right to read at all
             return False
-        raise
-    except NotSignedIn:
-        if user_id is None:  # a project that answers nobody without a session
-            return False
+        if refused.sqlstate in TOKEN_CODES:
+            if user_id is None:  # a project that answers nobody without a session
+                return False
+            raise session_over() from None
         raise
 
 
 def broken(exposed: tuple[str, ...], *, signed_in: bool) -> StoreUnavailable:
     """The error of tables that show what they must not."""
-    whom = "to other people who are signed in" if signed_in else "to anybody, without a session"
+    whom = "by other people who are signed in" if signed_in else "by anybody, without a session"
     return StoreUnavailable(
         f"Row security is off or too wide: {', '.join(exposed)} can be read {whom}. Nothing is shown",
         hint="Enable row level security and its policies on the project, as in supabase/migrations; "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import httpx
 from postgrest import CountMethod, ReturnMethod
@@ -34,18 +34,22 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]  # what JSON holds
 
+T = TypeVar("T")
+
 _SOURCE = "id,user_id,source_type,source_name,created_at,status"
 _PRICES = ",".join(PRICE_COLUMNS)
 _BUCKETS = ",".join((*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN))
 _SNAPSHOT = "id,source_id,user_id,estimate_count,confidence_level,result,generated_at"
 _COUNT = "estimates_normalized(count)"  # a number: no row of estimates is ever fetched
 
+_LONGEST = 10_000
+
 _ORDER = {"name": "source_name", "type": "source_type", "status": "status", "created": "created_at"}
 
 _MISSING = {"42P01", "42703", "PGRST200", "PGRST202", "PGRST204", "PGRST205"}
 """A table, a column or a relation is not there."""
 
-_TOKEN = {"PGRST301", "PGRST302", "PGRST303"}
+TOKEN_CODES = {"PGRST301", "PGRST302", "PGRST303"}
 """The token is expired, forged, or none."""
 
 
@@ -75,17 +79,10 @@ class SupabaseStore:
                 .order("generated_at", desc=True, foreign_table="snapshots")
                 .limit(1, foreign_table="snapshots")
             )
-        rows = read_rows(query.execute)
+        rows = self._rows(query)
         if not rows:
             return None
-        row = rows[0]
-        snapshot = _one(row.get("snapshots"))
-        return SourceRecord(
-            source=_source(row),
-            buckets=_one(row.get("estimate_buckets")),
-            estimate_rows=_estimates(row),
-            snapshot=None if snapshot is None else _in_utc(snapshot, "generated_at"),
-        )
+        return _as(_record, rows[0])
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
         """See `Store.save_snapshot`: one request, and another where the id is there already."""
@@ -100,7 +97,8 @@ class SupabaseStore:
         }
         query = self._table("snapshots").insert(row, returning=ReturnMethod.minimal)
         try:
-            _send(query.execute)
+            if self._send(query).data != []:  # the answer to a minimal insert is empty: anything else is none
+                raise _odd()
         except Refused as refused:
             if refused.sqlstate == "23503":
                 raise SourceNotFound(hint="The source was deleted while its snapshot was made.") from None
@@ -121,7 +119,7 @@ class SupabaseStore:
             .in_("status", (RUNNABLE, GENERATED))
             .select("id")
         )
-        return len(read_rows(query.execute)) == 1
+        return len(self._rows(query)) == 1
 
     def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
         """See `Store.list_sources`: one request, counted, filtered, sorted and cut by the server."""
@@ -147,12 +145,12 @@ class SupabaseStore:
             .offset(query.offset)
         )
         if query.status is not None:
-            rows = rows.eq("status", query.status)
+            rows = rows.filter("status", "in", f"({_quoted(query.status)})")  # quoted: `true` is a text too
         if query.search:
             # Like would take * for a wildcard that cannot be escaped; ***= makes a pattern a plain text.
             rows = rows.filter("source_name", "imatch", f"***={query.search}")
         try:
-            answer = _send(rows.execute)
+            answer = self._send(rows)
         except Refused as refused:
             if refused.sqlstate != "PGRST103":  # the page begins after the last row
                 raise
@@ -161,15 +159,15 @@ class SupabaseStore:
         total = answer.count if counted else query.known_total
         if total is None:
             raise StoreUnavailable("Supabase did not count the sources")
-        return SourcePage(rows=tuple(_source_row(row) for row in _rows(answer)), total=total)
+        return SourcePage(rows=tuple(_as(_source_row, row) for row in _rows(answer)), total=total)
 
     def get_snapshot(self, snapshot_id: str, user_id: str) -> Snapshot | None:
         """See `Store.get_snapshot`: one request."""
         if not is_uuid(snapshot_id) or not is_uuid(user_id):
             return None
         query = self._table("snapshots").select(_SNAPSHOT).eq("id", snapshot_id).eq("user_id", user_id)
-        rows = read_rows(query.execute)
-        return read_snapshot(_in_utc(rows[0], "generated_at")) if rows else None
+        rows = self._rows(query)
+        return _as(lambda row: read_snapshot(_in_utc(row, "generated_at")), rows[0]) if rows else None
 
     def users(self) -> list[str]:
         """See `Store.users`: people sign in."""
@@ -186,7 +184,7 @@ class SupabaseStore:
             .limit(0)
         )
         try:
-            read_rows(query.execute)
+            self._rows(query)
         except Refused as refused:
             if refused.sqlstate != "42501":
                 raise
@@ -194,8 +192,27 @@ class SupabaseStore:
     def close(self) -> None:
         """See `Store.close`: the connections are the project's."""
 
+    def _rows(self, query: Query) -> list[Row]:
+        return _rows(self._send(query))
+
+    def _send(self, query: Query) -> APIResponse:
+        try:
+            return send(query)
+        except Refused as refused:
+            if self._token is not None and refused.sqlstate in TOKEN_CODES:
+                raise session_over() from None
+            raise
+
     def _table(self, name: str) -> Any:  # noqa: ANN401 -- the builder's types differ with each step
         return self._project.client(None if self._token is None else self._token()).table(name)
+
+
+class Query(Protocol):
+    """A request that is ready to be sent."""
+
+    def execute(self) -> APIResponse:
+        """Send it."""
+        ...
 
 
 class Refused(StoreUnavailable):
@@ -210,7 +227,7 @@ class Refused(StoreUnavailable):
         self.sqlstate = sqlstate
 
 
-def _send(request: Callable[[], APIResponse]) -> APIResponse:
+def send(query: Query) -> APIResponse:
     """Send a request; once more where the connection broke, since each may safely be repeated.
 
     Raises:
@@ -218,21 +235,27 @@ def _send(request: Callable[[], APIResponse]) -> APIResponse:
     """
     try:
         try:
-            return request()
+            return query.execute()
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            return request()
+            return query.execute()
     except APIError as error:
         raise _refusal(error) from None
     except httpx.HTTPError as error:
         raise unreachable(error) from None
-    except (ValueError, RecursionError):
-        raise StoreUnavailable("Supabase answered with something that is not its Data API's") from None
+    except (ValueError, RecursionError, httpx.InvalidURL):
+        raise _odd() from None
+
+
+def _odd() -> StoreUnavailable:
+    return StoreUnavailable("Supabase answered with something that is not its Data API's")
 
 
 def _refusal(error: APIError) -> SecondlookError:
     code, words = str(error.code or ""), " ".join(str(error.message or "").split())[:200]
-    if code in _TOKEN:
-        return session_over()
+    if code in TOKEN_CODES or "API key" in words:
+        refused = Refused(f"Supabase does not accept the key ({code or 'no code'}): {words}", code)
+        refused.hint = "Look at SUPABASE_KEY, and SUPABASE_SECRET_KEY for the command line."
+        return refused
     if code in _MISSING:
         refused = Refused(f"Supabase lacks a table or a column: {words}", code)
         refused.hint = "Run supabase/migrations on the project, then `secondlook check`."
@@ -242,31 +265,41 @@ def _refusal(error: APIError) -> SecondlookError:
     return Refused(f"Supabase refused the request ({code or 'no code'}): {words}", code)
 
 
-def read_rows(request: Callable[[], APIResponse]) -> list[Row]:
+def read_rows(query: Query) -> list[Row]:
     """Send a request and give the rows of its answer."""
-    return _rows(_send(request))
+    return _rows(send(query))
 
 
 def _rows(answer: APIResponse) -> list[Row]:
     """The rows of an answer; a web page with status 200 has none."""
     data = cast("object", answer.data)
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):  # pyright: ignore[reportUnknownVariableType] -- JSON
-        raise StoreUnavailable("Supabase answered with something that is not its Data API's")
+        raise _odd()
     return cast("list[Row]", data)
+
+
+def _as(read: Callable[[Row], T], row: Row) -> T:
+    """A row as the project knows it; one of another shape was not written by PostgREST."""
+    try:
+        return read(row)
+    except (KeyError, TypeError, ValueError):
+        raise _odd() from None
 
 
 def _one(embedded: object) -> Row | None:
     """An embedded row; the server gives an object where it knows that there is one at most."""
     if isinstance(embedded, list):
-        rows = cast("list[Row]", embedded)
-        return rows[0] if rows else None
+        rows = cast("list[object]", embedded)
+        embedded = rows[0] if rows else None
+    if embedded is not None and not isinstance(embedded, dict):
+        raise TypeError
     return cast("Row | None", embedded)
 
 
 def _estimates(row: Row) -> int:
     counted = _one(row.get("estimates_normalized"))
     number = None if counted is None else counted.get("count")
-    if not isinstance(number, int):
+    if type(number) is not int:  # true is none
         raise StoreUnavailable("Supabase did not count the estimates")
     return number
 
@@ -279,6 +312,16 @@ def _source(row: Row) -> Source:
         source_name=str(row["source_name"] or ""),
         status=str(row["status"] or ""),
         created_at=_utc(row["created_at"]),
+    )
+
+
+def _record(row: Row) -> SourceRecord:
+    snapshot = _one(row.get("snapshots"))
+    return SourceRecord(
+        source=_source(row),
+        buckets=_one(row["estimate_buckets"]),
+        estimate_rows=_estimates(row),
+        snapshot=None if snapshot is None else _in_utc(snapshot, "generated_at"),
     )
 
 
@@ -306,6 +349,14 @@ def _utc(moment: object) -> str:
         return str(moment or "")
 
 
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _is_text(text: str) -> bool:
-    """False for what no column can hold: NUL, and halves of surrogate pairs."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    """False for what no name holds, or no address: NUL, halves of surrogate pairs, endless texts."""
+    return (
+        len(text) <= _LONGEST
+        and "\0" not in text
+        and not any("\ud800" <= character <= "\udfff" for character in text)
+    )

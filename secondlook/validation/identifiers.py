@@ -6,6 +6,11 @@ from uuid import UUID
 
 from secondlook.errors import SourceNotFound
 
+_HINTS = {
+    "run_id": "Check the run's id; `secondlook runs` lists a user's runs.",
+    "snapshot_id": "Check the id; a run that is done has its snapshot's id.",
+}
+
 
 def canonical(identifier: str, what: str = "source_id") -> str:
     """A UUID in the tables' own writing.
@@ -20,7 +25,16 @@ def canonical(identifier: str, what: str = "source_id") -> str:
     try:
         return str(UUID(identifier))
     except (ValueError, AttributeError, TypeError):
-        raise SourceNotFound(f"Invalid {what}: not found") from None
+        raise not_found(what) from None
+
+
+def not_found(what: str = "source_id") -> SourceNotFound:
+    """The one error of an id that is unknown, malformed or another user's.
+
+    Args:
+        what: The name the id goes by.
+    """
+    return SourceNotFound(f"Invalid {what}: not found", hint=_HINTS.get(what))
 
 
 def is_uuid(identifier: str) -> bool:

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from anyio import sleep
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
@@ -18,15 +18,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secondlook.access import Access
-from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError, SourceNotFound
+from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
 from secondlook.figures import run_fields, snapshot_fields, source_fields
 from secondlook.log import log_failed
 from secondlook.models import (
     AgentName,
     ConfidenceLevel,
     Run,
+    RunStatus,
     Snapshot,
     SnapshotResult,
     SortKey,
@@ -35,15 +37,16 @@ from secondlook.models import (
 )
 from secondlook.project import session_over
 from secondlook.runner import Runner, error_of, outcome
-from secondlook.validation.identifiers import canonical
+from secondlook.validation.identifiers import canonical, not_found
 from secondlook.web.problems import fields, problem
 from secondlook.wiring import Wiring
 
 MAX_WAIT_SECONDS = 120
 _POLL_SECONDS = 0.2
-_WAIT = re.compile(r"(?:^|[,;\s])wait(?:\s*=\s*\"?([0-9]{1,6})\"?)?(?=$|[,;\s])", re.ASCII)
+_WAIT = re.compile(r"(?:^|[,;\s])wait(?:\s*=\s*\"?([0-9]+)\"?)?(?=$|[,;\s])", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,8000}")
 
-Identifier = Annotated[str, Path(max_length=100, description="A UUID")]
+Identifier = Annotated[str, Path(description="A UUID")]
 
 
 class SnapshotRequest(BaseModel):
@@ -51,7 +54,7 @@ class SnapshotRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    source_id: Annotated[str, Field(max_length=100, description="The source's UUID")]
+    source_id: Annotated[str, Field(description="The source's UUID")]
     regenerate: Annotated[bool, Field(description="Make another one of a source that has a snapshot")] = False
 
 
@@ -115,7 +118,7 @@ class RunState(BaseModel):
     source_id: str
     user_id: str
     agent: AgentName
-    status: str
+    status: RunStatus
     error_code: str | None
     attempts: int
     usage: Usage | None
@@ -143,23 +146,36 @@ class SnapshotMade(BaseModel):
     warnings: list[str]
 
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": text,
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
-    }
-    for status, text in {
-        400: "The request cannot be read",
-        401: "Nobody is signed in by this token",
-        404: "No such thing, or another user's",
-        409: "The source's state does not allow it, or its last run is in doubt",
-        413: "The body is too long",
-        422: "The request or the source's buckets break a rule",
-        429: "Over a budget",
-        502: "The provider failed, or its answer was rejected",
-        503: "Store, ledger or settings are not usable",
-    }.items()
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+
+_REFUSALS = {
+    400: "The request cannot be read",
+    401: "Nobody is signed in by this token",
+    404: "No such thing, or another user's",
+    409: "The source's state does not allow it, or its last run is in doubt",
+    413: "The body is too long",
+    422: "The request or the source's buckets break a rule",
+    429: "Over a budget",
+    502: "The provider failed, or its answer was rejected",
+    503: "Store, ledger or settings are not usable",
 }
+
+
+def _problems(*statuses: int) -> Responses:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    described: Responses = {
+        status: {
+            "description": _REFUSALS[status],
+            "content": {"application/problem+json": {"schema": schema}},
+        }
+        for status in (400, 401, *statuses, 503)
+    }
+    described[401]["headers"] = {"WWW-Authenticate": _text_header("Bearer")}
+    return described
+
+
+def _text_header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
 
 
 @dataclass(frozen=True)
@@ -176,13 +192,19 @@ def build_api(wiring: Callable[[], Wiring], runner: Callable[[], Runner]) -> Fas
         runner: Its runner; likewise.
     """
     # No page of documentation: it would be fetched from another site.
-    api = FastAPI(title="2ndlook snapshots", version="1", docs_url=None, redoc_url=None, responses=_PROBLEMS)
+    api = FastAPI(
+        title="2ndlook snapshots",
+        version="1",
+        description="Snapshots of a person's bucketed sources, in their name, by a Supabase access token.",
+        docs_url=None,
+        redoc_url=None,
+    )
     api.state.parts = _Parts(wiring, runner)
     api.include_router(_router)
     api.add_exception_handler(SecondlookError, _on_error)
     api.add_exception_handler(RequestValidationError, _on_invalid)
     api.add_exception_handler(HTTPException, _on_http)
-    api.add_exception_handler(Exception, _on_unexpected)
+    api.add_middleware(_Quiet)
     return api
 
 
@@ -208,9 +230,25 @@ _Asking = Annotated[Access, Depends(_signed_in)]
 
 _router = APIRouter()
 
-_MADE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The snapshot, with `Prefer: wait`", "model": SnapshotMade},
-    202: {"description": "The run; its address is in Location", "model": Accepted},
+_MADE: Responses = {
+    **_problems(404, 409, 413, 422, 429, 502),
+    200: {
+        "description": "The snapshot, with `Prefer: wait`",
+        "model": SnapshotMade,
+        "headers": {"Preference-Applied": _text_header("wait")},
+        "links": {
+            "snapshot": {
+                "operationId": "read_snapshot",
+                "parameters": {"snapshot_id": "$response.body#/snapshot_id"},
+            }
+        },
+    },
+    202: {
+        "description": "The run",
+        "model": Accepted,
+        "headers": {"Location": _text_header("Where the run can be read")},
+        "links": {"run": {"operationId": "read_run", "parameters": {"run_id": "$response.body#/run_id"}}},
+    },
 }
 
 
@@ -219,8 +257,12 @@ async def create_snapshot(
     request: SnapshotRequest,
     access: _Asking,
     parts: _WithParts,
-    idempotency_key: Annotated[str | None, Header(pattern=r"^[ -~]{1,255}$")] = None,
-    prefer: Annotated[str | None, Header(max_length=200)] = None,
+    idempotency_key: Annotated[
+        str | None, Header(pattern=r"^[ -~]{1,255}$", description="Names the run for good")
+    ] = None,
+    prefer: Annotated[
+        list[str] | None, Header(description="`wait`, or `wait=` and seconds: answer when it has ended")
+    ] = None,
 ) -> Response:
     """Make a snapshot: begins a run and answers at once, or, with `Prefer: wait`, when it has ended.
 
@@ -247,14 +289,16 @@ async def create_snapshot(
     return JSONResponse(snapshot_fields(outcome(run)), headers={"Preference-Applied": "wait"})
 
 
-@_router.get("/runs/{run_id}", response_model=RunState)
+@_router.get(
+    "/runs/{run_id}", operation_id="read_run", response_model=RunState, responses=_problems(404, 422)
+)
 def read_run(run_id: Identifier, access: _Asking, parts: _WithParts) -> Any:  # noqa: ANN401 -- see the model
     """A run of yours; a reviewer reads anybody's."""
     run = parts.wiring().ledger.get(run_id, None if access.reviewer else access.user_id)
     return {**run_fields(run), "error": None if run.error is None else fields(error_of(run))}
 
 
-@_router.get("/sources", response_model=SourceList)
+@_router.get("/sources", response_model=SourceList, responses=_problems(422))
 def list_sources(access: _Asking, parts: _WithParts, query: Annotated[SourcesQuery, Query()]) -> Any:  # noqa: ANN401 -- see the model
     """Your bucketed sources, a page at a time, and how many match in all."""
     page = (
@@ -275,13 +319,13 @@ def list_sources(access: _Asking, parts: _WithParts, query: Annotated[SourcesQue
     return {"sources": [source_fields(row) for row in page.rows], "total": page.total}
 
 
-@_router.get("/snapshots/{snapshot_id}")
+@_router.get("/snapshots/{snapshot_id}", operation_id="read_snapshot", responses=_problems(404, 422))
 def read_snapshot(snapshot_id: Identifier, access: _Asking, parts: _WithParts) -> Snapshot:
     """A snapshot of yours; its `result` has the locked schema."""
     wanted = canonical(snapshot_id, "snapshot_id")
     found = parts.wiring().store(access).get_snapshot(wanted, access.user_id)
     if found is None:
-        raise SourceNotFound("Invalid snapshot_id: not found")
+        raise not_found("snapshot_id")
     return found
 
 
@@ -296,7 +340,7 @@ def _admit(wiring: Wiring, runner: Runner, token: str) -> Access:
             "The embedded store has no sign-in", hint="The API needs Supabase: set SUPABASE_URL."
         )
     expires = _expiry(token)
-    if expires <= time.time():
+    if not _TOKEN.fullmatch(token) or expires <= time.time():
         raise session_over()
     person = wiring.sessions.accounts.person(token)
     wiring.row_security.verify(person.user_id, token)
@@ -316,12 +360,12 @@ def _expiry(token: str) -> float:
     try:
         payload = token.split(".")[1]
         return float(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
-    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return 0.0
 
 
-def _seconds_to_wait(prefer: str | None) -> float | None:
-    wish = _WAIT.search((prefer or "").lower())
+def _seconds_to_wait(prefer: list[str] | None) -> float | None:
+    wish = _WAIT.search(", ".join(prefer or ()).lower())
     if wish is None:
         return None
     return min(float(wish[1] or MAX_WAIT_SECONDS), MAX_WAIT_SECONDS)
@@ -333,7 +377,8 @@ async def _on_error(_request: Request, error: Exception) -> Response:
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     wrong = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": ""}
-    where = ".".join(str(part) for part in wrong["loc"][1:]) or str(next(iter(wrong["loc"]), "request"))
+    inside = [] if wrong.get("type") == "json_invalid" else [str(part) for part in wrong["loc"][1:]]
+    where = ".".join(inside) or str(next(iter(wrong["loc"]), "request"))
     return problem(RequestInvalid(f"{where}: {wrong['msg']}", path=where))
 
 
@@ -341,10 +386,26 @@ async def _on_http(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    members = {**fields(RequestInvalid(detail)), "status": status, "title": detail}
-    return JSONResponse(members, status, headers, media_type="application/problem+json")
+    return problem(RequestInvalid(detail), status, headers)
 
 
-async def _on_unexpected(_request: Request, error: Exception) -> Response:
-    log_failed("api", type(error).__name__)
-    return problem(SecondlookError("Something unexpected went wrong"))
+class _Quiet:
+    """Answers what nothing expected, and logs its kind alone: a traceback could hold what no one may see."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as error:  # noqa: BLE001 -- see above
+            log_failed("api", type(error).__name__)
+            if not begun:
+                await problem(SecondlookError("Something unexpected went wrong"))(scope, receive, send)

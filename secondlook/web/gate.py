@@ -14,10 +14,10 @@ from urllib.parse import quote, urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
+from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError, SourceNotFound
 from secondlook.web import cookies
 from secondlook.web.problems import problem
 from secondlook.wiring import Wiring
@@ -77,9 +77,12 @@ class Gate:
         scope = connection.scope
         path: str = scope["path"]
         refusal: Response | None = None
-        if path.startswith(OPEN_TREES) or path in OPEN_PATHS:
-            refusal = _foreign_or_too_long(connection, self._public_url())
-            receive = _limited(receive)
+        if not path.isprintable():
+            refusal = problem(SourceNotFound("No such address", hint=""))
+        elif f"{path}/".startswith(OPEN_TREES) or path in OPEN_PATHS:
+            refusal = _foreign(connection, self._public_url())
+            if refusal is None:
+                refusal, receive = await _whole_body(receive)
         else:
             try:
                 if not await self._signed_in(connection):
@@ -152,10 +155,9 @@ def _send_to_sign_in(connection: HTTPConnection) -> Response:
     return problem(NotSignedIn("Nobody is signed in", hint="Reload the page to sign in."))
 
 
-def _foreign_or_too_long(connection: HTTPConnection, public_url: str | None) -> Response | None:
-    """Refuse what another site's page sends in a person's name, and bodies that nobody needs."""
-    method = connection.scope["method"]
-    if method in {"GET", "HEAD", "OPTIONS"}:
+def _foreign(connection: HTTPConnection, public_url: str | None) -> Response | None:
+    """Refuse what another site's page sends in a person's name."""
+    if connection.scope["method"] in {"GET", "HEAD", "OPTIONS"}:
         return None
     if connection.scope["path"].startswith("/auth/") and not _same_origin(connection, public_url):
         return problem(
@@ -165,29 +167,30 @@ def _foreign_or_too_long(connection: HTTPConnection, public_url: str | None) -> 
                 hint="Behind a proxy, set SECONDLOOK_PUBLIC_URL to the address that browsers use.",
             )
         )
-    length = connection.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-        return _too_long()
     return None
 
 
-def _too_long() -> Response:
-    return JSONResponse(
-        {"code": "request_invalid", "detail": f"The body is longer than {MAX_BODY_BYTES} bytes"},
-        413,
-        media_type="application/problem+json",
-    )
+async def _whole_body(receive: Receive) -> tuple[Response | None, Receive]:
+    """Read a body to its end, to be given on in one piece; a longer one than anybody needs is refused."""
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":  # the browser went away
+            return None, _once(message, receive)
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MAX_BODY_BYTES:
+            error = RequestInvalid(f"The body is longer than {MAX_BODY_BYTES} bytes")
+            return problem(error, status=413), receive
+    return None, _once({"type": "http.request", "body": body, "more_body": False}, receive)
 
 
-def _limited(receive: Receive) -> Receive:
-    """Cut a body that is longer than it said, or did not say: the rest is not read."""
-    left = MAX_BODY_BYTES
+def _once(message: Message, receive: Receive) -> Receive:
+    given: list[Message] = [message]
 
     async def read() -> Message:
-        nonlocal left
-        message = await receive()
-        left -= len(message.get("body", b""))
-        return message if left >= 0 else {"type": "http.disconnect"}
+        return given.pop() if given else await receive()
 
     return read
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.responses import JSONResponse
 
 from secondlook.errors import SecondlookError
@@ -26,12 +28,12 @@ STATUS = {
 """The HTTP status of each code."""
 
 
-def fields(error: SecondlookError) -> dict[str, object]:
+def fields(error: SecondlookError, status: int | None = None) -> dict[str, object]:
     """An error as a problem's members; those without a value are left out."""
     members = {
         "type": f"urn:secondlook:{error.code}",
         "title": error.code.replace("_", " "),
-        "status": STATUS.get(error.code, 500),
+        "status": status or STATUS.get(error.code, 500),
         "detail": error.message,
         "code": error.code,
         "hint": error.hint or None,
@@ -43,9 +45,12 @@ def fields(error: SecondlookError) -> dict[str, object]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def problem(error: SecondlookError, **headers: str) -> JSONResponse:
-    """The response to an error."""
-    status = STATUS.get(error.code, 500)
-    if status == 401:
-        headers.setdefault("WWW-Authenticate", "Bearer")
-    return JSONResponse(fields(error), status, headers, media_type="application/problem+json")
+def problem(
+    error: SecondlookError, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The response to an error, with its code's status where no other is named."""
+    status = status or STATUS.get(error.code, 500)
+    sent = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return JSONResponse(
+        fields(error, status), status, {**sent, **(headers or {})}, media_type="application/problem+json"
+    )

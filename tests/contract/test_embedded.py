@@ -23,7 +23,7 @@ from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.stores.sqlite import SqliteStore
 from secondlook.validation import buckets
 from tests.examples import NOBODY, OTHER_USER, SOURCE, TODAY, USER, bucket_row
-from tests.tables import EmbeddedTables
+from tests.tables import EmbeddedTables, newest
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_snapshot_that_is_not_of_the_schema(store: SqliteStore, tables: Embedd
         *(SOURCE, NOBODY),
     )
     with pytest.raises(StoreUnavailable, match=r"^Snapshot s does not match the locked schema$"):
-        store.latest_snapshot(SOURCE, NOBODY)
+        newest(store, SOURCE, NOBODY)
 
 
 # -- files that are no store ----------------------------------------------------------------------------

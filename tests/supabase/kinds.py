@@ -1,0 +1,70 @@
+"""The store on Supabase as the store suite takes it: by each person's own token, and with the secret key."""
+
+from __future__ import annotations
+
+from dev.local_supabase import Server
+from secondlook.models import Snapshot, SourcePage, SourceQuery, SourceRecord
+from secondlook.project import Project
+from secondlook.stores.supabase import SupabaseStore
+from tests.examples import NOBODY
+from tests.supabase_server import minted_token
+
+
+def with_the_secret_key(server: Server) -> SupabaseStore:
+    """One store for everybody, past row security."""
+    return _Closing(Project(server.url, server.secret_key))
+
+
+class _Closing(SupabaseStore):
+    """A store that closes its project's connections, which nothing else uses."""
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._project.close()
+
+
+class AsThePerson:
+    """A store that asks by the token of whoever is named, as they could themselves.
+
+    Args:
+        server: The server, which takes tokens of people who never signed up.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._project = Project(server.url, server.publishable_key)
+
+    def _of(self, user_id: str) -> SupabaseStore:
+        return SupabaseStore(self._project, lambda: minted_token(self._server, user_id))
+
+    def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
+        """See `Store.load`."""
+        return self._of(user_id).load(source_id, user_id, with_snapshot=with_snapshot)
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """See `Store.save_snapshot`."""
+        self._of(snapshot.user_id).save_snapshot(snapshot)
+
+    def mark_generated(self, source_id: str, user_id: str) -> bool:
+        """See `Store.mark_generated`."""
+        return self._of(user_id).mark_generated(source_id, user_id)
+
+    def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
+        """See `Store.list_sources`."""
+        return self._of(user_id).list_sources(user_id, query)
+
+    def get_snapshot(self, snapshot_id: str, user_id: str) -> Snapshot | None:
+        """See `Store.get_snapshot`."""
+        return self._of(user_id).get_snapshot(snapshot_id, user_id)
+
+    def users(self) -> list[str]:
+        """See `Store.users`."""
+        return self._of(NOBODY).users()
+
+    def ping(self) -> None:
+        """See `Store.ping`."""
+        self._of(NOBODY).ping()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._project.close()
