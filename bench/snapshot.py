@@ -17,6 +17,7 @@ import openai
 from bench.provider import start
 from bench.table import quantiles, show
 from secondlook import run_snapshot
+from secondlook.access import Access
 from secondlook.runner import Runner
 from secondlook.wiring import connect
 
@@ -51,7 +52,7 @@ def compare(base_url: str) -> None:
     create: Any = openai.OpenAI(api_key="sk-local", base_url=base_url, max_retries=0).chat.completions.create
 
     def with_runner() -> None:
-        runner.carry(runner.submit(SOURCE, USER, regenerate=True).run_id)
+        runner.carry(runner.submit(SOURCE, Access(USER), regenerate=True).run_id)
 
     contenders: dict[str, Callable[[], object]] = {
         "bare chat.completions.create": partial(create, **request),

@@ -63,6 +63,15 @@ def insert_new(connection: sa.Connection, table: sa.Table) -> sa.Insert:
     return insert(table).on_conflict_do_nothing()
 
 
+def take_turns(connection: sa.Connection, number: int) -> None:
+    """Wait until no other transaction is in its turn; the turn ends with the transaction.
+
+    On SQLite a transaction that may write has the whole file to itself.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+
+
 def sqlite_engine(
     path: Path,
     *,
@@ -231,8 +240,7 @@ class Database:
             return
 
         def apply(connection: sa.Connection) -> None:
-            if connection.dialect.name == "postgresql":  # SQLite has locked the whole file at the beginning
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
+            take_turns(connection, _MIGRATING)
             _applied.create(connection, checkfirst=True)
             for name, change in _unseen(connection, migrations):
                 change(connection)

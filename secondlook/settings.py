@@ -10,7 +10,12 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from secondlook.errors import SettingInvalid
 
@@ -79,8 +84,6 @@ class Settings(BaseSettings):
     """Every setting, checked. Field descriptions are what an error says is allowed."""
 
     model_config = SettingsConfigDict(
-        env_file=(".env", ".env.local"),
-        env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -186,6 +189,22 @@ class Settings(BaseSettings):
         validation_alias="SUPABASE_SECRET_KEY",
         description="the project's secret or service_role key, for the command line; no page reaches it",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- the library names them
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The files one by one: read as one, a setting's second name in the first file would lose."""
+        files = (
+            DotEnvSettingsSource(settings_cls, env_file=name, env_file_encoding="utf-8")
+            for name in (".env.local", ".env")
+        )
+        return (init_settings, env_settings, *files)
 
     def __hash__(self) -> int:
         """By value, like its equality."""

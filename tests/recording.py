@@ -26,10 +26,10 @@ class RecordingStore(SqliteStore):
         if what in self.down:
             raise StoreUnavailable(f"The store is down at {what}")
 
-    def load(self, source_id: str, user_id: str) -> SourceRecord | None:
+    def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
         """See `Store.load`."""
         self._note("load")
-        return super().load(source_id, user_id)
+        return super().load(source_id, user_id, with_snapshot=with_snapshot)
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
         """See `Store.save_snapshot`."""

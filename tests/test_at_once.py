@@ -32,7 +32,7 @@ CALLERS = 8
 def tables() -> EmbeddedTables:
     """The tables of the embedded store."""
     wiring = connect()
-    wiring.store.ping()
+    wiring.ping_store()
     return EmbeddedTables(wiring.settings.data_dir / "store.db")
 
 

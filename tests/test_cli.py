@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from secondlook import cli
+from secondlook.access import Access
 from secondlook.models import RunStatus
 from secondlook.wiring import connect
 from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, Json, bucket_row, echo
@@ -60,7 +61,7 @@ def secondlook(capsys: pytest.CaptureFixture[str]) -> Secondlook:
 def tables() -> EmbeddedTables:
     """The tables of the embedded store, with one source of a user without samples."""
     wiring = connect()
-    wiring.store.ping()
+    wiring.ping_store()
     made = EmbeddedTables(wiring.settings.data_dir / "store.db")
     made.add_source(SOURCE, user_id=NOBODY, name="Mine")
     return made
@@ -71,7 +72,7 @@ def leave_in_doubt() -> str:
     from secondlook.runner import Runner
 
     wiring = connect()
-    run = Runner(wiring).submit(SOURCE, NOBODY)
+    run = Runner(wiring).submit(SOURCE, Access(NOBODY))
     held = claimed(wiring.ledger, run)
     assert wiring.ledger.begin_call(held) == 1
     wiring.ledger.end_call(held, 1, UNKNOWN)
@@ -443,7 +444,7 @@ def test_resume(secondlook: Secondlook, tables: EmbeddedTables, *, json_: bool) 
     from secondlook.runner import Runner
 
     assert tables.status(SOURCE) == "bucketed"
-    run = Runner(connect()).submit(SOURCE, NOBODY)
+    run = Runner(connect()).submit(SOURCE, Access(NOBODY))
     option = ["--json"] if json_ else []
     said = secondlook("resume", *option)
     assert said.code == 0

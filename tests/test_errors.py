@@ -25,6 +25,7 @@ CODES = {
     "over_budget",
     "setting_invalid",
     "not_signed_in",
+    "request_invalid",
 }
 
 

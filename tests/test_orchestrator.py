@@ -17,11 +17,12 @@ import pytest
 
 from secondlook.agent.client import Agent
 from secondlook.agent.offline import offline_agent
-from secondlook.errors import ApiKeyMissing, SecondlookError, StoreUnavailable
+from secondlook.errors import ApiKeyMissing, NotSignedIn, SecondlookError, StoreUnavailable
 from secondlook.ledger.runs import Ledger, open_ledger
 from secondlook.models import AgentName, Plan, Run, RunStatus
 from secondlook.orchestrator import execute, prepare, result_of
 from secondlook.settings import load_settings
+from secondlook.stores.base import Store
 from tests.examples import (
     MODEL,
     NOBODY,
@@ -40,7 +41,7 @@ from tests.examples import (
 )
 from tests.ledger.carrying import expire, next_number, query
 from tests.recording import RecordingStore
-from tests.tables import EmbeddedTables
+from tests.tables import EmbeddedTables, newest
 
 
 @dataclass
@@ -52,6 +53,7 @@ class House:
     ledger: Ledger
     asked: list[AgentName] = field(default_factory=list[AgentName])
     agent: Agent = field(default_factory=lambda: offline_agent(30))
+    signed_out: bool = False
 
     @property
     def tables(self) -> EmbeddedTables:
@@ -76,6 +78,13 @@ class House:
             str(uuid4()), self.prepare(regenerate=regenerate, agent=agent), number=number
         )
 
+    def stores(self, user_id: str) -> Store:
+        """The store, as its user may see it while they are signed in."""
+        assert user_id == USER
+        if self.signed_out:
+            raise NotSignedIn("Not now")
+        return self.store
+
     def execute(self, run: Run, *, production: bool = False) -> Run:
         """Steps 6 to 9, once."""
 
@@ -83,7 +92,7 @@ class House:
             self.asked.append(name)
             return self.agent
 
-        execute(run.run_id, store=self.store, agents=agents, ledger=self.ledger, production=production)
+        execute(run.run_id, stores=self.stores, agents=agents, ledger=self.ledger, production=production)
         return self.ledger.get(run.run_id)
 
     def answering(self, content: object, **changes: Json) -> None:
@@ -124,7 +133,7 @@ def test_the_nine_steps(house: House) -> None:
     assert run.attempts == 1
     assert house.tables.status(SOURCE) == "snapshot_generated"
     assert list(run.timings) == ["load", "check", "call", "validate", "store", "mark"]
-    stored = house.store.latest_snapshot(SOURCE, USER)
+    stored = newest(house.store, SOURCE)
     assert stored is not None
     assert (stored.snapshot_id, stored.estimate_count, stored.confidence_level) == (run.run_id, 35, "low")
     assert stored.generated_at == run.generated_at
@@ -473,6 +482,49 @@ def test_a_store_that_is_down(house: House, where: str) -> None:
     assert house.tables.status(SOURCE) == "snapshot_generated"
 
 
+@pytest.mark.parametrize("state", ["queued", "answered"])
+def test_a_user_who_is_not_signed_in(house: House, state: str) -> None:
+    """Nothing is sent or stored; the run waits as it is, says why, and goes on once they are back."""
+    run = house.submit() if state == "queued" else answered(house)
+    before = list(house.store.asked)
+    house.signed_out = True
+    with pytest.raises(NotSignedIn):
+        house.execute(run)
+    waiting = house.ledger.get(run.run_id)
+    assert (waiting.status, waiting.attempts) == (run.status, run.attempts)
+    assert waiting.error is not None
+    assert waiting.error.code == "not_signed_in"
+    assert [found.run_id for found in house.ledger.claimable()] == [run.run_id]
+    assert (house.asked, house.store.asked) == ([], before)
+    house.signed_out = False
+    ended = house.execute(run)
+    assert (ended.status, ended.attempts, ended.error) == (RunStatus.DONE, 1, None)
+    assert house.tables.count("snapshots") == 1
+
+
+def test_who_signs_out_while_the_agent_answers(house: House) -> None:
+    """The store was opened before anything was sent: what was begun is stored."""
+    run = house.submit()
+
+    def agents(_: AgentName) -> Agent:
+        house.signed_out = True
+        return house.agent
+
+    execute(run.run_id, stores=house.stores, agents=agents, ledger=house.ledger, production=False)
+    assert house.ledger.get(run.run_id).status is RunStatus.DONE
+
+
+def test_a_doubt_needs_nobody(house: House) -> None:
+    """A run whose carrier died with the request out is found in doubt, whoever is signed in."""
+    run = house.submit()
+    held = house.ledger.claim(run.run_id, "the dead one")
+    assert held is not None
+    house.ledger.begin_call(held)
+    expire(house.folder / "ledger.db", run.run_id)
+    house.signed_out = True
+    assert house.execute(run).status is RunStatus.IN_DOUBT
+
+
 def test_who_died_with_a_request_out_is_in_doubt(house: House) -> None:
     """Whoever takes the run up sends nothing."""
     run = house.submit()
@@ -500,7 +552,7 @@ def test_a_late_answer_spares_the_second_call(house: House) -> None:
         house.ledger.journal(run.run_id, 1, example_answer())
         return house.agent
 
-    execute(run.run_id, store=house.store, agents=agents, ledger=house.ledger, production=False)
+    execute(run.run_id, stores=house.stores, agents=agents, ledger=house.ledger, production=False)
     ended = house.ledger.get(run.run_id)
     assert (ended.status, ended.attempts) == (RunStatus.DONE, 1)
     assert query(house.folder / "ledger.db", "select count(*) from calls") == [(1,)]
@@ -514,7 +566,7 @@ def test_a_run_that_is_given_up_as_it_is_taken_up(house: House) -> None:
         house.ledger.cancel(run.run_id, USER)
         return house.agent
 
-    execute(run.run_id, store=house.store, agents=agents, ledger=house.ledger, production=False)
+    execute(run.run_id, stores=house.stores, agents=agents, ledger=house.ledger, production=False)
     ended = house.ledger.get(run.run_id)
     assert (ended.status, ended.attempts) == (RunStatus.CANCELLED, 0)
 

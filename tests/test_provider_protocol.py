@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from secondlook.access import Access
 from secondlook.runner import Runner, run_snapshot
 from tests.processes import API_KEY, OTHER_USER, USER, Home, Outcome, eventually, finish, samples
 from tests.provider import (
@@ -475,7 +476,7 @@ def test_many_threads_share_a_run(home: Home) -> None:
     home.provider.behaviour = answering_once(lambda: len(submitted) == 16, ANSWER)
 
     def ask() -> str:
-        submitted.append(runner.submit(home.sample.source_id, USER).run_id)
+        submitted.append(runner.submit(home.sample.source_id, Access(USER)).run_id)
         return runner.carry(submitted[0]).run_id
 
     with ThreadPoolExecutor(16) as pool:
@@ -505,7 +506,7 @@ def test_many_sources_at_once(home: Home) -> None:
 
     home.provider.behaviour = behave
     runner = Runner(home.wiring())
-    runs = [runner.submit(sample.source_id, USER) for sample in chosen]
+    runs = [runner.submit(sample.source_id, Access(USER)) for sample in chosen]
     for run, sample in zip(runs, chosen, strict=True):
         messages: Any = run.request["messages"]
         by_prompt[messages[-1]["content"]] = sample.answer

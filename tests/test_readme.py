@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,11 +24,13 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from secondlook import cli
-from secondlook.dashboard import resources
-from secondlook.errors import ERRORS, SourceNotBucketed
+from secondlook.access import Access
+from secondlook.dashboard import resources, session
+from secondlook.errors import ERRORS, NotSignedIn, SecondlookError, SourceNotBucketed
 from secondlook.models import RunStatus
 from secondlook.runner import Runner
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
+from secondlook.web.problems import STATUS
 from secondlook.wiring import Wiring, connect
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, bucket_row, example_answer, many_weeks
 from tests.ledger.carrying import claimed, expire
@@ -60,7 +66,7 @@ def run_block(number: int) -> dict[str, Any]:
 def tables() -> EmbeddedTables:
     """The tables of the embedded store, with one source of a user without samples."""
     wiring = connect()
-    wiring.store.ping()
+    wiring.ping_store()
     made = EmbeddedTables(wiring.settings.data_dir / "store.db")
     made.add_source(SOURCE, user_id=NOBODY)
     return made
@@ -176,7 +182,7 @@ def test_the_job(tables: EmbeddedTables) -> None:
 
 def test_the_job_after_a_crash(wiring: Wiring, tables: EmbeddedTables) -> None:
     """Run again after its process died with the answer journaled: the same run, and no second call."""
-    run = Runner(wiring).submit(SOURCE, NOBODY)
+    run = Runner(wiring).submit(SOURCE, Access(NOBODY))
     assert wiring.ledger.begin_call(claimed(wiring.ledger, run)) == 1
     wiring.ledger.journal(run.run_id, 1, example_answer())
     expire(wiring.settings.data_dir / "ledger.db", run.run_id)
@@ -196,11 +202,12 @@ def fresh_resources() -> Generator[None]:
 
 
 @pytest.mark.usefixtures("fresh_resources")
-def test_the_callback(wiring: Wiring, tables: EmbeddedTables) -> None:
+def test_the_callback(wiring: Wiring, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch) -> None:
     """It returns at once with a run that ends by itself; pressed twice, it is one run."""
+    monkeypatch.setattr(session, "require_access", lambda: Access(NOBODY))
     generate = run_block(3)["generate"]
-    run = generate(SOURCE, NOBODY)
-    assert generate(SOURCE, NOBODY).run_id == run.run_id
+    run = generate(SOURCE)
+    assert generate(SOURCE).run_id == run.run_id
     give_up = time.monotonic() + 20
     while wiring.ledger.get(run.run_id).status is not RunStatus.DONE:
         assert time.monotonic() < give_up, "it never came to an end"
@@ -309,7 +316,7 @@ def provider_says(status: int) -> Callable[[Home], str]:
 
 def other_agent(home: Home) -> str:
     """A run is queued for OpenAI, and then the settings say offline."""
-    Runner(home.wiring()).submit(home.sample.source_id, USER)
+    Runner(home.wiring()).submit(home.sample.source_id, Access(USER))
     home.set(SECONDLOOK_AGENT="offline")
     return str(home.snapshot().error["message"])
 
@@ -348,6 +355,91 @@ def full_disk(home: Home) -> str:
     return str(home.snapshot().error["message"])
 
 
+@contextmanager
+def project(home: Home, status: int, body: object) -> Generator[Wiring]:
+    """A Supabase project, as pages reach it, that gives one answer to whatever it is asked."""
+
+    class OneAnswer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Give it."""
+            content = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), OneAnswer) as server:
+        Thread(target=server.serve_forever, args=(0.01,)).start()
+        try:
+            yield on_supabase(home, server.server_port)
+        finally:
+            connect(for_pages=True).close()
+            server.shutdown()
+
+
+def on_supabase(home: Home, port: int) -> Wiring:
+    """The wiring of a project on this machine, as pages have it."""
+    home.set(SUPABASE_URL=f"http://127.0.0.1:{port}", SUPABASE_KEY="sb_publishable_x")
+    return connect(for_pages=True)
+
+
+def message(look: Callable[[], object]) -> str:
+    """What a look is refused with."""
+    with pytest.raises(SecondlookError) as caught:
+        look()
+    return caught.value.message
+
+
+def unreachable(home: Home) -> str:
+    """Nobody listens there."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        return message(on_supabase(home, nobody.getsockname()[1]).ping_store)
+
+
+def silent(home: Home) -> str:
+    """Somebody listens there, and never answers."""
+    home.monkeypatch.setattr("secondlook.project.TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return message(on_supabase(home, listening.getsockname()[1]).ping_store)
+
+
+def no_table(home: Home) -> str:
+    """The migrations were not run."""
+    with project(home, 404, {"code": "PGRST205", "message": "Could not find the table"}) as wiring:
+        return message(wiring.ping_store)
+
+
+def too_wide(home: Home) -> str:
+    """Rows are shown to somebody without a session."""
+    with project(home, 200, [{"id": SOURCE, "source_id": SOURCE}]) as wiring:
+        return message(wiring.ping_store)
+
+
+def ended(home: Home) -> str:
+    """The project does not take the token any more."""
+    with project(home, 401, {"code": "PGRST303", "message": "JWT expired"}) as wiring:
+        store = wiring.store(Access(USER, token=lambda: "token"))
+        return message(lambda: store.load(SOURCE, USER))
+
+
+def nobody(_: Home) -> str:
+    """A page that is reached around the sign-in."""
+    with pytest.raises(NotSignedIn) as caught:
+        session.require_access()
+    return caught.value.message
+
+
+def no_secret_key(home: Home) -> str:
+    """The command line on a project."""
+    on_supabase(home, 9)
+    return str(home.snapshot("--user", USER).error["message"])
+
+
 def wrong_setting(home: Home) -> str:
     """A value that is not allowed."""
     home.set(SECONDLOOK_AGENT="robot")
@@ -375,6 +467,13 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "The store … cannot be used: …": no_store,
     "The ledger cannot be used: …": no_ledger,
     "The ledger's disk …": full_disk,
+    "Supabase cannot be reached …": unreachable,
+    "Supabase did not answer in time …": silent,
+    "Supabase lacks a table or a column: …": no_table,
+    "Row security is off or too wide: …": too_wide,
+    "Nobody is signed in": nobody,
+    "The session has ended": ended,
+    "SUPABASE_SECRET_KEY is not set: …": no_secret_key,
     "SECONDLOOK_… is …; allowed: …": wrong_setting,
 }
 """Each message of the table, and how to come to it."""
@@ -405,6 +504,18 @@ def test_check_sends_nothing(home: Home) -> None:
     assert home.provider.requests == []
 
 
+def test_the_table_of_statuses() -> None:
+    """Every code that there is, with the status that a program gets."""
+    said = {
+        code: int(cells[0])
+        for cells in rows("HTTP API")
+        if cells[0].isdigit()
+        for code in re.findall(r"`([a-z_]+)`", cells[1])
+    }
+    assert said == STATUS
+    assert set(said) == set(ERRORS)
+
+
 # -- what else it names ---------------------------------------------------------------------------------
 
 
@@ -428,14 +539,17 @@ def test_every_make_target_exists(target: str) -> None:
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", README))
 def test_every_link_leads_somewhere(link: str) -> None:
-    """Files that the README links are in the repository."""
-    assert link.startswith("https://") or (ROOT / link).is_file()
+    """Files and folders that the README links are in the repository, its sections in itself."""
+    headings = {
+        "#" + heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    }
+    assert link.startswith("https://") or link in headings or (ROOT / link).exists()
 
 
 def test_both_databases_are_where_it_says() -> None:
     """In the data folder, by their names."""
     wiring = connect()
-    wiring.store.ping()
+    wiring.ping_store()
     wiring.ledger.ping()
     for name in ("store.db", "ledger.db"):
         with closing(sqlite3.connect(wiring.settings.data_dir / name)) as database:

@@ -15,7 +15,8 @@ from uuid import UUID
 import pytest
 
 from secondlook import run_snapshot
-from secondlook.errors import ApiKeyMissing, InDoubt, SecondlookError, SourceNotBucketed
+from secondlook.access import Access
+from secondlook.errors import ApiKeyMissing, InDoubt, RequestInvalid, SecondlookError, SourceNotBucketed
 from secondlook.models import Run, RunStatus, SourceRecord
 from secondlook.runner import Runner, error_of, outcome, total_ms
 from secondlook.stores.samples import sample_sources
@@ -35,7 +36,7 @@ def wiring() -> Wiring:
 @pytest.fixture
 def tables(wiring: Wiring) -> EmbeddedTables:
     """The tables, with one source."""
-    wiring.store.ping()
+    wiring.ping_store()
     made = EmbeddedTables(wiring.settings.data_dir / "store.db")
     made.add_source(SOURCE)
     return made
@@ -85,7 +86,7 @@ def test_every_sample_that_can_be_run_makes_its_snapshot(runner: Runner) -> None
     for sample in sample_sources()[:12]:
         source, user = str(sample.source["id"]), str(sample.source["user_id"])
         try:
-            made = outcome(runner.carry(runner.submit(source, user).run_id))
+            made = outcome(runner.carry(runner.submit(source, Access(user)).run_id))
         except SecondlookError as error:
             assert error.code == "not_enough_estimates", error.message  # noqa: PT017 -- or it is made
         else:
@@ -115,7 +116,7 @@ def test_regenerate(tables: EmbeddedTables) -> None:
 def test_what_is_refused_leaves_no_run(wiring: Wiring, runner: Runner, source: str, user: str) -> None:
     """Refused before the call: no run, no run_id, no usage."""
     with pytest.raises(SecondlookError) as caught:
-        runner.submit(source, user)
+        runner.submit(source, Access(user))
     assert (caught.value.message, caught.value.run_id) == ("Invalid source_id: not found", None)
     for each in (USER, OTHER_USER, NOBODY):
         assert wiring.ledger.list(each) == []
@@ -143,10 +144,154 @@ def test_a_refusal_and_a_run(wiring: Wiring, tables: EmbeddedTables, buckets: di
 
 def test_pressing_twice_is_pressing_once(wiring: Wiring, runner: Runner) -> None:
     """While a run is active, asking again joins it, also once its source's status has changed."""
-    run = runner.submit(SOURCE, USER)
-    assert runner.submit(SOURCE, USER).run_id == run.run_id
-    assert runner.submit(SOURCE.upper(), USER.upper()).run_id == run.run_id
+    run = runner.submit(SOURCE, Access(USER))
+    assert runner.submit(SOURCE, Access(USER)).run_id == run.run_id
+    assert runner.submit(SOURCE.upper(), Access(USER.upper())).run_id == run.run_id
     assert len(wiring.ledger.list(USER)) == 1
+
+
+# -- keys -----------------------------------------------------------------------------------------------
+
+KEY = "an idempotency key"
+
+
+def test_a_key_names_its_run_for_good(wiring: Wiring, runner: Runner) -> None:
+    """The same request under it gives the same run while it is active and after it ended, as it is then."""
+    run = runner.submit(SOURCE, Access(USER), key=KEY)
+    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == run.run_id
+    assert runner.carry(run.run_id).status is RunStatus.DONE
+    again = runner.submit(SOURCE, Access(USER), key=KEY)
+    assert (again.run_id, again.status) == (run.run_id, RunStatus.DONE)
+    with pytest.raises(SourceNotBucketed):
+        runner.submit(SOURCE, Access(USER), key="another")
+    assert len(wiring.ledger.list(USER)) == 1
+
+
+def test_a_request_may_be_written_in_any_way(runner: Runner) -> None:
+    """Capitals and missing dashes are the same source: it is the same request."""
+    run = runner.submit(SOURCE, Access(USER), key=KEY)
+    runner.carry(run.run_id)
+    for written in (SOURCE.upper(), SOURCE.replace("-", "")):
+        assert runner.submit(written, Access(USER), key=KEY).run_id == run.run_id
+
+
+def test_a_key_of_a_run_that_failed(wiring: Wiring, runner: Runner) -> None:
+    """A failed run is not tried again by the same request; without a key, or under another, it is."""
+    run = runner.submit(SOURCE, Access(USER), key=KEY)
+    held = claimed(wiring.ledger, run)
+    wiring.ledger.begin_call(held)
+    wiring.ledger.end_call(held, 1, REFUSED)
+    assert runner.submit(SOURCE, Access(USER), key=KEY).status is RunStatus.FAILED
+    assert runner.submit(SOURCE, Access(USER), key="another").run_id != run.run_id
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["active", "ended"])
+@pytest.mark.parametrize(
+    ("source", "regenerate"),
+    [pytest.param(NOBODY, False, id="another source"), pytest.param(SOURCE, True, id="regenerate")],
+)
+def test_another_request_under_a_key_is_refused(
+    wiring: Wiring, runner: Runner, tables: EmbeddedTables, source: str, *, regenerate: bool, ended: bool
+) -> None:
+    """It gets neither a run of its own nor another request's; by another key it may run."""
+    tables.add_source(NOBODY)
+    run = runner.submit(SOURCE, Access(USER), key=KEY)
+    if ended:
+        runner.carry(run.run_id)
+    with pytest.raises(RequestInvalid) as caught:
+        runner.submit(source, Access(USER), regenerate=regenerate, key=KEY)
+    assert (caught.value.reason, caught.value.run_id) == ("idempotency_key", None)
+    assert [each.run_id for each in wiring.ledger.list(USER)] == [run.run_id]
+    assert runner.submit(source, Access(USER), regenerate=regenerate, key="another").status.active
+
+
+def test_a_key_is_its_users_own(runner: Runner, tables: EmbeddedTables) -> None:
+    """Two people may choose the same one."""
+    tables.add_source(NOBODY, user_id=OTHER_USER)
+    mine = runner.submit(SOURCE, Access(USER), key=KEY)
+    theirs = runner.submit(NOBODY, Access(OTHER_USER), key=KEY)
+    assert (mine.user_id, theirs.user_id) == (USER, OTHER_USER)
+    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == mine.run_id
+
+
+def test_a_key_that_joins(wiring: Wiring, runner: Runner) -> None:
+    """It names the run that it joined, also after that has ended; the run keeps the keys that it has."""
+    run = runner.submit(SOURCE, Access(USER), key="first")
+    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == run.run_id
+    runner.carry(run.run_id)
+    for key in ("first", KEY):
+        assert runner.submit(SOURCE, Access(USER), key=key).run_id == run.run_id
+    assert len(wiring.ledger.list(USER)) == 1
+
+
+def test_what_is_refused_leaves_its_key_free(runner: Runner, tables: EmbeddedTables) -> None:
+    """Nothing was begun under it: it may be used again, for that or for something else."""
+    for source, status in ((NOBODY, "ingested"), (SOURCE, "bucketed")):
+        tables.set_status(SOURCE, "ingested")
+        with pytest.raises(SecondlookError):
+            runner.submit(source, Access(USER), key=KEY)
+        tables.set_status(SOURCE, status)
+    assert runner.submit(SOURCE, Access(USER), key=KEY).status is RunStatus.QUEUED
+
+
+def test_a_doubt_leaves_a_new_key_free(wiring: Wiring, runner: Runner) -> None:
+    """A run in doubt is joined by nobody; the request that began it still gets it."""
+    run = runner.submit(SOURCE, Access(USER), key="first")
+    held = claimed(wiring.ledger, run)
+    wiring.ledger.begin_call(held)
+    wiring.ledger.end_call(held, 1, UNKNOWN)
+    with pytest.raises(InDoubt):
+        runner.submit(SOURCE, Access(USER), key=KEY)
+    assert runner.submit(SOURCE, Access(USER), key="first").status is RunStatus.IN_DOUBT
+    wiring.ledger.cancel(run.run_id, USER)
+    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id != run.run_id
+    assert runner.submit(SOURCE, Access(USER), key="first").status is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same request", "another request"])
+def test_a_key_that_is_taken_meanwhile(
+    wiring: Wiring, runner: Runner, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch, *, same: bool
+) -> None:
+    """Another request takes it while this one reads its source: one run, or a refusal."""
+    tables.add_source(NOBODY)
+    load = SqliteStore.load
+    others: list[str] = []
+
+    def load_then_be_overtaken(
+        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
+    ) -> SourceRecord | None:
+        found = load(self, source_id, user_id, with_snapshot=with_snapshot)
+        if not others:
+            others.append("")
+            others[0] = runner.submit(SOURCE if same else NOBODY, Access(USER), key=KEY).run_id
+        return found
+
+    monkeypatch.setattr(SqliteStore, "load", load_then_be_overtaken)
+    if same:
+        assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == others[0]
+    else:
+        with pytest.raises(RequestInvalid):
+            runner.submit(SOURCE, Access(USER), key=KEY)
+    assert [run.run_id for run in wiring.ledger.list(USER)] == others
+
+
+@pytest.mark.parametrize("keys", [[KEY] * 8, [f"key {n}" for n in range(8)]], ids=["one key", "eight keys"])
+def test_eight_requests_with_keys_at_once(wiring: Wiring, runner: Runner, keys: list[str]) -> None:
+    """All get the same run, then and later."""
+    start = threading.Barrier(8)
+
+    def submit(key: str) -> str:
+        start.wait()
+        return runner.submit(SOURCE, Access(USER), key=key).run_id
+
+    with ThreadPoolExecutor(8) as pool:
+        (made,) = set(pool.map(submit, keys))
+    runner.carry(made)
+    assert {runner.submit(SOURCE, Access(USER), key=key).run_id for key in keys} == {made}
+    assert len(wiring.ledger.list(USER)) == 1
+
+
+# -- at once --------------------------------------------------------------------------------------------
 
 
 def test_eight_callers_get_one_snapshot(wiring: Wiring, tables: EmbeddedTables) -> None:
@@ -174,8 +319,10 @@ def test_a_run_that_ends_between_check_and_queue_is_not_doubled(
     load = SqliteStore.load
     others: list[str] = []
 
-    def load_then_be_overtaken(self: SqliteStore, source_id: str, user_id: str) -> SourceRecord | None:
-        found = load(self, source_id, user_id)
+    def load_then_be_overtaken(
+        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
+    ) -> SourceRecord | None:
+        found = load(self, source_id, user_id, with_snapshot=with_snapshot)
         if not others:
             others.append("")
             others[0] = run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
@@ -194,11 +341,13 @@ def test_a_run_that_ends_before_the_check_is_not_doubled(
     load = SqliteStore.load
     others: list[str] = []
 
-    def be_overtaken_then_load(self: SqliteStore, source_id: str, user_id: str) -> SourceRecord | None:
+    def be_overtaken_then_load(
+        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
+    ) -> SourceRecord | None:
         if not others:
             others.append("")
             others[0] = run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
-        return load(self, source_id, user_id)
+        return load(self, source_id, user_id, with_snapshot=with_snapshot)
 
     monkeypatch.setattr(SqliteStore, "load", be_overtaken_then_load)
     with contextlib.suppress(SourceNotBucketed):
@@ -217,15 +366,17 @@ def test_a_doubt_that_settles_between_check_and_queue_is_not_doubled(
     regenerate: bool,
 ) -> None:
     """A late answer settles the run in doubt, and it ends, while the next press reads the source."""
-    run = runner.submit(SOURCE, USER)
+    run = runner.submit(SOURCE, Access(USER))
     held = claimed(wiring.ledger, run)
     assert wiring.ledger.begin_call(held) == 1
     wiring.ledger.end_call(held, 1, UNKNOWN)
     load = SqliteStore.load
     settled: list[Run] = []
 
-    def load_then_settle(self: SqliteStore, source_id: str, user_id: str) -> SourceRecord | None:
-        found = load(self, source_id, user_id)
+    def load_then_settle(
+        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
+    ) -> SourceRecord | None:
+        found = load(self, source_id, user_id, with_snapshot=with_snapshot)
         if not settled:
             wiring.ledger.journal(run.run_id, 1, example_answer())
             settled.extend(runner.resume())
@@ -241,7 +392,7 @@ def test_a_doubt_that_settles_between_check_and_queue_is_not_doubled(
 
 def test_a_thread_carries_it(wiring: Wiring, runner: Runner) -> None:
     """The caller may go away; starting twice starts once."""
-    run = runner.submit(SOURCE, USER)
+    run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
         runner.start(run.run_id)
         runner.start(run.run_id)
@@ -251,14 +402,14 @@ def test_a_thread_carries_it(wiring: Wiring, runner: Runner) -> None:
 
 def test_sweeping_takes_up_what_may_go_on(wiring: Wiring, runner: Runner) -> None:
     """A run that nobody carries is found without being named."""
-    run = runner.submit(SOURCE, USER)
+    run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
         wait_until(lambda: wiring.ledger.get(run.run_id).status is RunStatus.DONE)
 
 
 def test_leaving_waits_for_what_is_in_flight(wiring: Wiring, runner: Runner) -> None:
     """A server that stops does not drop a run that it has begun."""
-    run = runner.submit(SOURCE, USER)
+    run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
         runner.start(run.run_id)
         wait_until(lambda: wiring.ledger.get(run.run_id).started_at is not None)
@@ -271,7 +422,7 @@ def test_resume(wiring: Wiring, runner: Runner, tables: EmbeddedTables) -> None:
     sources = [str(UUID(int=number, version=4)) for number in range(3)]
     for source in sources:
         tables.add_source(source)
-    queued, answered, calling = (runner.submit(source, USER) for source in sources)
+    queued, answered, calling = (runner.submit(source, Access(USER)) for source in sources)
     for run in (answered, calling):
         assert wiring.ledger.begin_call(claimed(wiring.ledger, run)) == 1
         expire(ledger_path, run.run_id)
@@ -290,11 +441,11 @@ def test_one_run_that_cannot_go_on_does_not_stop_the_others(
 ) -> None:
     """A run that this process cannot carry stays queued, its code in the log; the next is carried."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-a1b2c3")
-    Runner(connect()).submit(SOURCE, USER)
+    Runner(connect()).submit(SOURCE, Access(USER))
     monkeypatch.delenv("OPENAI_API_KEY")
     tables.add_source(NOBODY)
     runner = Runner(connect())
-    runner.submit(NOBODY, USER)
+    runner.submit(NOBODY, Access(USER))
     with caplog.at_level(logging.WARNING, logger="secondlook"):
         assert [run.status for run in runner.resume()] == [RunStatus.QUEUED, RunStatus.DONE]
     assert [message.rsplit(" ", 1)[-1] for message in caplog.messages] == ["api_key_missing"]
@@ -305,7 +456,7 @@ def test_a_queued_run_keeps_its_agent(
 ) -> None:
     """A run for OpenAI is never answered by the offline agent, not even where the key is gone."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-a1b2c3")
-    run = Runner(connect()).submit(SOURCE, USER)
+    run = Runner(connect()).submit(SOURCE, Access(USER))
     assert run.agent == "openai"
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(ApiKeyMissing) as caught:
@@ -321,7 +472,7 @@ def test_a_queued_run_keeps_its_agent(
 
 def test_in_doubt(wiring: Wiring, runner: Runner) -> None:
     """The error says what happened, which run it was, and what a person may do."""
-    run = runner.submit(SOURCE, USER)
+    run = runner.submit(SOURCE, Access(USER))
     held = claimed(wiring.ledger, run)
     wiring.ledger.begin_call(held)
     wiring.ledger.end_call(held, 1, UNKNOWN)
@@ -332,26 +483,26 @@ def test_in_doubt(wiring: Wiring, runner: Runner) -> None:
     assert f"secondlook resend {run.run_id}" in error.hint
     assert error.usage is None
     with pytest.raises(InDoubt):
-        runner.submit(SOURCE, USER)
+        runner.submit(SOURCE, Access(USER))
     wiring.ledger.resend(run.run_id, USER)
     assert outcome(runner.carry(run.run_id)).attempts == 2
 
 
 def test_a_failed_run(wiring: Wiring, runner: Runner) -> None:
     """The provider's error comes back as it was, with the run's id; a new run may begin."""
-    run = runner.submit(SOURCE, USER)
+    run = runner.submit(SOURCE, Access(USER))
     held = claimed(wiring.ledger, run)
     wiring.ledger.begin_call(held)
     wiring.ledger.end_call(held, 1, REFUSED)
     error = error_of(runner.carry(run.run_id))
     assert (error.code, error.message, error.run_id) == ("provider_error", REFUSED.message, run.run_id)
     assert error.hint
-    assert runner.submit(SOURCE, USER).run_id != run.run_id
+    assert runner.submit(SOURCE, Access(USER)).run_id != run.run_id
 
 
 def test_a_rejected_answers_usage_comes_with_its_error(wiring: Wiring, runner: Runner) -> None:
     """What was paid for is said, also where nothing came of it."""
-    run = runner.submit(SOURCE, USER)
+    run = runner.submit(SOURCE, Access(USER))
     wiring.ledger.begin_call(claimed(wiring.ledger, run))
     wiring.ledger.journal(run.run_id, 1, example_answer("<html>"))
     expire(wiring.settings.data_dir / "ledger.db", run.run_id)
@@ -363,7 +514,7 @@ def test_a_rejected_answers_usage_comes_with_its_error(wiring: Wiring, runner: R
 
 def test_the_whole_time_holds_the_preparation(wiring: Wiring, runner: Runner) -> None:
     """Milliseconds of the whole run, an integer."""
-    run = wiring.ledger.get(runner.submit(SOURCE, USER).run_id)
+    run = wiring.ledger.get(runner.submit(SOURCE, Access(USER)).run_id)
     assert type(total_ms(run)) is int
     assert total_ms(run) >= run.elapsed_ms
 

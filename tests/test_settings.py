@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from secondlook.errors import SettingInvalid
-from secondlook.settings import Settings, environment_name, load_settings
+from secondlook.settings import Settings, environment_names, load_settings
 from secondlook.wiring import connect
 from tests.examples import USER
 
@@ -31,6 +34,8 @@ def test_the_defaults_are_v01s(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.max_tokens, settings.deadline_seconds, settings.lease_seconds) == (2000, 60, 15)
     assert settings.data_dir == Path(".secondlook")
     assert (settings.user, settings.openai_api_key, settings.supabase_url) == (None, None, None)
+    assert (settings.supabase_key, settings.supabase_secret_key) == (None, None)
+    assert (settings.ledger_url, settings.public_url) == (None, None)
     assert settings.agent_retries in {0, "0"}
 
 
@@ -71,7 +76,8 @@ def test_the_seeds_line_works_as_it_stands() -> None:
 def test_empty_is_unset(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty value is no value."""
     expected = getattr(load_settings(), field) if field != "data_dir" else Path(".secondlook")
-    monkeypatch.setenv(environment_name(field), "")
+    for name in environment_names(field):
+        monkeypatch.setenv(name, "")
     assert getattr(load_settings(), field) == expected
 
 
@@ -116,14 +122,24 @@ def test_a_user_is_written_as_the_tables_write_it(monkeypatch: pytest.MonkeyPatc
         pytest.param("SECONDLOOK_AGENT_RETRIES", "1", "0", id="retries"),
         pytest.param("SECONDLOOK_LEASE_SECONDS", "0.1", "a number from 0.5", id="lease"),
         pytest.param("OPENAI_BASE_URL", "api.openai.com", "an http:// or https:// address", id="base URL"),
-        pytest.param("SUPABASE_URL", "somewhere", "", id="Supabase URL"),
+        pytest.param("OPENAI_BASE_URL", "http://a b", "an http:// or https:// address", id="base URL: blank"),
+        pytest.param("SECONDLOOK_PUBLIC_URL", "look.example", "the http:// or https://", id="public URL"),
+        pytest.param(
+            "SECONDLOOK_PUBLIC_URL", "javascript:x", "the http:// or https://", id="public URL: code"
+        ),
+        pytest.param("SUPABASE_URL", "somewhere", "the http:// or https:// address", id="Supabase URL"),
+        pytest.param("SUPABASE_URL", "https://", "the http:// or https:// address", id="Supabase URL: empty"),
+        pytest.param(
+            "SUPABASE_URL", "http://x:y", "the http:// or https:// address", id="Supabase URL: port"
+        ),
+        pytest.param("NEXT_PUBLIC_SUPABASE_URL", "x.supabase.co", "the http:// or https://", id="app's URL"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the setting, its value and what is allowed."""
     monkeypatch.setenv(name, value)
     message = refusal().message
-    assert message.startswith(f"{name} is {value!r}; allowed: {allowed}")
+    assert message.startswith(f"{named(name)} is {value!r}; allowed: {allowed}")
 
 
 @pytest.mark.parametrize(
@@ -137,10 +153,170 @@ def test_a_wrong_key_is_never_shown(key: str, monkeypatch: pytest.MonkeyPatch) -
     assert "a1b2c3" not in message
 
 
-def test_settings_do_not_show_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Printing the settings prints no key."""
+def jwt(role: str, *, padding: str = "") -> str:
+    """A key of Supabase's older kind; padding shifts what base64 makes of its role."""
+    parts = ({"alg": "HS256", "typ": "JWT"}, {"iss": "supabase", "pad": padding, "role": role})
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+    return ".".join((*encoded, "c2lnbmF0dXJl"))
+
+
+PEOPLES = ("SUPABASE_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY")
+SECRETS = [
+    pytest.param("sb_secret_a1b2c3d4e5f6", id="new"),
+    *(pytest.param(jwt("service_role", padding="x" * length), id=f"token, {length}") for length in range(4)),
+]
+PUBLIC = [pytest.param("sb_publishable_a1b2c3d4e5f6", id="new"), pytest.param(jwt("anon"), id="token")]
+
+
+@pytest.mark.parametrize("name", PEOPLES)
+@pytest.mark.parametrize("key", SECRETS)
+def test_a_secret_key_for_people_is_refused(name: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It passes row security: it is refused under either name, and not shown."""
+    monkeypatch.setenv(name, f" {key}\n")
+    message = refusal().message
+    assert message.startswith(f"{named(name)} is (hidden); allowed: the project's publishable or anon key")
+    assert key[:12] not in message
+    assert key[-12:] not in message
+
+
+@pytest.mark.parametrize("key", [*PUBLIC, pytest.param("a1b2c3", id="neither")])
+def test_a_peoples_key_is_no_secret_key(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mix-up is told at the start, not by an empty list."""
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", key)
+    message = refusal().message
+    assert message.startswith(
+        "SUPABASE_SECRET_KEY is (hidden); allowed: the project's secret or service_role"
+    )
+    assert key[:12] not in message
+
+
+@pytest.mark.parametrize("name", PEOPLES)
+@pytest.mark.parametrize("key", PUBLIC)
+def test_a_peoples_key(name: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either kind, by either name, without the white space around it."""
+    monkeypatch.setenv(name, f" {key}\n")
+    given = load_settings().supabase_key
+    assert given is not None
+    assert given.get_secret_value() == key
+
+
+@pytest.mark.parametrize("key", SECRETS)
+def test_a_secret_key(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either kind."""
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", key)
+    given = load_settings().supabase_secret_key
+    assert given is not None
+    assert given.get_secret_value() == key
+
+
+@pytest.mark.parametrize("field", ["supabase_key", "supabase_secret_key", "openai_api_key", "ledger_url"])
+def test_a_blank_secret_is_none(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """White space is unset, as nothing is."""
+    for name in environment_names(field):
+        monkeypatch.setenv(name, " \t")
+    assert getattr(load_settings(), field) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "first", "second"),
+    [
+        ("supabase_url", "http://one.example", "http://two.example"),
+        ("supabase_key", "sb_publishable_one", "sb_publishable_two"),
+    ],
+)
+def test_two_names_of_one_setting(
+    field: str, first: str, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The product's own name counts where both are set, and its app's where that is empty."""
+    own, apps = environment_names(field)
+
+    def given() -> str:
+        value = getattr(load_settings(), field)
+        return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+    monkeypatch.setenv(apps, second)
+    assert given() == second
+    monkeypatch.setenv(own, first)
+    assert given() == first
+    monkeypatch.setenv(own, "")
+    assert given() == second
+
+
+@pytest.mark.parametrize("own_name_in_the_file", [False, True], ids=["app's name", "own name"])
+def test_precedence_with_two_names(monkeypatch: pytest.MonkeyPatch, *, own_name_in_the_file: bool) -> None:
+    """The environment wins over .env.local by whichever name."""
+    own, apps = environment_names("supabase_url")
+    environment, file = (apps, own) if own_name_in_the_file else (own, apps)
+    Path(".env.local").write_text(f"{file}=http://file.example\n", encoding="utf-8")
+    monkeypatch.setenv(environment, "http://environment.example")
+    assert load_settings().supabase_url == "http://environment.example"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:password@host:5432/ledger",
+        "postgres://host/ledger?sslmode=require",
+        " postgresql://host/ledger\n",
+    ],
+)
+def test_a_ledgers_url(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either name of the scheme, with what else libpq takes."""
+    monkeypatch.setenv("SECONDLOOK_LEDGER_URL", url)
+    given = load_settings().ledger_url
+    assert given is not None
+    assert given.get_secret_value() == url.strip()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("mysql://user:a1b2c3@host/ledger", id="another database"),
+        pytest.param("user:a1b2c3@host/ledger", id="no scheme"),
+        pytest.param("postgresql://user:a1b2c3@host", id="no database"),
+        pytest.param("postgresql://user:a1b2c3@host/", id="empty database"),
+        pytest.param("postgresql://user:a1b2c3@host:x/ledger", id="port"),
+        pytest.param("postgresql://user:a1b2c3@host:99999/ledger", id="high port"),
+        pytest.param("postgresql://user:a1b2c3@[host/ledger", id="bracket"),
+        pytest.param("a1b2c3.db", id="a file"),
+    ],
+)
+def test_a_wrong_ledgers_url_is_never_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold a password."""
+    monkeypatch.setenv("SECONDLOOK_LEDGER_URL", url)
+    message = refusal().message
+    assert message.startswith("SECONDLOOK_LEDGER_URL is (hidden); allowed: postgresql://user:password@host")
+    assert "a1b2c3" not in message
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_URL", "SECONDLOOK_PUBLIC_URL", "OPENAI_BASE_URL"])
+def test_an_address_may_hold_a_password(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So one that is wrong is not shown where it may."""
+    monkeypatch.setenv(name, "https//user:a1b2c3@host")
+    assert refusal().message.startswith(f"{named(name)} is (hidden); allowed: ")
+
+
+def test_pages_never_hold_the_secret_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All else is the same, and nothing changes where there is no such key."""
+    assert load_settings().for_pages() == load_settings()
+    monkeypatch.setenv("SUPABASE_KEY", "sb_publishable_x")
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", "sb_secret_a1b2c3")
+    settings = load_settings()
+    pages = settings.for_pages()
+    assert pages.supabase_secret_key is None
+    assert pages != settings
+    assert pages.model_dump(exclude={"supabase_secret_key"}) == settings.model_dump(
+        exclude={"supabase_secret_key"}
+    )
+
+
+def test_settings_do_not_show_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Printing the settings prints no key and no password."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    assert KEY not in repr(load_settings()) + str(load_settings())
+    monkeypatch.setenv("SUPABASE_KEY", "sb_publishable_a1b2c3")
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", "sb_secret_a1b2c3")
+    monkeypatch.setenv("SECONDLOOK_LEDGER_URL", "postgresql://user:a1b2c3@host/ledger")
+    assert "a1b2c3" not in repr(load_settings()) + str(load_settings()) + load_settings().model_dump_json()
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
@@ -149,13 +325,20 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     assert ".env" in refusal().message
 
 
-def readme_table() -> dict[str, tuple[str, str]]:
-    """The README's table of settings: each one's default and what is allowed."""
+def named(name: str) -> str:
+    """A setting as a message names it: by all its names."""
+    (names,) = [names for names in map(environment_names, Settings.model_fields) if name in names]
+    return " or ".join(names)
+
+
+def readme_table() -> dict[tuple[str, ...], tuple[str, str]]:
+    """The README's table of settings: by each one's names, its default and what is allowed."""
     section = README.read_text(encoding="utf-8").split("\n## Settings\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", section, re.MULTILINE)
+    rows = re.findall(r"^\| (`\w+`(?:,(?: or)? `\w+`)*) \| (.+?) \| (.+) \|$", section, re.MULTILINE)
     assert len(rows) == section.count("\n| `"), "a row is not like the others"
-    assert len({name for name, _, _ in rows}) == len(rows), "a setting is there twice"
-    return {name: (default, allowed) for name, default, allowed in rows}
+    keys = [tuple(re.findall(r"`(\w+)`", names)) for names, _, _ in rows]
+    assert len({name for names in keys for name in names}) == sum(map(len, keys)), "a setting is there twice"
+    return {names: (default, allowed) for names, (_, default, allowed) in zip(keys, rows, strict=True)}
 
 
 def written(default: object) -> str:
@@ -164,21 +347,21 @@ def written(default: object) -> str:
 
 
 def test_the_readme_lists_the_settings() -> None:
-    """Exactly those that there are, none twice, none that is gone."""
-    assert set(readme_table()) == {environment_name(field) for field in Settings.model_fields}
+    """Exactly those that there are, by all their names, none twice, none that is gone."""
+    assert set(readme_table()) == {environment_names(field) for field in Settings.model_fields}
 
 
 @pytest.mark.parametrize("field", [field for field in Settings.model_fields if field != "user"])
 def test_the_readmes_defaults_are_the_real_ones(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the README says holds where nothing is set."""
     monkeypatch.delenv("SECONDLOOK_DATA_DIR")
-    default, _ = readme_table()[environment_name(field)]
+    default, _ = readme_table()[environment_names(field)]
     assert default == written(getattr(load_settings(), field))
 
 
 def test_the_readmes_default_user_is_the_real_one() -> None:
     """Unset, the first sample user asks."""
-    assert readme_table()["SECONDLOOK_USER"][0] == "the first sample user"
+    assert readme_table()[("SECONDLOOK_USER",)][0] == "the first sample user"
     assert (load_settings().user, connect().default_user()) == (None, USER)
 
 
@@ -190,7 +373,7 @@ def test_the_readme_names_what_is_allowed(field: str) -> None:
         re.findall(r"'(\w+)'", str(info.annotation)) if "Literal" in str(info.annotation) else []
     )
     bounds = re.findall(r"\b(?:ge|gt|le)=([\d.]+)", f"{info.annotation} {info.metadata}")
-    _, allowed = readme_table()[environment_name(field)]
+    _, allowed = readme_table()[environment_names(field)]
     assert [word for word in words if f"`{word}`" not in allowed] == []
     assert [
         bound for bound in bounds if not re.search(rf"(?<![\d.]){re.escape(bound)}(?![\d.]\d)", allowed)

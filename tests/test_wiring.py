@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from secondlook.access import Access
 from secondlook.errors import ApiKeyMissing, LedgerUnavailable, SettingInvalid, StoreUnavailable
-from secondlook.wiring import connect
+from secondlook.wiring import Wiring, connect
 from tests.examples import OTHER_USER, USER
 
 KEY = {"OPENAI_API_KEY": "sk-a1b2c3"}
 PRODUCTION = {"SECONDLOOK_ENV": "production"}
+SUPABASE = {"SUPABASE_URL": "https://x.supabase.example"}
+PEOPLE = SUPABASE | {"SUPABASE_KEY": "sb_publishable_x"}
+SECRET = {"SUPABASE_SECRET_KEY": "sb_secret_x"}
 
 
 def agent(name: str) -> dict[str, str]:
@@ -36,7 +41,9 @@ def set_all(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Non
         pytest.param(agent("openai") | KEY, "openai", id="openai, key"),
         pytest.param(PRODUCTION, None, id="production"),
         pytest.param(agent("openai"), None, id="openai"),
-        pytest.param({"SUPABASE_URL": "https://x.supabase.example"}, None, id="not the embedded store"),
+        pytest.param(SUPABASE, None, id="not the embedded store"),
+        pytest.param(SUPABASE | KEY, "openai", id="Supabase, key"),
+        pytest.param(SUPABASE | agent("offline"), "offline", id="Supabase, offline by name"),
     ],
 )
 def test_which_agent(
@@ -62,11 +69,81 @@ def test_default_user(monkeypatch: pytest.MonkeyPatch) -> None:
     assert connect().default_user() == OTHER_USER
 
 
-def test_supabase_is_not_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks for it is told, rather than shown samples."""
-    monkeypatch.setenv("SUPABASE_URL", "https://x.supabase.example")
-    with pytest.raises(SettingInvalid, match="SUPABASE_URL"):
-        _ = connect().store
+def test_supabase_needs_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no first sample user of a real project."""
+    set_all(monkeypatch, SUPABASE)
+    with pytest.raises(SettingInvalid, match=r"^No user is named$") as caught:
+        connect().default_user()
+    assert "--user" in caught.value.hint
+    monkeypatch.setenv("SECONDLOOK_USER", OTHER_USER)
+    assert connect().default_user() == OTHER_USER
+
+
+def token() -> str:
+    """An access token that nobody looks at."""
+    return "token"
+
+
+LOOKS: dict[str, tuple[dict[str, str], Callable[[Wiring], object], str]] = {
+    "the project": ({}, lambda wiring: wiring.project, "SUPABASE_KEY"),
+    "sessions": ({}, lambda wiring: wiring.sessions, "SUPABASE_KEY"),
+    "the ping": ({}, lambda wiring: wiring.ping_store(), "SUPABASE_KEY"),
+    "a person": ({}, lambda wiring: wiring.store(Access(USER, token=token)), "SUPABASE_KEY"),
+    "a process": (PEOPLE, lambda wiring: wiring.store(Access(USER)), "SUPABASE_SECRET_KEY"),
+    "its own right": (PEOPLE, lambda wiring: wiring.own_access(USER), "SUPABASE_SECRET_KEY"),
+    "tables with rows": (PEOPLE, lambda wiring: wiring.tables_with_rows(), "SUPABASE_SECRET_KEY"),
+}
+"""What needs which key."""
+
+
+@pytest.mark.parametrize("what", LOOKS)
+def test_a_supabase_key_that_is_missing(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Whoever needs it is told which, rather than shown samples."""
+    environment, look, missing = LOOKS[what]
+    set_all(monkeypatch, SUPABASE | environment)
+    wiring = connect()
+    with pytest.raises(SettingInvalid, match=f"^{missing} is not set") as caught:
+        look(wiring)
+    assert caught.value.hint
+    assert not (wiring.settings.data_dir / "store.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "for_pages", "signs_in", "acts_alone"),
+    [
+        pytest.param({}, False, False, True, id="embedded"),
+        pytest.param({}, True, False, True, id="embedded, pages"),
+        pytest.param({"SUPABASE_SECRET_KEY": "sb_secret_x"}, False, False, True, id="no address"),
+        pytest.param(PEOPLE, False, True, False, id="people"),
+        pytest.param(PEOPLE | SECRET, False, True, True, id="secret key"),
+        pytest.param(PEOPLE | SECRET, True, True, False, id="secret key, pages"),
+    ],
+)
+def test_by_what_right(
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    *,
+    for_pages: bool,
+    signs_in: bool,
+    acts_alone: bool,
+) -> None:
+    """On Supabase a process acts for others by the secret key alone, and what serves people never does."""
+    set_all(monkeypatch, environment)
+    wiring = connect(for_pages=for_pages)
+    assert (wiring.signs_in, wiring.acts_alone) == (signs_in, acts_alone)
+    if acts_alone:
+        assert wiring.own_access(USER) == Access(USER)
+    else:
+        assert wiring.settings.supabase_secret_key is None
+        with pytest.raises(SettingInvalid):
+            wiring.own_access(USER)
+
+
+def test_without_a_secret_key_all_share_one_wiring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page and a caller in its process share the connections; with one, they do not."""
+    assert connect(for_pages=True) is connect()
+    set_all(monkeypatch, PEOPLE | SECRET)
+    assert connect(for_pages=True) is not connect()
 
 
 @pytest.mark.parametrize("part", ["store", "ledger"])
@@ -78,14 +155,14 @@ def test_a_data_folder_that_cannot_be_used(
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         monkeypatch.setenv("SECONDLOOK_DATA_DIR", str(folder))
         with pytest.raises((StoreUnavailable, LedgerUnavailable)) as caught:
-            getattr(connect(), part)
+            connect().ping_store() if part == "store" else connect().ledger.ping()
         assert caught.value.message.startswith(f"SECONDLOOK_DATA_DIR {folder} cannot be used: ")
 
 
 def test_the_data_folder_is_its_owners_alone() -> None:
     """Buckets and answers lie there."""
     wiring = connect()
-    wiring.store.ping()
+    wiring.ping_store()
     wiring.ledger.ping()
     assert wiring.settings.data_dir.stat().st_mode & 0o077 == 0
     assert {"store.db", "ledger.db"} <= {each.name for each in wiring.settings.data_dir.iterdir()}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 _BEGIN = "# make supabase: these lines go when it stops"
 _END = "# make supabase: end"
+# One that somebody has cut the end off stays: what follows it may be theirs.
+_BLOCK = re.compile(rf"^{_BEGIN}\n(?:(?!{_BEGIN}$).*\n)*?{_END}(?:\n|\Z)", re.MULTILINE)
 
 
 @contextmanager
@@ -33,16 +36,7 @@ def settings_in(file: Path, settings: Mapping[str, str]) -> Generator[None]:
 
 
 def _without_block(text: str) -> str:
-    kept: list[str] = []
-    inside = False
-    for line in text.splitlines(keepends=True):
-        if line.strip() == _BEGIN:
-            inside = True
-        elif inside and line.strip() == _END:
-            inside = False
-        elif not inside:
-            kept.append(line)
-    return "".join(kept)
+    return _BLOCK.sub("", text)
 
 
 def _read(file: Path) -> str:

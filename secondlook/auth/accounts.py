@@ -21,6 +21,10 @@ REVIEWER = "reviewer"
 """The `role` in a user's app_metadata that lets them see other people's runs; only an admin can set it."""
 
 _REFUSED = "E-mail address or password is wrong"
+_ENDED = ("refresh_token_", "session_", "user_")
+_NO_TOKEN = {"bad_jwt", "no_authorization", "validation_failed"}
+"""Codes of Supabase Auth for a token that is not valid; any other refusal ends no session."""
+
 _PASSWORD_CODES = {"weak_password", "same_password", "validation_failed"}
 
 
@@ -107,9 +111,13 @@ class Accounts:
         _ask(lambda: client.auth.admin.sign_out(access_token, "global"))
 
     def send_reset(self, email: str, redirect_to: str) -> None:
-        """Have Supabase send a mail with a link to the page that sets a new password."""
+        """Have Supabase send a mail with a link to the page that sets a new password.
+
+        Raises:
+            NotSignedIn: It did not: this may tell whether there is such an account, and is for the log.
+        """
         client = self._project.client()
-        _ask(lambda: client.auth.reset_password_for_email(email, {"redirect_to": redirect_to}))
+        _ask(lambda: client.auth.reset_password_for_email(email, {"redirect_to": redirect_to}), _NO_MAIL)
 
     def redeem(self, token_hash: str) -> Grant:
         """Sign in by the token of such a mail.
@@ -122,8 +130,8 @@ class Accounts:
             _ask(lambda: client.auth.verify_otp({"type": "recovery", "token_hash": token_hash}), _LINK)
         )
 
-    def set_password(self, access_token: str, refresh_token: str, password: str) -> None:
-        """Give the person of these tokens a new password.
+    def set_password(self, access_token: str, refresh_token: str, password: str) -> Person:
+        """Give the person of these tokens a new password, and end all their sessions with Supabase.
 
         Raises:
             NotSignedIn: The tokens are not valid any more.
@@ -131,9 +139,13 @@ class Accounts:
         """
         client = self._project.client()
         _ask(lambda: client.auth.set_session(access_token, refresh_token), _LINK)
-        _ask(lambda: client.auth.update_user({"password": password}), _LINK)
+        changed = _ask(lambda: client.auth.update_user({"password": password}), _LINK)
+        with suppress(SecondlookError):  # it is changed, whatever becomes of the sessions
+            _ask(lambda: client.auth.sign_out({"scope": "global"}))
+        return _person(changed.user)
 
 
+_NO_MAIL = "Supabase sent no mail"
 _LINK = "The link is used up or too old"
 
 
@@ -148,7 +160,8 @@ def _ask(request: Callable[[], T], refused: str | None = None) -> T:
     except AuthApiError as error:
         raise _refusal(error.status, error.code or "", error.message, refused) from None
     except AuthRetryableError as error:
-        raise StoreUnavailable(f"Supabase Auth cannot be reached (status {error.status})") from None
+        status = f" (status {error.status})" if error.status else ""
+        raise StoreUnavailable(f"Supabase Auth cannot be reached{status}") from None
     except AuthError as error:
         if type(error).__name__ in {"AuthSessionMissingError", "AuthInvalidJwtError"}:
             raise session_over() from None
@@ -168,13 +181,21 @@ def _refusal(status: int, code: str, words: str, refused: str | None) -> Secondl
         return NotSignedIn(
             "The e-mail address is not confirmed yet", hint="Open the link in the mail that was sent to it."
         )
-    if status == 429:
-        return NotSignedIn(
-            "Supabase refuses further attempts for now", hint="Wait a few minutes, then try again."
-        )
+    if refused == _NO_MAIL:
+        return NotSignedIn(refused)
     if status >= 500:
         return StoreUnavailable(f"Supabase Auth failed (status {status})")
-    return session_over() if refused is None else NotSignedIn(refused, hint="Try again.")
+    if status == 429:
+        busy = "Supabase refuses further attempts for now"
+        hint = "Wait a few minutes, then try again."
+        return StoreUnavailable(busy, hint=hint) if refused is None else NotSignedIn(busy, hint=hint)
+    if "API key" in words:
+        return StoreUnavailable("Supabase does not accept the key", hint="Look at SUPABASE_KEY.")
+    if refused is not None:
+        return NotSignedIn(refused, hint="Try again.")
+    if code.startswith(_ENDED) or code in _NO_TOKEN or not code:
+        return session_over()
+    return StoreUnavailable(f"Supabase Auth refused the request ({status}, {code})")
 
 
 def _grant(answer: AuthResponse) -> Grant:

@@ -9,13 +9,17 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from secondlook.auth.tables import MIGRATIONS, attempts
-from secondlook.database import Database, now
+from secondlook.database import Database, now, take_turns
 from secondlook.errors import NotSignedIn
 
 WINDOW_SECONDS = 15 * 60
 BY_BOTH, BY_ACCOUNT, BY_ADDRESS = 8, 30, 40
 """Tries in the window for one account from one network address, for one account, from one address. A
 stranger who tries another's account closes it for long only to themself."""
+
+
+_COUNTING = 0x5EC04D11
+"""The turn of whoever counts: of many tries at once, none may be overlooked."""
 
 
 class TooManyAttempts(NotSignedIn):
@@ -64,6 +68,7 @@ class Attempts:
         )
 
         def count(connection: sa.Connection) -> int | None:
+            take_turns(connection, _COUNTING)
             connection.execute(sa.delete(attempts).where(attempts.c.at < now() - WINDOW_SECONDS))
             waits = [wait for key, limit in limits if (wait := _wait(connection, key, limit)) is not None]
             if waits:

@@ -87,13 +87,18 @@ class Sessions:
         row = self._read(session_id)
         if row is None:
             return
-        self._database.write(
-            lambda connection: connection.execute(
-                sa.delete(sessions).where(sessions.c.user_id == row.user_id)
-            )
-        )
-        with suppress(SecondlookError):  # no session is left here, whatever Supabase makes of it
-            self.accounts.sign_out(_open(session_id, row)["access_token"])
+        token = None
+        with suppress(SecondlookError):  # renewed where it has expired: Supabase would not take it
+            token = self._token(session_id)
+        self.forget(row.user_id)
+        if token is not None:
+            with suppress(SecondlookError):  # no session is left here, whatever Supabase makes of it
+                self.accounts.sign_out(token)
+
+    def forget(self, user_id: str) -> None:
+        """End every session of a person here; Supabase is not told."""
+        theirs = sessions.c.user_id == user_id
+        self._database.write(lambda connection: connection.execute(sa.delete(sessions).where(theirs)))
 
     def _token(self, session_id: str) -> str:
         """An access token that is valid now; of several processes, one renews it and the others wait.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
 from secondlook.access import Access
 from secondlook.auth.sessions import SignedIn
 from secondlook.dashboard import resources
-from secondlook.dashboard.problems import escape
 from secondlook.errors import NotSignedIn
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.web import cookies
@@ -23,7 +24,7 @@ def show_identity() -> None:
         return
     signed_in = _require_session()
     with st.sidebar:
-        st.caption(f"Signed in as  \n**{escape(signed_in.email)}**")
+        st.html(f"<small>Signed in as</small><br><b>{html.escape(signed_in.email)}</b>")
         if signed_in.access.reviewer:
             st.badge("Reviewer", icon=":material/visibility:", color="blue")
         st.html(_SIGN_OUT)

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError, SourceNotFound
@@ -79,7 +79,7 @@ class Gate:
         refusal: Response | None = None
         if not path.isprintable():
             refusal = problem(SourceNotFound("No such address", hint=""))
-        elif f"{path}/".startswith(OPEN_TREES) or path in OPEN_PATHS:
+        elif path.startswith(OPEN_TREES) or path in OPEN_PATHS:
             refusal = _foreign(connection, self._public_url())
             if refusal is None:
                 refusal, receive = await _whole_body(receive)
@@ -152,6 +152,8 @@ def _send_to_sign_in(connection: HTTPConnection) -> Response:
     if "text/html" in connection.headers.get("accept", ""):
         query = f"?{connection.url.query}" if connection.url.query else ""
         return RedirectResponse(f"{SIGN_IN}?next={quote(connection.url.path + query, safe='')}", 303)
+    if connection.scope["path"] == "/_stcore/host-config":  # an open page shows this where its session ended
+        return PlainTextResponse("You are signed out. Reload the page to sign in.", 401)
     return problem(NotSignedIn("Nobody is signed in", hint="Reload the page to sign in."))
 
 
@@ -201,7 +203,11 @@ def _same_origin(connection: HTTPConnection, public_url: str | None) -> bool:
     if origin is None:
         return connection.headers.get("sec-fetch-site") in {None, "same-origin", "none"}
     # A proxy may have changed the Host header; the public address is what the browser knows.
-    return urlsplit(origin).netloc in {connection.headers.get("host"), urlsplit(public_url or "").netloc}
+    own = {connection.headers.get("host"), urlsplit(public_url or "").netloc}
+    return urlsplit(origin).netloc in own - {
+        "",
+        None,
+    }  # the origin of a file, or of a frame in a box, is none
 
 
 def _sha256(script: str) -> str:

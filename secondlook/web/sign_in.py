@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +27,9 @@ _templates = Jinja2Templates(_FOLDER)
 PASSWORD_PAGE = "/auth/new-password"  # noqa: S105 -- an address
 
 
+Page = Callable[[Request], Awaitable[Response]]
+
+
 class SignIn:
     """The routes under /auth.
 
@@ -44,20 +47,31 @@ class SignIn:
         return Mount(
             "/auth",
             routes=[
-                Route("/sign-in", self.sign_in, methods=["GET", "POST"]),
-                Route("/sign-out", self.sign_out, methods=["GET", "POST"]),
-                Route("/forgot", self.forgot, methods=["GET", "POST"]),
-                Route("/new-password", self.new_password, methods=["GET", "POST"]),
+                Route("/sign-in", self._guarded(self.sign_in), methods=["GET", "POST"]),
+                Route("/sign-out", self._guarded(self.sign_out), methods=["GET", "POST"]),
+                Route("/forgot", self._guarded(self.forgot), methods=["GET", "POST"]),
+                Route("/new-password", self._guarded(self.new_password), methods=["GET", "POST"]),
                 Route("/link.js", _link_script, methods=["GET"]),
             ],
         )
 
+    def _guarded(self, page: Page) -> Page:
+        """Only where people sign in, and where the settings can be used."""
+
+        async def guarded(request: Request) -> Response:
+            try:
+                if not self._wiring().signs_in:
+                    return RedirectResponse("/", 303)
+            except SecondlookError as error:
+                return _refused(request, "sign_in", error)
+            return await page(request)
+
+        return guarded
+
     async def sign_in(self, request: Request) -> Response:
         """The form, and what it sends."""
         to = _own_path(request.query_params.get("next"))
-        if request.method == "GET":
-            if not self._wiring().signs_in:
-                return RedirectResponse("/", 303)
+        if request.method != "POST":
             return _page(request, "sign_in", next=to, changed="changed" in request.query_params)
         form = await request.form()
         email, password = _field(form.get("email")), _field(form.get("password"))
@@ -91,7 +105,8 @@ class SignIn:
 
     async def sign_out(self, request: Request) -> Response:
         """End the session; a link elsewhere only leads to the question."""
-        if request.method == "GET" and request.headers.get("sec-fetch-site") != "same-origin":
+        from_here = request.method == "GET" and request.headers.get("sec-fetch-site") == "same-origin"
+        if request.method != "POST" and not from_here:
             return _page(request, "sign_out")
         response = RedirectResponse("/auth/sign-in", 303)
         session_id = cookies.session_id(request)
@@ -105,7 +120,7 @@ class SignIn:
 
     async def forgot(self, request: Request) -> Response:
         """The form that has a mail sent. Its answer never says whether there is such an account."""
-        if request.method == "GET":
+        if request.method != "POST":
             return _page(request, "forgot", sent=False)
         email = _field((await request.form()).get("email"))
         base = self._wiring().settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
@@ -130,7 +145,7 @@ class SignIn:
 
         The link brings tokens in its fragment, which a script puts into the form, or a `token_hash`.
         """
-        if request.method == "GET":
+        if request.method != "POST":
             query = request.query_params
             return _page(
                 request,
@@ -149,7 +164,8 @@ class SignIn:
         return RedirectResponse("/auth/sign-in?changed", 303)
 
     def _set_password(self, form: dict[str, str]) -> None:
-        accounts = self._wiring().sessions.accounts
+        sessions = self._wiring().sessions
+        accounts = sessions.accounts
         if form.get("password", "") != form.get("again", ""):
             raise RequestInvalid("The two passwords differ", reason="password", hint="Type both again.")
         if form.get("token_hash"):
@@ -157,8 +173,9 @@ class SignIn:
             form |= {"access_token": grant.access_token, "refresh_token": grant.refresh_token}
         if not form.get("access_token"):
             raise NotSignedIn("The link is not complete", hint="Have another mail sent.")
-        accounts.set_password(form["access_token"], form.get("refresh_token", ""), form["password"])
-        accounts.sign_out(form["access_token"])  # whoever knew the old password is signed out as well
+        tokens = form["access_token"], form.get("refresh_token", "")
+        person = accounts.set_password(*tokens, form["password"])
+        sessions.forget(person.user_id)  # whoever knew the old password is signed out as well
 
 
 def _tokens(form: dict[str, str]) -> dict[str, str]:

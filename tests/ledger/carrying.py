@@ -1,32 +1,56 @@
-"""Runs in every state, and the outside view of a ledger's file."""
+"""Runs in every state, and the outside view of a ledger's database."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import LiteralString, TypeAlias, cast
 from uuid import uuid4
+
+import psycopg
 
 from secondlook.errors import AnswerRejected, ProviderError, StoreUnavailable
 from secondlook.ledger.runs import Ledger
 from secondlook.models import Run, RunStatus
 from tests.examples import SOURCE, USER, example_answer, example_plan
+from tests.postgres_server import execute
+
+Where: TypeAlias = Path | str
+"""A ledger's database: an SQLite file, or the URL of a Postgres one."""
 
 UNKNOWN = ProviderError("OpenAI API error (time-out): no whole answer", outcome="unknown")
 REFUSED = ProviderError("OpenAI API error (401): No", outcome="refused", status=401, request_id="req_9")
 
 
-def query(path: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
-    """One statement, past the ledger."""
-    with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+def query(where: Where, statement: str, *values: object) -> list[tuple[object, ...]]:
+    """One statement, past the ledger; bodies come as text from either kind."""
+    if isinstance(where, str):
+        rows = execute(where, cast("LiteralString", statement.replace("?", "%s")), *values)
+        return [tuple(v.decode() if isinstance(v, bytes) else v for v in row) for row in rows]
+    with closing(sqlite3.connect(where, timeout=10)) as connection, connection:
         return connection.execute(statement, values).fetchall()
 
 
-def expire(path: Path, run_id: str) -> None:
+def expire(where: Where, run_id: str) -> None:
     """As if the carrier had died a lease ago."""
-    query(path, "update runs set lease_until = 0 where run_id = ?", run_id)
+    query(where, "update runs set lease_until = 0 where run_id = ?", run_id)
+
+
+@contextmanager
+def locked(where: Where) -> Generator[Callable[[], object]]:
+    """As if another process did not let go of the ledger; what is yielded lets go, from any thread."""
+    if isinstance(where, str):
+        with closing(psycopg.connect(where)) as other:
+            other.execute("lock table runs, calls, submissions in exclusive mode")
+            yield other.rollback
+        return
+    with closing(sqlite3.connect(where, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("begin immediate")
+        yield partial(other.execute, "rollback")
 
 
 def next_number(ledger: Ledger, source_id: str = SOURCE, user_id: str = USER) -> int:
@@ -39,6 +63,11 @@ def queued(ledger: Ledger, source_id: str = SOURCE, user_id: str = USER) -> Run:
     """A run that nobody carries yet."""
     number = next_number(ledger, source_id, user_id)
     return ledger.submit(str(uuid4()), example_plan(source_id, user_id), number=number)
+
+
+def claimable(ledger: Ledger) -> list[str]:
+    """Ids of the runs that may go on and that nobody carries, oldest first."""
+    return [run.run_id for run in ledger.claimable()]
 
 
 def claimed(ledger: Ledger, run: Run | None = None) -> Run:

@@ -2,44 +2,62 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from secondlook.errors import InDoubt
 from secondlook.ledger.runs import open_ledger
 from secondlook.models import Run, RunStatus
 from tests.examples import USER, example_answer, example_plan
-from tests.ledger.carrying import REFUSED, UNKNOWN, expire, finish, next_number, query, reject
+from tests.ledger.carrying import (
+    REFUSED,
+    UNKNOWN,
+    Where,
+    claimable,
+    expire,
+    finish,
+    next_number,
+    query,
+    reject,
+)
 
 SOURCES = [f"source-{number}" for number in range(2)]
 
 
 class Histories(RuleBasedStateMachine):
-    """Drives a ledger as users, carriers, dying processes and slow providers do."""
+    """Drives a ledger as users, carriers, dying processes and slow providers do.
+
+    Args:
+        where: An empty database.
+    """
 
     hands: Bundle[Run] = Bundle("hands")
     requests: Bundle[tuple[str, int]] = Bundle("requests")
     looks: Bundle[tuple[str, int]] = Bundle("looks")
 
-    def __init__(self) -> None:
+    def __init__(self, where: Where) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        self.path = self.folder / "ledger.db"
-        self.ledger = open_ledger(self.path, lease_seconds=3600)
+        self.where = where
+        self.ledger = open_ledger(where, lease_seconds=3600)
         self.resends: dict[str, int] = {}
         self.begun: dict[str, int] = {}
         self.answers: dict[str, str] = {}
 
     def teardown(self) -> None:
-        """Close and remove the ledger."""
+        """Close the ledger."""
         self.ledger.close()
-        shutil.rmtree(self.folder)
 
     def _some_run(self, data: st.DataObject) -> Run | None:
         runs = self.ledger.list(USER)
@@ -79,11 +97,13 @@ class Histories(RuleBasedStateMachine):
     @rule(target=hands, data=st.data())
     def claim(self, data: st.DataObject) -> Run:
         """Somebody takes up what may go on; otherwise a stranger tries with an old view of a run."""
-        claimable = self.ledger.claimable()
-        if claimable:
-            held = self.ledger.claim(data.draw(st.sampled_from(claimable)), uuid4().hex)
+        waiting = self.ledger.claimable()
+        if waiting:
+            run_id, user_id, status = data.draw(st.sampled_from(waiting))
+            held = self.ledger.claim(run_id, uuid4().hex)
             assert held is not None
             assert held.status in {RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED}
+            assert (held.user_id, held.status) == (user_id, status)
             return held
         run = self._some_run(data) or self.ledger.submit(str(uuid4()), example_plan(SOURCES[0]), number=1)
         return run.model_copy(update={"owner": "a stranger"})
@@ -93,7 +113,7 @@ class Histories(RuleBasedStateMachine):
         """A carrier dies and its lease runs out; its hand may come back from the dead all the same."""
         run = self._some_run(data)
         if run is not None:
-            expire(self.path, run.run_id)
+            expire(self.where, run.run_id)
 
     @rule(target=requests, held=hands)
     def begin(self, held: Run) -> tuple[str, int]:
@@ -122,7 +142,7 @@ class Histories(RuleBasedStateMachine):
             self.answers[run_id] = body
         else:
             assert (after.status, after.answer) == (before.status, before.answer)
-        assert query(self.path, "select body from calls where run_id = ? and number = ?", *request) == [
+        assert query(self.where, "select body from calls where run_id = ? and number = ?", *request) == [
             (body,)
         ]
 
@@ -179,9 +199,9 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """The process ends; another opens the same file."""
+        """The process ends; another opens the same database."""
         self.ledger.close()
-        self.ledger = open_ledger(self.path, lease_seconds=3600)
+        self.ledger = open_ledger(self.where, lease_seconds=3600)
 
     @invariant()
     def at_most_one_call_for_each_decision(self) -> None:
@@ -219,11 +239,19 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def nothing_is_stuck(self) -> None:
         """Whatever is neither settled nor in doubt can be taken up, or somebody holds it."""
-        claimable = set(self.ledger.claimable())
+        waiting = set(claimable(self.ledger))
         for run in self.ledger.list(USER):
             if not run.status.final and run.status is not RunStatus.IN_DOUBT:
-                assert run.run_id in claimable or run.owner is not None
+                assert run.run_id in waiting or run.owner is not None
 
 
-Histories.TestCase.settings = settings(max_examples=20, stateful_step_count=30)
-TestHistories = Histories.TestCase
+def test_any_history(new_database: Callable[[], Where]) -> None:
+    """On either kind of database."""
+
+    class Here(Histories):
+        def __init__(self) -> None:
+            super().__init__(new_database())
+
+    # Fewer on a server: every look at the ledger goes there and back four times.
+    examples = 20 if isinstance(new_database(), Path) else 8
+    run_state_machine_as_test(Here, settings=settings(max_examples=examples, stateful_step_count=30))

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from pathlib import Path
-
 import pytest
 
-from secondlook.ledger.runs import Ledger, open_ledger
+from secondlook.ledger.runs import Ledger
 from secondlook.models import RunStatus
 from tests.examples import USER, example_answer
 from tests.ledger.carrying import ACTIONS, LEGAL, STATES
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Generator[Ledger]:
-    """An empty ledger."""
-    opened = open_ledger(tmp_path / "ledger.db", lease_seconds=15)
-    yield opened
-    opened.close()
-
 
 # A run that nobody claimed has no call that could be answered: that is not a transition but a lie.
 _CASES = [

@@ -36,9 +36,13 @@ def test_what_is_no_id_is_not_found(text: str) -> None:
     "identifier", [None, 12, 1.5, b"x", [], {}, SOURCE.encode(), True, "\ud800", SOURCE + "0"], ids=repr
 )
 def test_it_goes_by_its_name(identifier: Json) -> None:
-    """Whatever a body of JSON holds in an id's place; the error says which id it is, with the usual hint."""
-    for named, what in ((("run_id",), "run_id"), ((), "source_id")):
+    """Whatever a body of JSON holds in an id's place; the error says which id it is, with that id's hint."""
+    hints = {
+        "source_id": SourceNotFound.default_hint,
+        "run_id": "Check the run's id; `secondlook runs` lists a user's runs.",
+        "snapshot_id": "Check the id; a run that is done has its snapshot's id.",
+    }
+    for what, hint in hints.items():
         with pytest.raises(SourceNotFound) as caught:
-            canonical(identifier, *named)
-        assert caught.value.message == f"Invalid {what}: not found"
-        assert caught.value.hint == SourceNotFound.default_hint
+            canonical(identifier, *(() if what == "source_id" else (what,)))
+        assert (caught.value.message, caught.value.hint) == (f"Invalid {what}: not found", hint)

@@ -1,0 +1,1 @@
+"""What helps whoever works on this: the local Supabase of `make supabase`."""

@@ -1,0 +1,40 @@
+"""A ledger on each kind of database: what it guarantees does not depend on where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from secondlook.ledger.runs import Ledger, open_ledger
+from tests.ledger.carrying import Where
+from tests.postgres_server import PostgresServer, postgres_server
+
+__all__ = ["postgres_server"]
+
+KINDS = ("sqlite", "postgres")
+
+
+@pytest.fixture(params=KINDS)
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Where]:
+    """Names an empty database, another one each time."""
+    if request.param == "sqlite":
+        return lambda: tmp_path / f"ledger-{uuid4().hex}.db"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.empty_schema
+
+
+@pytest.fixture
+def where(new_database: Callable[[], Where]) -> Where:
+    """Where the test's ledger is: a file, or a URL."""
+    return new_database()
+
+
+@pytest.fixture
+def ledger(where: Where) -> Generator[Ledger]:
+    """An empty ledger with a long lease."""
+    opened = open_ledger(where, lease_seconds=15)
+    yield opened
+    opened.close()
