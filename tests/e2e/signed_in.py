@@ -21,6 +21,10 @@ from tests.supabase_server import SupabaseTables, SupabaseUser, sign_up
 from tests.web.serving import Served, serving, settings_for
 
 
+_LATE_FILE = "dynamically imported module"
+"""What a page says that asks for a part of itself after its session has ended."""
+
+
 @dataclass(frozen=True)
 class Site:
     """A Supabase, the port of the dashboard that its mails lead to, and a provider."""
@@ -221,7 +225,7 @@ def new_tab(browser: Browser) -> Generator[Callable[..., Tab]]:
 
         yield new
     assert [url for tab in opened for url in tab.foreign] == []
-    meant = ("401", "403", "422", "429", "503", "ERR_CONNECTION_REFUSED", "WebSocket")
+    meant = ("401", "403", "422", "429", "503", "ERR_CONNECTION_REFUSED", "WebSocket", _LATE_FILE)
     restarting = ("/_stcore/health", "/_stcore/host-config", "Is Streamlit still running?")
     errors = [
         text

@@ -78,6 +78,7 @@ def test_refresh_and_second_tab_join_the_run(
 def test_keyboard_shortcut(dashboard: Dashboard) -> None:
     """Ctrl+Enter generates."""
     dashboard.open_sample()
+    dashboard.settle()  # a key that is pressed while the page is being drawn may find no button yet
     dashboard.page.get_by_role("heading", name="Buckets").click()
     dashboard.page.keyboard.press("Control+Enter")
     dashboard.see("values match the buckets")
