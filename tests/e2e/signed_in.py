@@ -20,7 +20,6 @@ from tests.provider import Json, Provider, answering, right_answer
 from tests.supabase_server import SupabaseTables, SupabaseUser, sign_up
 from tests.web.serving import Served, serving, settings_for
 
-
 _LATE_FILE = "dynamically imported module"
 """What a page says that asks for a part of itself after its session has ended."""
 
