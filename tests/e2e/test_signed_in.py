@@ -84,7 +84,8 @@ def test_an_open_page_ends_with_the_session(house: House, new_tab: NewTab, serve
     tab.sign_in(house.person)
     second = new_tab(served_site, beside=tab)
     second.open(f"/?source={house.source_id}")
-    second.page.get_by_role("heading", name=house.name).wait_for()
+    second.page.get_by_role("button", name="Generate snapshot").wait_for()
+    second.page.get_by_role("heading", name="Buckets").wait_for()  # the last that is drawn
     session = session_of(second)
     tab.sign_out()
     second.generate()
