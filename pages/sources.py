@@ -12,13 +12,15 @@ wiring = resources.wiring()
 store = wiring.store(access)
 
 st.title("Sources")
-listing.show_sources(store, access.user_id)
+any_listed = listing.show_sources(store, access.user_id)
 chosen = st.query_params.get("source")
 
 if chosen is None:
-    st.info(
-        "Choose a source in the table: its buckets appear here, with the button that generates its snapshot."
-    )
+    if any_listed:
+        st.info(
+            "Choose a source in the table: its buckets appear here, "
+            "with the button that generates its snapshot."
+        )
     st.stop()
 source_id = canonical(chosen)
 record = store.load(source_id, access.user_id, with_snapshot=True)

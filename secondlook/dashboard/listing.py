@@ -34,8 +34,12 @@ _COUNTED = "counted"
 _COUNT_SECONDS = 3
 
 
-def show_sources(store: Store, user_id: str) -> None:
-    """Draw filters, table and pages; a chosen row goes into the URL."""
+def show_sources(store: Store, user_id: str) -> bool:
+    """Draw filters, table and pages; a chosen row goes into the URL.
+
+    Returns:
+        False where there is nothing to choose from.
+    """
     filters = st.container(horizontal=True)
     search = filters.text_input(
         "Search",
@@ -68,9 +72,10 @@ def show_sources(store: Store, user_id: str) -> None:
         st.session_state[_COUNTED] = (user_id, query, found.total, time.monotonic())
     if not found.total:
         _show_empty(filtered=bool(query.search or query.status))
-        return
+        return False
     _show_table(found, user_id)
     _show_pages(found.total)
+    return True
 
 
 def _known_total(user_id: str, query: SourceQuery) -> int | None:
@@ -93,7 +98,7 @@ def _show_empty(*, filtered: bool) -> None:
     if filtered:
         st.info("No source matches. Clear the search or choose another status.")
     else:
-        st.info("This user has no bucketed sources yet. Bucket a source, and it appears here.")
+        st.info("There are no bucketed sources yet. Bucket a source, and it appears here.")
 
 
 def _show_table(found: SourcePage, user_id: str) -> None:
