@@ -22,6 +22,7 @@ def configure() -> None:
     _logger.handlers = [handler]
     _logger.setLevel(logging.INFO)
     _logger.propagate = False
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it quotes the form that it cannot read
 
 
 def log_generated(run: Run, meta: SnapshotMeta, *, production: bool) -> None:

@@ -296,6 +296,7 @@ class Run(Frozen):
         generated_at: Fixed when the answer was journaled.
         timings: Milliseconds of each finished step.
         owner: Who carries it now; only the owner may move it on.
+        store: The store that its source lies in; it is never carried with another.
     """
 
     run_id: str
@@ -325,6 +326,7 @@ class Run(Frozen):
     started_at: str | None
     finished_at: str | None
     elapsed_ms: int
+    store: str = "embedded"
 
 
 class SnapshotRun(Frozen):

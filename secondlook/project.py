@@ -15,6 +15,9 @@ from secondlook.errors import NotSignedIn, SecondlookError, StoreUnavailable
 if TYPE_CHECKING:
     from supabase import Client
 
+UNREACHABLE = "unreachable"
+"""The reason of an error that may be over in a moment."""
+
 TIMEOUT = httpx.Timeout(10, connect=3)
 """Seconds for each part of a request."""
 
@@ -68,7 +71,7 @@ class Project:
 def unreachable(error: Exception) -> SecondlookError:
     """The error of a request that brought no answer; the exception's own text may hold an address."""
     what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
-    return StoreUnavailable(f"Supabase {what} ({type(error).__name__})")
+    return StoreUnavailable(f"Supabase {what} ({type(error).__name__})", reason=UNREACHABLE)
 
 
 def session_over() -> NotSignedIn:

@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 from secondlook.access import Access
-from secondlook.errors import InDoubt, NotSignedIn, RequestInvalid, SecondlookError, rebuild
+from secondlook.errors import (
+    InDoubt,
+    NotSignedIn,
+    RequestInvalid,
+    SecondlookError,
+    SettingInvalid,
+    rebuild,
+)
 from secondlook.ledger.runs import OpenRun, in_doubt
 from secondlook.log import log_failed
 from secondlook.models import Run, RunStatus, SnapshotRun
@@ -93,6 +100,14 @@ def error_of(run: Run) -> SecondlookError:
     return error
 
 
+def _check_store(run: Run, store: str) -> None:
+    if run.store != store:
+        raise SettingInvalid(
+            f"The run belongs to the store {run.store}, and the settings mean {store}",
+            hint="Set SUPABASE_URL as it was, or give the run up.",
+        )
+
+
 class Runner:
     """Submits runs and carries them, here or in threads of its own.
 
@@ -109,8 +124,11 @@ class Runner:
 
     def admit(self, access: Access) -> None:
         """Let runs of this user go on by their access; runs that waited for it are taken up by the sweep."""
-        if access.token is not None:
-            with self._lock:
+        if access.token is None:
+            return
+        with self._lock:
+            known = self._accesses.get(access.user_id)
+            if access.renews or known is None or not known.renews:  # a short token does not replace a session
                 self._accesses[access.user_id] = access
 
     def submit(
@@ -159,6 +177,7 @@ class Runner:
         # doubt keeps its number taken, so that it is refused, or joined where it was settled meanwhile.
         latest = wiring.ledger.latest(access.user_id, source_id)
         if latest is not None and latest.status.active:
+            _check_store(latest, wiring.store_name)
             if key is not None:
                 wiring.ledger.name(latest, key, asked)
             return latest
@@ -185,6 +204,7 @@ class Runner:
             LedgerUnavailable: The run goes on once the ledger can be written.
             ApiKeyMissing: The run is queued for OpenAI and there is no key any more.
         """
+        _check_store(self._wiring.ledger.get(run_id), self._wiring.store_name)
         while True:
             try:
                 self._execute(run_id)

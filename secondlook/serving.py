@@ -6,7 +6,10 @@ import socket
 import sys
 from pathlib import Path
 
-from secondlook.errors import SettingInvalid
+from secondlook.errors import SettingInvalid, StoreUnavailable
+from secondlook.log import log_failed
+from secondlook.project import UNREACHABLE
+from secondlook.settings import forget_secret_key
 from secondlook.wiring import connect
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +22,13 @@ def serve(host: str, port: int) -> int:
         SecondlookError: A setting, the store or the ledger is not usable; better said here than on a page.
     """
     wiring = connect(for_pages=True)
-    wiring.ping_store()
+    forget_secret_key()
+    try:
+        wiring.ping_store()
+    except StoreUnavailable as error:
+        if error.reason != UNREACHABLE:
+            raise
+        log_failed("start", error.code)  # a project that is down for a moment: the pages and /readyz say so
     wiring.ledger.ping()
     if not (ROOT / "app.py").is_file():
         raise SettingInvalid(f"app.py is not in {ROOT}", hint="Start from a checkout of the repository.")

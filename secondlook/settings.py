@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -218,6 +219,12 @@ class Settings(BaseSettings):
     def production(self) -> bool:
         """True where SECONDLOOK_ENV=production."""
         return self.env == "production"
+
+
+def forget_secret_key() -> None:
+    """Take the secret key out of this process's environment: what serves people has no use for it."""
+    for name in environment_names("supabase_secret_key"):
+        os.environ.pop(name, None)
 
 
 def environment_names(field: str) -> tuple[str, ...]:

@@ -60,6 +60,11 @@ class Wiring:
         return self.settings.supabase_url is not None
 
     @property
+    def store_name(self) -> str:
+        """What the ledger calls the store: `embedded`, or the Supabase project's address."""
+        return "embedded" if self.settings.supabase_url is None else self.settings.supabase_url.rstrip("/")
+
+    @property
     def acts_alone(self) -> bool:
         """Whether this process may act for a user who is not there."""
         return not self.signs_in or self.settings.supabase_secret_key is not None
@@ -167,6 +172,7 @@ class Wiring:
                 self._database,
                 lease_seconds=self.settings.lease_seconds,
                 folder=self._folder if embedded else None,
+                store=self.store_name,
             )
 
         return self._part("ledger", make)

@@ -440,6 +440,14 @@ def no_secret_key(home: Home) -> str:
     return str(home.snapshot("--user", USER).error["message"])
 
 
+def another_store(home: Home) -> str:
+    """A run was queued on the embedded store, and the settings mean a project."""
+    Runner(home.wiring()).submit(home.sample.source_id, Access(USER))
+    on_supabase(home, 9)
+    home.set(SUPABASE_SECRET_KEY="sb_secret_made_up")  # noqa: S106 -- made up
+    return str(home.snapshot("--user", USER).error["message"])
+
+
 def wrong_setting(home: Home) -> str:
     """A value that is not allowed."""
     home.set(SECONDLOOK_AGENT="robot")
@@ -473,6 +481,7 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "Row security is off or too wide: …": too_wide,
     "Nobody is signed in": nobody,
     "The session has ended": ended,
+    "The run belongs to the store …, and the settings mean …": another_store,
     "SUPABASE_SECRET_KEY is not set: …": no_secret_key,
     "SECONDLOOK_… is …; allowed: …": wrong_setting,
 }

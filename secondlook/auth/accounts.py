@@ -176,7 +176,9 @@ def _ask(request: Callable[[], T], refused: str | None = None) -> T:
 
 def _refusal(status: int, code: str, words: str, refused: str | None) -> SecondlookError:
     if code in _PASSWORD_CODES and status in {400, 422}:
-        return RequestInvalid(" ".join(words.split())[:200], reason="password")
+        return RequestInvalid(
+            " ".join(words.split())[:200], reason="password", hint="Correct it, then try again."
+        )
     if code == "email_not_confirmed":
         return NotSignedIn(
             "The e-mail address is not confirmed yet", hint="Open the link in the mail that was sent to it."

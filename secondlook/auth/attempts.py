@@ -14,8 +14,8 @@ from secondlook.errors import NotSignedIn
 
 WINDOW_SECONDS = 15 * 60
 BY_BOTH, BY_ACCOUNT, BY_ADDRESS = 8, 30, 40
-"""Tries in the window for one account from one network address, for one account, from one address. A
-stranger who tries another's account closes it for long only to themself."""
+"""Tries in the window for one account from one network address, for one account, from one address. Somebody
+with many addresses can close another's account for the window: the price of not letting them guess."""
 
 
 _COUNTING = 0x5EC04D11
@@ -84,7 +84,15 @@ class Attempts:
     def forget(self, what: str, account: str, address: str) -> None:
         """Begin to count anew for an account: its owner has signed in from this address."""
         mine = attempts.c.key.in_((_key(what, account, address), _key(what, "account", account)))
-        self._database.write(lambda connection: connection.execute(sa.delete(attempts).where(mine)))
+        here = attempts.c.key == _key(what, "address", address)
+        last = sa.select(sa.func.max(attempts.c.at)).where(here).scalar_subquery()
+
+        def forget(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(attempts).where(mine))
+            # Only what failed is held against an address: behind a proxy, or an office's, are many people.
+            connection.execute(sa.delete(attempts).where(here, attempts.c.at == last))
+
+        self._database.write(forget)
 
 
 def _wait(connection: sa.Connection, key: str, limit: int) -> int | None:

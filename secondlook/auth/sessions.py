@@ -79,7 +79,9 @@ class Sessions:
         row = self._read(session_id)
         if row is None:
             return None
-        access = Access(row.user_id, reviewer=bool(row.reviewer), token=lambda: self._token(session_id))
+        access = Access(
+            row.user_id, reviewer=bool(row.reviewer), token=lambda: self._token(session_id), renews=True
+        )
         return SignedIn(row.email, access)
 
     def end(self, session_id: str) -> None:
@@ -94,6 +96,11 @@ class Sessions:
         if token is not None:
             with suppress(SecondlookError):  # no session is left here, whatever Supabase makes of it
                 self.accounts.sign_out(token)
+
+    def drop(self, session_id: str) -> None:
+        """End one session here: somebody signs in anew in the same browser."""
+        mine = sessions.c.id == _digest(session_id)
+        self._database.write(lambda connection: connection.execute(sa.delete(sessions).where(mine)))
 
     def forget(self, user_id: str) -> None:
         """End every session of a person here; Supabase is not told."""
@@ -152,7 +159,9 @@ class Sessions:
         return grant.access_token
 
     def _read(self, session_id: str) -> sa.Row[Any] | None:
-        query = sa.select(sessions, now().label("now")).where(sessions.c.id == _digest(session_id))
+        query = sa.select(sessions, now().label("now")).where(
+            sessions.c.id == _digest(session_id), sessions.c.renewed_at > now() - KEPT_SECONDS
+        )
         return self._database.read(lambda connection: connection.execute(query).one_or_none())
 
 

@@ -104,6 +104,7 @@ def read_run(row: sa.Row[Any]) -> Run:
         started_at=None if row.started_at is None else iso(row.started_at),
         finished_at=None if row.finished_at is None else iso(row.finished_at),
         elapsed_ms=max(0, round((end - row.created_at) * 1000)),
+        store=row.store,
     )
 
 

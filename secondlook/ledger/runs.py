@@ -59,11 +59,20 @@ class Ledger:
         database: The database; others may keep tables of theirs in it.
         lease_seconds: How long a carrier may be silent before its run can be claimed by another.
         folder: Where an embedded database lies; its free space is watched.
+        store: The store that runs are queued for and carried with here: a ledger may outlast it.
     """
 
-    def __init__(self, database: Database, *, lease_seconds: float, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        lease_seconds: float,
+        folder: Path | None = None,
+        store: str = "embedded",
+    ) -> None:
         self._database = database
         self._folder = folder
+        self.store = store
         self.lease_seconds = lease_seconds
         self._database.migrate(MIGRATIONS)
 
@@ -104,6 +113,7 @@ class Ledger:
             "attempts": 0,
             "lease_until": 0,
             "created_at": now(),
+            "store": self.store,
         }
         name = {
             "user_id": plan.user_id,
@@ -142,9 +152,18 @@ class Ledger:
         """Take a run that nobody carries; None where somebody does, or where nothing is left to do."""
         claim = (
             sa.update(runs)
-            .where(runs.c.run_id == run_id, runs.c.status.in_(_OPEN), runs.c.lease_until < now())
+            .where(
+                runs.c.run_id == run_id,
+                runs.c.store == self.store,
+                runs.c.status.in_(_OPEN),
+                runs.c.lease_until < now(),
+            )
             .values(
-                owner=owner, lease_until=self._lease(), started_at=sa.func.coalesce(runs.c.started_at, now())
+                owner=owner,
+                lease_until=self._lease(),
+                started_at=sa.func.coalesce(runs.c.started_at, now()),
+                error=None,  # why it could not go on is past
+                error_code=None,
             )
             .returning(*UNANSWERED)
         )
@@ -436,7 +455,7 @@ class Ledger:
         """The runs that may go on and that nobody carries, oldest first."""
         query = (
             sa.select(runs.c.run_id, runs.c.user_id, runs.c.status)
-            .where(runs.c.status.in_(_OPEN), runs.c.lease_until < now())
+            .where(runs.c.status.in_(_OPEN), runs.c.lease_until < now(), runs.c.store == self.store)
             .order_by(runs.c.created_at)
         )
         found = self._database.read(lambda connection: connection.execute(query).all())

@@ -106,6 +106,7 @@ runs = sa.Table(
     sa.Column("created_at", sa.Double),
     sa.Column("started_at", sa.Double),
     sa.Column("finished_at", sa.Double),
+    sa.Column("store", sa.Text),
 )
 
 calls = sa.Table(
@@ -226,7 +227,12 @@ def _submissions(connection: sa.Connection) -> None:
     )
 
 
+def _stores(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("alter table runs add column store text not null default 'embedded'")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_runs_and_calls", _runs_and_calls),
     ("002_submissions", _submissions),
+    ("003_stores", _stores),
 )

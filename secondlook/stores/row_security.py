@@ -71,9 +71,21 @@ class RowSecurity:
         for user_id, token in found:
             try:
                 self.verify(user_id, token)
-            except NotSignedIn:  # nobody can look with this token any more; the next who signs in looks anew
-                with self._lock:
-                    del self._seen[user_id]
+            except (
+                NotSignedIn
+            ):  # nobody can look with this token any more: a later look of somebody else's may
+                self._forget_or_refuse(user_id)
+
+    def _forget_or_refuse(self, user_id: str | None) -> None:
+        with self._lock:
+            look = self._seen.get(user_id)
+            if look is None:
+                return
+            others = (other for user, other in self._seen.items() if user not in {user_id, None})
+            if any(other.at > look.at and not other.exposed for other in others):
+                self._seen.pop(user_id, None)
+                return
+        raise broken(look.exposed, signed_in=True)
 
     @contextmanager
     def watching(self) -> Generator[None]:

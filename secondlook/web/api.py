@@ -18,12 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secondlook.access import Access
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
 from secondlook.figures import run_fields, snapshot_fields, source_fields
-from secondlook.log import log_failed
 from secondlook.models import (
     AgentName,
     ConfidenceLevel,
@@ -204,7 +202,6 @@ def build_api(wiring: Callable[[], Wiring], runner: Callable[[], Runner]) -> Fas
     api.add_exception_handler(SecondlookError, _on_error)
     api.add_exception_handler(RequestValidationError, _on_invalid)
     api.add_exception_handler(HTTPException, _on_http)
-    api.add_middleware(_Quiet)
     return api
 
 
@@ -223,7 +220,7 @@ def _signed_in(
         raise NotSignedIn(
             "Nobody is signed in", hint="Send a Supabase access token as Authorization: Bearer."
         )
-    return _admit(parts.wiring(), parts.runner(), given.credentials)
+    return _access(parts.wiring(), given.credentials)
 
 
 _Asking = Annotated[Access, Depends(_signed_in)]
@@ -271,6 +268,7 @@ async def create_snapshot(
 
     def begin() -> Run:
         runner = parts.runner()
+        runner.admit(access)
         run = runner.submit(request.source_id, access, regenerate=request.regenerate, key=idempotency_key)
         if run.status.active:
             runner.start(run.run_id)
@@ -281,10 +279,10 @@ async def create_snapshot(
     if seconds is None:
         return _accepted(run)
     give_up = time.monotonic() + seconds
-    while run.status.active and run.error is None and time.monotonic() < give_up:
+    while _goes_on(run) and time.monotonic() < give_up:
         await sleep(_POLL_SECONDS)
         run = await run_in_threadpool(parts.wiring().ledger.get, run.run_id)
-    if run.status.active and run.error is None:
+    if _goes_on(run):
         return _accepted(run)
     return JSONResponse(snapshot_fields(outcome(run)), headers={"Preference-Applied": "wait"})
 
@@ -329,12 +327,17 @@ def read_snapshot(snapshot_id: Identifier, access: _Asking, parts: _WithParts) -
     return found
 
 
+def _goes_on(run: Run) -> bool:
+    """False where it has ended, or stands because nobody can carry it now."""
+    return run.status.active and (run.error is None or run.owner is not None)
+
+
 def _accepted(run: Run) -> Response:
     return JSONResponse({"run_id": run.run_id}, 202, {"Location": f"/api/runs/{run.run_id}"})
 
 
-def _admit(wiring: Wiring, runner: Runner, token: str) -> Access:
-    """Whose token this is, by Supabase's own word; runs that waited for them go on."""
+def _access(wiring: Wiring, token: str) -> Access:
+    """Whose token this is, by Supabase's own word."""
     if not wiring.signs_in:
         raise NotSignedIn(
             "The embedded store has no sign-in", hint="The API needs Supabase: set SUPABASE_URL."
@@ -350,9 +353,7 @@ def _admit(wiring: Wiring, runner: Runner, token: str) -> Access:
             raise session_over()
         return token
 
-    access = Access(person.user_id, reviewer=person.reviewer, token=valid_token)
-    runner.admit(access)
-    return access
+    return Access(person.user_id, reviewer=person.reviewer, token=valid_token)
 
 
 def _expiry(token: str) -> float:
@@ -387,25 +388,3 @@ async def _on_http(_request: Request, error: Exception) -> Response:
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     return problem(RequestInvalid(detail), status, headers)
-
-
-class _Quiet:
-    """Answers what nothing expected, and logs its kind alone: a traceback could hold what no one may see."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def noting(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        except Exception as error:  # noqa: BLE001 -- see above
-            log_failed("api", type(error).__name__)
-            if not begun:
-                await problem(SecondlookError("Something unexpected went wrong"))(scope, receive, send)

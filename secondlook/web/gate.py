@@ -9,15 +9,17 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import quote, urlsplit
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError, SourceNotFound
+from secondlook.log import log_failed
 from secondlook.web import cookies
 from secondlook.web.problems import problem
 from secondlook.wiring import Wiring
@@ -31,6 +33,7 @@ MAX_BODY_BYTES = 64 * 1024
 """The longest body that sign-in and the API take."""
 
 _CLOSE = 4401
+_THREADS = 16
 
 _POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' {scripts}; style-src 'self' 'unsafe-inline'; "
@@ -59,6 +62,7 @@ class Gate:
     ) -> None:
         self._app = app
         self._wiring = wiring
+        self._threads: CapacityLimiter | None = None
         allowed = " ".join(f"'sha256-{_sha256(script)}'" for script in inline_scripts)
         self._headers = {**_HEADERS, "content-security-policy": _POLICY.format(scripts=allowed)}
 
@@ -89,7 +93,7 @@ class Gate:
                     refusal = _send_to_sign_in(connection)
             except SecondlookError as error:
                 refusal = problem(error)
-        await (refusal or self._app)(scope, receive, send)
+        await _quietly(refusal or self._app, scope, receive, send)
 
     async def _pass_websocket(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
         async def signed_in() -> bool:
@@ -145,7 +149,28 @@ class Gate:
         session_id = cookies.session_id(connection)
         if not session_id:
             return False
-        return await run_in_threadpool(wiring.sessions.find, session_id) is not None
+        # Threads of its own: whoever waits elsewhere, for a store or a mail, does not keep the door shut.
+        if self._threads is None:
+            self._threads = CapacityLimiter(_THREADS)
+        find = partial(wiring.sessions.find, session_id)
+        return await to_thread.run_sync(find, limiter=self._threads) is not None
+
+
+async def _quietly(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer what nothing expected, and log its kind alone: a traceback could hold what no one may see."""
+    begun = False
+
+    async def noting(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    try:
+        await app(scope, receive, noting)
+    except Exception as error:  # noqa: BLE001 -- see above
+        log_failed("front door", type(error).__name__)
+        if not begun:
+            await problem(SecondlookError("Something unexpected went wrong"))(scope, receive, send)
 
 
 def _send_to_sign_in(connection: HTTPConnection) -> Response:

@@ -40,11 +40,19 @@ class Health:
         return JSONResponse({"ready": well, **parts}, 200 if well else 503, {"Cache-Control": "no-store"})
 
     def _look(self) -> dict[str, str]:
-        # Anybody may ask: of many who ask at once, one look serves all.
-        with self._lock:
-            if self._seen is None or time.monotonic() - self._seen[0] > _FRESH_SECONDS:
-                self._seen = (time.monotonic(), self._parts())
-            return self._seen[1]
+        # Anybody may ask: of many who ask at once one looks, and the others get what was seen last.
+        seen = self._seen
+        if seen is not None and time.monotonic() - seen[0] < _FRESH_SECONDS:
+            return seen[1]
+        if not self._lock.acquire(blocking=seen is None):
+            return seen[1] if seen is not None else {}
+        try:
+            if self._seen is seen:
+                parts = self._parts()
+                self._seen = (time.monotonic(), parts)
+            return self._seen[1] if self._seen is not None else {}
+        finally:
+            self._lock.release()
 
     def _parts(self) -> dict[str, str]:
         try:

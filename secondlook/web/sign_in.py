@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -77,20 +78,23 @@ class SignIn:
         email, password = _field(form.get("email")), _field(form.get("password"))
         to = _own_path(_field(form.get("next")))
         try:
-            session_id = await run_in_threadpool(self._begin, email, password, _address(request))
+            session_id = await run_in_threadpool(self._begin, email, password, request)
         except SecondlookError as error:
             return _refused(request, "sign_in", error, next=to, email=email)
         response = RedirectResponse(to, 303)
         cookies.give(response, request, session_id)
         return response
 
-    def _begin(self, email: str, password: str, address: str) -> str:
-        wiring = self._wiring()
+    def _begin(self, email: str, password: str, request: Request) -> str:
+        wiring, address = self._wiring(), _address(request)
         if not email or not password:
             raise NotSignedIn("E-mail address and password are both needed", hint="")
         wiring.attempts.count("sign-in", email, address)
         grant = wiring.sessions.accounts.sign_in(email, password)
         wiring.attempts.forget("sign-in", email, address)
+        before = cookies.session_id(request)
+        if before:
+            wiring.sessions.drop(before)
         return self._admit(grant)
 
     def _admit(self, grant: Grant) -> str:
@@ -155,7 +159,7 @@ class SignIn:
             )
         form = {name: _field(value) for name, value in (await request.form()).items()}
         try:
-            await run_in_threadpool(self._set_password, form)
+            await run_in_threadpool(self._set_password, form, _address(request))
         except RequestInvalid as error:
             # The token of the link is used up by now, those that it gave are not.
             return _refused(request, "new_password", error, **_tokens(form))
@@ -163,8 +167,11 @@ class SignIn:
             return _refused(request, "forgot", error)
         return RedirectResponse("/auth/sign-in?changed", 303)
 
-    def _set_password(self, form: dict[str, str]) -> None:
+    def _set_password(self, form: dict[str, str], address: str) -> None:
         sessions = self._wiring().sessions
+        self._wiring().attempts.count(
+            "password", form.get("token_hash") or form.get("access_token", ""), address
+        )
         accounts = sessions.accounts
         if form.get("password", "") != form.get("again", ""):
             raise RequestInvalid("The two passwords differ", reason="password", hint="Type both again.")
@@ -174,7 +181,7 @@ class SignIn:
         if not form.get("access_token"):
             raise NotSignedIn("The link is not complete", hint="Have another mail sent.")
         tokens = form["access_token"], form.get("refresh_token", "")
-        person = accounts.set_password(*tokens, form["password"])
+        person = accounts.set_password(*tokens, form.get("password", ""))
         sessions.forget(person.user_id)  # whoever knew the old password is signed out as well
 
 
@@ -205,11 +212,18 @@ def _field(value: object) -> str:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client is not None else ""
+    """Where a request comes from; of an IPv6 address the network, since one machine has many."""
+    host = request.client.host if request.client is not None else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return host if address.version == 4 else str(ip_network((address, 64), strict=False))
 
 
 def _own_path(path: str | None) -> str:
     """A path of this site; anything else leads home."""
     parts = urlsplit((path or "/").replace("\\", "/"))
     own = not parts.scheme and not parts.netloc and parts.path.startswith("/") and path is not None
+    own = own and not parts.path.startswith("/auth/")  # a link must not sign anybody out
     return path if own and path and path.isprintable() and not path.startswith("//") else "/"
