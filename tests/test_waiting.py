@@ -239,3 +239,23 @@ def test_run_snapshot_needs_the_secret_key(wiring: SignedWiring) -> None:
         run_snapshot(source_id=SOURCE, user_id=USER)
     assert wiring.behind.asked == []
     assert wiring.ledger.list(USER) == []
+
+
+def test_a_short_token_does_not_replace_a_session(wiring: SignedWiring, runner: Runner) -> None:
+    """A program of the same person asks by a token that ends; the run goes on by the browser's session."""
+    run = in_state("queued", wiring, runner)
+    program = Session()
+    runner.admit(Access(USER, token=Session().token, renews=True))
+    runner.admit(program.access)
+    program.over = True
+    assert runner.carry(run.run_id).status is RunStatus.DONE
+
+
+def test_why_it_waited_is_forgotten_when_it_goes_on(wiring: SignedWiring, runner: Runner) -> None:
+    """Whoever looks while it is carried is not told that nobody is there."""
+    run = in_state("queued", wiring, runner)
+    with pytest.raises(NotSignedIn):
+        runner.carry(run.run_id)
+    assert wiring.ledger.get(run.run_id).error is not None
+    assert claimed(wiring.ledger, run).error is None
+    assert wiring.ledger.get(run.run_id).error is None
