@@ -30,6 +30,7 @@ OPEN_PATHS = {"/healthz", "/readyz", "/_stcore/health"}
 """What looks after itself: sign-in, the API with its bearer tokens, and health."""
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_DROPPED_BYTES = 16 * MAX_BODY_BYTES
 """The longest body that sign-in and the API take."""
 
 _CLOSE = 4401
@@ -198,18 +199,26 @@ def _foreign(connection: HTTPConnection, public_url: str | None) -> Response | N
 
 
 async def _whole_body(receive: Receive) -> tuple[Response | None, Receive]:
-    """Read a body to its end, to be given on in one piece; a longer one than anybody needs is refused."""
+    """Read a body to its end, to be given on in one piece; a longer one than anybody needs is refused.
+
+    What is too long is read on a while and dropped: a connection that is closed on unread bytes is
+    reset, and the refusal may be lost with it.
+    """
     body = b""
+    size = 0
     more = True
-    while more:
+    while more and size <= MAX_DROPPED_BYTES:
         message = await receive()
         if message["type"] != "http.request":  # the browser went away
             return None, _once(message, receive)
-        body += message.get("body", b"")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= MAX_BODY_BYTES:
+            body += chunk
         more = message.get("more_body", False)
-        if len(body) > MAX_BODY_BYTES:
-            error = RequestInvalid(f"The body is longer than {MAX_BODY_BYTES} bytes")
-            return problem(error, status=413), receive
+    if size > MAX_BODY_BYTES:
+        error = RequestInvalid(f"The body is longer than {MAX_BODY_BYTES} bytes")
+        return problem(error, status=413), receive
     return None, _once({"type": "http.request", "body": body, "more_body": False}, receive)
 
 

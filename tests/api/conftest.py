@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -106,14 +107,13 @@ class FrontDoor:
     def send(self, *parts: bytes) -> tuple[int, bytes]:
         """Put a request on the wire as it is; its status and the whole answer, or 0 and nothing."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
-            for part in parts:
-                connection.sendall(part)
+            with suppress(ConnectionError):  # refused in the middle of it: the answer says why
+                for part in parts:
+                    connection.sendall(part)
             answer = b""
-            try:
+            with suppress(ConnectionError):
                 while chunk := connection.recv(65536):
                     answer += chunk
-            except ConnectionResetError:
-                pass
         return (int(answer.split(b" ", 2)[1]) if answer else 0), answer
 
 
