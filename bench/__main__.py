@@ -2,9 +2,9 @@
 
 import sys
 
-from bench import rerun, snapshot, tokens
+from bench import batch, rerun, snapshot, tokens
 
-BENCHES = {"snapshot": snapshot.main, "tokens": tokens.main, "rerun": rerun.main}
+BENCHES = {"snapshot": snapshot.main, "tokens": tokens.main, "rerun": rerun.main, "batch": batch.main}
 
 for name in sys.argv[1:] or BENCHES:
     print(f"\n## {name}\n")

@@ -1,8 +1,9 @@
-"""A local server that answers at once, as the model should; a process of its own shares no lock with ours."""
+"""A local server that answers as the model should, at once or after some seconds, in a process of its own."""
 
 from __future__ import annotations
 
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from subprocess import PIPE, Popen
 
@@ -16,6 +17,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    seconds = 0.0
     known: dict[bytes, bytes] = {}  # noqa: RUF012 -- shared by all connections on purpose
 
     def do_POST(self) -> None:
@@ -24,6 +26,7 @@ class Handler(BaseHTTPRequestHandler):
         if body not in self.known:
             self.known[body] = respond(httpx2.Request("POST", "http://local", content=body)).content
         answer = self.known[body]
+        time.sleep(self.seconds)
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(answer)))
@@ -34,14 +37,22 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def start() -> tuple[Popen[str], str]:
-    """Start the server; returns its process and base URL."""
-    process = Popen([sys.executable, "-m", "bench.provider"], stdout=PIPE, text=True)
+class Server(ThreadingHTTPServer):
+    """Takes many connections at the same moment."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
+def start(seconds: float = 0.0) -> tuple[Popen[str], str]:
+    """Start the server, which takes so long for an answer; returns its process and base URL."""
+    process = Popen([sys.executable, "-m", "bench.provider", str(seconds)], stdout=PIPE, text=True)
     assert process.stdout is not None  # noqa: S101 -- it was asked for
     return process, process.stdout.readline().strip()
 
 
 if __name__ == "__main__":
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Handler.seconds = float(sys.argv[1])
+    server = Server(("127.0.0.1", 0), Handler)
     print(f"http://127.0.0.1:{server.server_port}/v1", flush=True)
     server.serve_forever()

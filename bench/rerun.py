@@ -76,15 +76,15 @@ def main() -> None:
     show(["server CPU of a rerun, in ms", "min", "median", "p95", "mean", "x trivial"], rows)
 
 
-def fill(folder: Path) -> None:
-    """A store of 10,000 sources and more."""
+def fill(folder: Path, sources: int = 10_000) -> None:
+    """A store of so many sources, and the samples."""
     path = folder / "store.db"
     SqliteStore(path).close()
     user = next(iter(SAMPLE_USERS))
     with closing(sqlite3.connect(path)) as connection, connection:
         columns = [row[1] for row in connection.execute("pragma table_info(estimate_buckets)")][2:]
         taken = connection.execute(f"select {', '.join(columns)} from estimate_buckets limit 1").fetchone()  # noqa: S608 -- the table's own columns
-        for number in range(10_000):
+        for number in range(sources):
             source = f"{number:08x}-0000-4000-8000-000000000000"
             connection.execute(
                 "insert into sources values (?, ?, 'csv', ?, '2026-01-05T08:00:00Z', 'bucketed')",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,7 +79,7 @@ def sqlite_engine(
     shared: bool = False,
     functions: Sequence[tuple[str, Callable[[str | None], str | None]]] = (),
 ) -> sa.Engine:
-    """An engine on an SQLite file: write-ahead log, every commit on disk before it returns.
+    """An engine on an SQLite file: write-ahead log, every durable commit on disk before it returns.
 
     A transaction that may write takes the write lock at its start: upgrading later would fail at once
     where another process wrote in between, instead of waiting.
@@ -99,7 +100,6 @@ def sqlite_engine(
         if shared:
             connection.text_factory = _decoded
         _write_ahead(connection)
-        connection.execute("pragma synchronous=full")
         connection.execute("pragma foreign_keys=on")
         for name, function in functions:
             connection.create_function(name, 1, function, deterministic=True)
@@ -113,8 +113,15 @@ def sqlite_engine(
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        read_only = connection.get_execution_options().get("read_only", False)
-        connection.exec_driver_sql("begin" if read_only else "begin immediate")
+        options = connection.get_execution_options()
+        if options.get("read_only", False):
+            connection.exec_driver_sql("begin")
+            return
+        # What is not flushed is not lost where this process dies, only where the machine does.
+        connection.exec_driver_sql(
+            f"pragma synchronous={'full' if options.get('durable', True) else 'normal'}"
+        )
+        connection.exec_driver_sql("begin immediate")
 
     return engine
 
@@ -156,13 +163,15 @@ def postgres_engine(url: str) -> sa.Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        read_only = connection.get_execution_options().get("read_only", False)
+        options = connection.get_execution_options()
+        read_only = options.get("read_only", False)
         mode = "repeatable read, read only" if read_only else "read committed"
+        soft = "" if read_only or options.get("durable", True) else "; set local synchronous_commit = off"
         # In one message. Not as options of the connection: poolers refuse them, or lose them.
         connection.exec_driver_sql(
             f"begin isolation level {mode}; "
             f"set local lock_timeout = {int(BUSY_SECONDS * 1000)}; "
-            f"set local idle_in_transaction_session_timeout = {ABANDONED_SECONDS * 1000}"
+            f"set local idle_in_transaction_session_timeout = {ABANDONED_SECONDS * 1000}{soft}"
         )
 
     return engine
@@ -221,7 +230,9 @@ class Database:
     def __init__(self, engine: sa.Engine, unavailable: Callable[[str], SecondlookError]) -> None:
         self._engine = engine
         self._reader = engine.execution_options(read_only=True)
+        self._soft = engine.execution_options(durable=False)
         self._unavailable = unavailable
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run a reading transaction."""
@@ -229,7 +240,16 @@ class Database:
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Run a transaction that may write."""
-        return self._guard(self._engine.begin, work)
+        with self._in_turn():
+            return self._guard(self._engine.begin, work)
+
+    def write_soft(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run a writing transaction that a machine's power cut may undo, with all soft ones after it.
+
+        It is never undone alone: what a later durable transaction has written stands on it.
+        """
+        with self._in_turn():
+            return self._guard(self._soft.begin, work)
 
     def migrate(self, migrations: Sequence[Migration]) -> None:
         """Apply, in their order, the migrations that this database has not seen. They are append-only.
@@ -251,6 +271,19 @@ class Database:
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+
+    @contextmanager
+    def _in_turn(self) -> Generator[None]:
+        """Let one thread write at a time where the database would: SQLite itself would have the rest poll."""
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=BUSY_SECONDS):
+            raise self._unavailable("database is locked")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def _guard(
         self, open_: Callable[[], AbstractContextManager[sa.Connection]], work: Callable[[sa.Connection], T]

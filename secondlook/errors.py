@@ -147,6 +147,7 @@ class ProviderError(SecondlookError):
         outcome: What became of the request.
         status: The HTTP status; None where there was no HTTP answer.
         request_id: The provider's x-request-id.
+        retry_after: Seconds that the provider wants to have waited before the next request.
     """
 
     code = "provider_error"
@@ -159,12 +160,14 @@ class ProviderError(SecondlookError):
         outcome: Outcome = "refused",
         status: int | None = None,
         request_id: str | None = None,
+        retry_after: float | None = None,
         **extra: str | None,
     ) -> None:
         super().__init__(message, **extra)
         self.outcome: Outcome = outcome
         self.status = status
         self.request_id = request_id
+        self.retry_after = retry_after
 
 
 class AnswerRejected(SecondlookError):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
-from secondlook.models import BandCount, Run, SnapshotRun, SourceRow, WeekCount
+from secondlook.models import BandCount, Batch, Run, SnapshotRun, SourceRow, WeekCount
 from secondlook.weeks import monday_of, week_of
 
 MAX_SPAN = timedelta(weeks=1040)
@@ -63,6 +63,25 @@ def snapshot_fields(made: SnapshotRun) -> dict[str, object]:
     }
 
 
+def batch_fields(batch: Batch) -> dict[str, object]:
+    """A batch as `secondlook batch --json` prints it."""
+    return {
+        "batch_id": batch.batch_id,
+        "user_id": batch.user_id,
+        "status": str(batch.status),
+        "runs": batch.total,
+        "settled": batch.settled,
+        "counts": dict(batch.counts),
+        "failures": dict(batch.failures),
+        "skipped": dict(batch.skipped),
+        "cost_usd": None if batch.cost_usd is None else float(batch.cost_usd),
+        "per_minute": batch.per_minute_now,
+        "seconds_left": batch.left_s,
+        "created_at": batch.created_at,
+        "ended_at": batch.ended_at,
+    }
+
+
 def fill_weeks(weeks: Sequence[WeekCount]) -> list[WeekCount]:
     """The covered weeks without gaps: one that the buckets leave out had no closed estimate.
 
@@ -108,3 +127,13 @@ def duration(milliseconds: float) -> str:
     if milliseconds >= 1000:
         return f"{milliseconds / 1000:.1f} s"
     return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
+
+
+def roughly(seconds: float) -> str:
+    """A guessed time: seconds up to a minute and a half, then minutes, then hours and minutes."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02} min"

@@ -7,17 +7,22 @@ and what of it is left to do.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
 from typing import TypeVar
 from uuid import uuid4
 
 from secondlook import pricing
 from secondlook.agent import prompt
 from secondlook.agent.client import Agent, build_request
+from secondlook.agent.retries import Retries
 from secondlook.errors import (
     AnswerRejected,
     BucketsMissing,
     NotSignedIn,
+    OverBudget,
     ProviderError,
     SecondlookError,
     SourceNotFound,
@@ -25,7 +30,17 @@ from secondlook.errors import (
 )
 from secondlook.ledger.runs import Ledger
 from secondlook.log import log_complete, log_generated
-from secondlook.models import AgentAnswer, AgentName, Plan, Run, RunStatus, Snapshot, SnapshotResult
+from secondlook.models import (
+    AgentAnswer,
+    AgentName,
+    Plan,
+    Run,
+    RunStatus,
+    Snapshot,
+    SnapshotResult,
+    SourceRecord,
+    Usage,
+)
 from secondlook.preview import preview
 from secondlook.settings import Settings
 from secondlook.stopwatch import Stopwatch
@@ -62,12 +77,24 @@ def prepare(
     watch.lap("load")
     if record is None:
         raise SourceNotFound
+    plan = plan_of(record, regenerate=regenerate, settings=settings, agent=agent)
+    watch.lap("check")
+    return plan.model_copy(update={"timings": watch.laps})
+
+
+def plan_of(
+    record: SourceRecord, *, regenerate: bool, settings: Settings, agent: Callable[[], AgentName]
+) -> Plan:
+    """Steps 2 to 5 of a source that was loaded.
+
+    Raises:
+        SecondlookError: The first rule that the source breaks; last of all, a missing key.
+    """
     checked = preview(record, max_tokens=settings.max_tokens, regenerate=regenerate)
     if checked.refusal is not None or checked.agent_input is None:
         raise checked.refusal or BucketsMissing
     name = agent()
     request = build_request(checked.agent_input, settings)
-    watch.lap("check")
     return Plan(
         source_id=record.source.source_id,
         user_id=record.source.user_id,
@@ -77,12 +104,17 @@ def prepare(
         agent_input=checked.agent_input,
         request=request,
         warnings=checked.warnings,
-        timings=watch.laps,
+        timings={},
     )
 
 
-def execute(run_id: str, *, stores: Stores, agents: Agents, ledger: Ledger, production: bool) -> None:
+def execute(
+    run_id: str, *, stores: Stores, agents: Agents, ledger: Ledger, retries: Retries, production: bool
+) -> None:
     """Steps 6 to 9, or what is left of them: call the agent, store the snapshot, mark the source.
+
+    A request that the provider certainly did not process leaves the run queued, to be sent again when it
+    is due.
 
     Raises:
         NotSignedIn: Nobody may act for the run's user now; it goes on at their next sign-in.
@@ -99,7 +131,7 @@ def execute(run_id: str, *, stores: Stores, agents: Agents, ledger: Ledger, prod
             return
         store = _or_hold_up(run, stores, run.user_id, ledger)
         if run.status is RunStatus.QUEUED:
-            _call(run, _or_hold_up(run, agents, run.agent, ledger), ledger)
+            _call(run, _or_hold_up(run, agents, run.agent, ledger), ledger, retries)
             watch.lap("call")
         run = ledger.get(run_id)
         if run.status is RunStatus.ANSWERED:
@@ -114,23 +146,50 @@ def _or_hold_up(run: Run, get: Callable[[Name], T], name: Name, ledger: Ledger) 
         raise
 
 
-def _call(run: Run, agent: Agent, ledger: Ledger) -> None:
-    number = ledger.begin_call(run)
+def _call(run: Run, agent: Agent, ledger: Ledger, retries: Retries) -> None:
+    try:
+        number = ledger.begin_call(run, ceiling_of(run))
+    except OverBudget as error:
+        ledger.refuse(run, error)
+        return
     if number is None:
         return
 
     def journal(given: AgentAnswer) -> None:
-        if not ledger.journal(run.run_id, number, given):
-            ledger.price(run.run_id, number, pricing.cost_usd(given.usage, given.model or run.model))
+        cost = pricing.cost_usd(given.usage, given.model or run.model)
+        ledger.journal(run.run_id, number, given, cost)
 
+    asked = time.monotonic()
     try:
         agent.ask(run.request, journal)
     except ProviderError as error:
-        ledger.end_call(run, number, error)
+        elapsed = _seconds_begun(run) + time.monotonic() - asked
+        seconds = retries.wait(error, sent=number, elapsed=elapsed)
+        if seconds is None:
+            ledger.end_call(run, number, error)
+        else:
+            ledger.postpone(run, number, error, seconds)
+
+
+def _seconds_begun(run: Run) -> float:
+    """Since a claimed run was first taken up; one of a batch may have been queued for long before."""
+    queued = datetime.fromisoformat(run.created_at)
+    begun = datetime.fromisoformat(run.started_at or run.created_at)
+    return max(0.0, run.elapsed_ms / 1000 - (begun - queued).total_seconds())
+
+
+def ceiling_of(run: Run | Plan) -> Decimal | None:
+    """US dollars that a call may cost at the most: its prompt, and an answer as long as it is allowed."""
+    if run.agent == "offline":
+        return Decimal(0)
+    limit = run.request.get("max_tokens", run.request.get("max_completion_tokens"))
+    prompt_tokens = prompt.estimate_usage(run.agent_input).prompt_tokens
+    if not isinstance(limit, int):
+        return None
+    return pricing.cost_usd(Usage(prompt_tokens=prompt_tokens, completion_tokens=limit), run.model)
 
 
 def _store(run: Run, store: Store, ledger: Ledger, watch: Stopwatch, *, production: bool) -> None:
-    cost = pricing.cost_usd(run.usage, run.answered_model or run.model)
     try:
         result = result_of(run)
         watch.lap("validate")
@@ -144,10 +203,10 @@ def _store(run: Run, store: Store, ledger: Ledger, watch: Stopwatch, *, producti
         ledger.hold_up(run, error)
         raise
     except (AnswerRejected, SourceNotFound) as error:
-        ledger.finish(run, cost=cost, error=error, timings=watch.laps)
+        ledger.finish(run, error=error, timings=watch.laps)
         return
     changed = () if marked else ("the source's status changed meanwhile and was left alone",)
-    ledger.finish(run, cost=cost, timings=watch.laps, warnings=changed)
+    ledger.finish(run, timings=watch.laps, warnings=changed)
     log_complete(result.meta)
 
 

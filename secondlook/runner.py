@@ -1,12 +1,12 @@
-"""Carries runs on this machine, outside any page."""
+"""Carries runs on this machine, outside any page, or has workers carry them."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from uuid import uuid4
 
 from secondlook.access import Access
@@ -20,15 +20,18 @@ from secondlook.errors import (
 )
 from secondlook.ledger.runs import OpenRun, in_doubt
 from secondlook.log import log_failed
-from secondlook.models import Run, RunStatus, SnapshotRun
-from secondlook.orchestrator import execute, prepare, result_of
+from secondlook.models import Batch, Plan, Run, RunStatus, SnapshotRun
+from secondlook.orchestrator import ceiling_of, execute, prepare, result_of
 from secondlook.stores.base import Store
 from secondlook.validation.identifiers import canonical
-from secondlook.wiring import Wiring, connect
+from secondlook.wiring import Hand, Wiring, connect
 
 WORKERS = 8
 SWEEP_SECONDS = 5
+_WORKERS_SWEEP_SECONDS = 1  # nobody else begins a batch that a command has queued
 _POLL_SECONDS = 0.1
+_FEED_SECONDS = 0.25
+_GATHER_SECONDS = 0.005  # runs that end together are followed by one look
 
 
 def run_snapshot(*, source_id: str, user_id: str, regenerate: bool = False) -> SnapshotRun:
@@ -109,7 +112,7 @@ def _check_store(run: Run, store: str) -> None:
 
 
 class Runner:
-    """Submits runs and carries them, here or in threads of its own.
+    """Submits runs and carries them, here or in threads of its own, or hands them to workers.
 
     Args:
         wiring: The parts to work with.
@@ -117,7 +120,10 @@ class Runner:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
-        self._pool: ThreadPoolExecutor | None = None
+        self._pools: dict[bool, ThreadPoolExecutor] = {}
+        self._stop = threading.Event()
+        self._look_again = threading.Event()
+        self._sweeps = False
         self._busy: set[str] = set()
         self._accesses: dict[str, Access] = {}
         self._lock = threading.Lock()
@@ -189,8 +195,18 @@ class Runner:
             settings=wiring.settings,
             agent=wiring.agent_name,
         )
+        self._hold_against_budgets(plan)
         number = 1 if latest is None else latest.number + (latest.status is not RunStatus.IN_DOUBT)
         return wiring.ledger.submit(str(uuid4()), plan, number=number, key=key, fingerprint=asked)
+
+    def _hold_against_budgets(self, plan: Plan) -> None:
+        """Refuse what no budget holds before there is a run of it; each call is held against them too."""
+        ceiling = ceiling_of(plan)
+        allowance = self._wiring.budgets.allows(
+            plan.user_id, 1, None if ceiling is None else int(ceiling * 10**9)
+        )
+        if allowance.refusal is not None:
+            raise allowance.refusal
 
     def carry(self, run_id: str) -> Run:
         """Bring a run to its end in this thread, or wait for whoever carries it.
@@ -214,49 +230,149 @@ class Runner:
             run = self._wiring.ledger.get(run_id)
             if not run.status.active:
                 return run
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS if run.waits_ms is None else min(run.waits_ms / 1000, SWEEP_SECONDS))
+            self._wiring.ledger.mind_clock()
 
-    def start(self, run_id: str) -> None:
-        """Carry a run in a thread of the pool; the caller may go away."""
+    def start(self, run_id: str, *, in_batch: bool = False) -> None:
+        """Carry a run in a thread, or hand it to the workers; the caller may go away.
+
+        Runs of batches have threads of their own: no batch stands before a run that somebody waits for.
+        """
+        hand = self._wiring.hand
+        if hand is not None:
+            self._hand_over(hand, run_id, in_batch=in_batch)
+            return
         with self._lock:
             if run_id in self._busy:
                 return
             self._busy.add(run_id)
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="secondlook-run")
-            self._pool.submit(self._carry_quietly, run_id)
+            if in_batch not in self._pools:
+                threads = self._wiring.settings.concurrency if in_batch else WORKERS
+                self._pools[in_batch] = ThreadPoolExecutor(threads, thread_name_prefix="secondlook-run")
+            self._pools[in_batch].submit(self._carry_quietly, run_id, in_batch=in_batch)
+
+    def _hand_over(self, hand: Hand, run_id: str, *, in_batch: bool) -> None:
+        try:
+            hand(run_id, in_batch)
+        except SecondlookError as error:
+            log_failed(f"Run {run_id}", error.code)  # it is queued: the workers' sweep finds it
+
+    def batch(self, batch_id: str, user_id: str) -> Batch:
+        """A batch as the ledger knows it now.
+
+        Raises:
+            SourceNotFound: No such batch, or another user's.
+        """
+        return self._wiring.batches.get(batch_id, user_id)
+
+    def begin(self, fill: Callable[[], Batch]) -> Future[Batch]:
+        """Queue a batch's runs in a thread, and carry what it may let go; the caller may go away.
+
+        Args:
+            fill: Makes the batch and queues its runs.
+        """
+
+        def work() -> Batch:
+            try:
+                begun = fill()
+            except SecondlookError as error:
+                log_failed("batch", error.code)
+                raise
+            self.look_again()
+            return begun
+
+        thread = ThreadPoolExecutor(1, thread_name_prefix="secondlook-batch")
+        filling = thread.submit(work)
+        thread.shutdown(wait=False)  # it ends with its work, and the process with it
+        return filling
+
+    def look_again(self) -> None:
+        """Have the sweep look at once for what batches may let go; of many calls one look may come.
+
+        Who only hands runs over does not sweep: it looks itself.
+        """
+        if self._wiring.hand is None or self._sweeps:
+            self._look_again.set()
+            return
+        try:
+            self._feed()
+        except SecondlookError as error:
+            log_failed("batch", error.code)
+
+    def _feed(self) -> bool:
+        """Carry what batches may let go now; whether there was anything."""
+        released = self._wiring.batches.release(self._wiring.settings.concurrency)
+        for run_id in released:
+            self.start(run_id, in_batch=True)
+        return bool(released)
 
     def resume(self) -> list[Run]:
         """Take up, one after the other, every run that may go on; what was sent is never sent again."""
+        self._wiring.ledger.mind_clock()
         carried = [run.run_id for run in self._wiring.ledger.claimable() if self._may_carry(run)]
         for run_id in carried:
-            self._execute_quietly(run_id)
+            self.take_up(run_id)
         return [self._wiring.ledger.get(run_id) for run_id in carried]
 
     @contextmanager
-    def sweeping(self) -> Generator[None]:
-        """Take up what may go on, again and again, while the block runs; then wait for what is in flight."""
-        stop = threading.Event()
+    def sweeping(self, *, for_workers: bool = False) -> Generator[None]:
+        """Take up what may go on, again and again, while the block runs; then wait for what is in flight.
 
-        def sweep() -> None:
-            while not stop.is_set():
-                try:
-                    for run in self._wiring.ledger.claimable():
-                        if self._may_carry(run):
-                            self.start(run.run_id)
-                except SecondlookError as error:
-                    log_failed("sweep", error.code)
-                stop.wait(min(SWEEP_SECONDS, self._wiring.settings.lease_seconds))
+        Where workers carry runs, each of them sweeps, and nobody else has to.
 
-        sweeper = threading.Thread(target=sweep, name="secondlook-sweep", daemon=True)
-        sweeper.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            sweeper.join()
-            if self._pool is not None:
-                self._pool.shutdown(wait=True, cancel_futures=True)
+        Args:
+            for_workers: Whether this is a worker: what may go on is told to all of them.
+        """
+        webhook = self._wiring.webhook
+        self._sweeps = for_workers or self._wiring.hand is None
+        most = _WORKERS_SWEEP_SECONDS if for_workers else SWEEP_SECONDS
+        sweeper = threading.Thread(target=self._sweep, args=[most], name="secondlook-sweep", daemon=True)
+        with webhook.delivering() if webhook is not None else nullcontext():
+            if self._sweeps:
+                sweeper.start()
+            try:
+                yield
+            finally:
+                self._stop.set()
+                self._look_again.set()
+                if self._sweeps:
+                    sweeper.join()
+                for pool in self._pools.values():
+                    pool.shutdown(wait=True, cancel_futures=True)
+                self._pools = {}
+                self._sweeps = False
+                self._stop.clear()
+
+    def _sweep(self, most: float) -> None:
+        """Look for what may go on, now and then, and for what batches let go whenever a run of one ends."""
+        next_look = time.monotonic()
+        while not self._stop.is_set():
+            self._look_again.wait(max(0.0, next_look - time.monotonic()))
+            self._stop.wait(_GATHER_SECONDS)
+            self._look_again.clear()  # before looking: what is asked for meanwhile is looked for once more
+            try:
+                fed = self._feed()
+                if time.monotonic() >= next_look:
+                    self._take_up_waiting()
+                    next_look = time.monotonic() + self._pause(most)
+                if fed:
+                    next_look = min(next_look, time.monotonic() + _FEED_SECONDS)
+            except SecondlookError as error:
+                log_failed("sweep", error.code)
+                next_look = time.monotonic() + most
+
+    def _take_up_waiting(self) -> None:
+        self._wiring.ledger.mind_clock()
+        for run in self._wiring.ledger.claimable():
+            if self._may_carry(run):
+                self.start(run.run_id, in_batch=run.in_batch)
+
+    def _pause(self, most: float) -> float:
+        """Seconds until there may be something to take up."""
+        if self._wiring.batches.any_running():
+            return _FEED_SECONDS
+        due = self._wiring.ledger.seconds_until_due()
+        return max(_FEED_SECONDS, min(most, self._wiring.settings.lease_seconds, due or most))
 
     def _may_carry(self, run: OpenRun) -> bool:
         """False for a run that waits for its user: it would only be found to wait again."""
@@ -264,14 +380,17 @@ class Runner:
             present = run.user_id in self._accesses
         return present or self._wiring.acts_alone or run.status is RunStatus.CALLING
 
-    def _carry_quietly(self, run_id: str) -> None:
+    def _carry_quietly(self, run_id: str, *, in_batch: bool) -> None:
         try:
-            self._execute_quietly(run_id)
+            self.take_up(run_id)
         finally:
             with self._lock:
                 self._busy.discard(run_id)
+        if in_batch:
+            self.look_again()  # so that no place of the batch stays empty
 
-    def _execute_quietly(self, run_id: str) -> None:
+    def take_up(self, run_id: str) -> None:
+        """Carry a run as far as it goes now, in this thread; what is in the way is logged and noted there."""
         try:
             self._execute(run_id)
         except SecondlookError as error:
@@ -286,6 +405,7 @@ class Runner:
             stores=self._store,
             agents=wiring.agent,
             ledger=wiring.ledger,
+            retries=wiring.retries,
             production=wiring.settings.production,
         )
 

@@ -30,6 +30,9 @@ def serve(host: str, port: int) -> int:
             raise
         log_failed("start", error.code)  # a project that is down for a moment: the pages and /readyz say so
     wiring.ledger.ping()
+    _ = wiring.webhook
+    if wiring.hand is not None:
+        _ = wiring.jobs  # makes the queue's tables, and its imports before the first press
     if not (ROOT / "app.py").is_file():
         raise SettingInvalid(f"app.py is not in {ROOT}", hint="Start from a checkout of the repository.")
 

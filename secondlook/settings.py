@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -49,6 +50,20 @@ def _postgres_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _webhook_url(value: SecretStr) -> SecretStr:
+    parts = urlsplit(_url(value.get_secret_value()))
+    if parts.scheme != "https" or "@" in parts.netloc or parts.fragment:
+        raise ValueError
+    return value
+
+
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    prefix, _, key = value.get_secret_value().partition("_")
+    if prefix != "whsec" or not 24 <= len(base64.b64decode(key, validate=True)) <= 64:
+        raise ValueError
+    return value
+
+
 def _header_safe(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().isascii() or not value.get_secret_value().isprintable():
         raise ValueError
@@ -79,6 +94,8 @@ def _for_processes(value: SecretStr) -> SecretStr:
 
 
 _Key = Annotated[SecretStr, AfterValidator(_header_safe)]
+_Calls = Annotated[int, Field(ge=0, le=1_000_000_000)]
+_Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000)]
 
 
 class Settings(BaseSettings):
@@ -139,15 +156,72 @@ class Settings(BaseSettings):
         validation_alias="SECONDLOOK_DEADLINE_SECONDS",
         description="a number above 0 up to 3600, the longest wait for the whole call",
     )
-    agent_retries: Literal["0"] = Field(
-        "0",
+    agent_retries: Annotated[int, Field(ge=0, le=10)] = Field(
+        2,
         validation_alias="SECONDLOOK_AGENT_RETRIES",
-        description="0: nothing is sent again by itself",
+        description="a whole number from 0 to 10: how often a request is sent again that the provider "
+        "certainly did not process",
+    )
+    retry_seconds: Annotated[float, Field(ge=0, le=86400)] = Field(
+        300,
+        validation_alias="SECONDLOOK_RETRY_SECONDS",
+        description="a number from 0 to 86400: how long after its begin a run may still send again",
+    )
+    concurrency: Annotated[int, Field(ge=1, le=256)] = Field(
+        8,
+        validation_alias="SECONDLOOK_CONCURRENCY",
+        description="a whole number from 1 to 256: runs of all batches at a time, on all machines",
+    )
+    carry: Literal["here", "workers"] = Field(
+        "here",
+        validation_alias="SECONDLOOK_CARRY",
+        description="here, workers: who carries runs that pages, the API and batches begin; workers needs "
+        "SECONDLOOK_LEDGER_URL and `secondlook worker` on one or more machines",
     )
     lease_seconds: Annotated[float, Field(ge=0.5, le=3600)] = Field(
         15,
         validation_alias="SECONDLOOK_LEASE_SECONDS",
         description="a number from 0.5 to 3600: how long a run waits after its process died",
+    )
+    budget_user_day_calls: _Calls | None = Field(
+        None,
+        validation_alias="SECONDLOOK_BUDGET_USER_DAY_CALLS",
+        description="a whole number from 0 to 1000000000: a user's calls in a day; unset: no limit",
+    )
+    budget_user_day_usd: _Dollars | None = Field(
+        None,
+        validation_alias="SECONDLOOK_BUDGET_USER_DAY_USD",
+        description="a number from 0 to 1000000000: a user's dollars in a day; unset: no limit",
+    )
+    budget_user_month_calls: _Calls | None = Field(
+        None,
+        validation_alias="SECONDLOOK_BUDGET_USER_MONTH_CALLS",
+        description="a whole number from 0 to 1000000000: a user's calls in a month; unset: no limit",
+    )
+    budget_user_month_usd: _Dollars | None = Field(
+        None,
+        validation_alias="SECONDLOOK_BUDGET_USER_MONTH_USD",
+        description="a number from 0 to 1000000000: a user's dollars in a month; unset: no limit",
+    )
+    budget_day_calls: _Calls | None = Field(
+        None,
+        validation_alias="SECONDLOOK_BUDGET_DAY_CALLS",
+        description="a whole number from 0 to 1000000000: all users' calls in a day; unset: no limit",
+    )
+    budget_day_usd: _Dollars | None = Field(
+        None,
+        validation_alias="SECONDLOOK_BUDGET_DAY_USD",
+        description="a number from 0 to 1000000000: all users' dollars in a day; unset: no limit",
+    )
+    budget_month_calls: _Calls | None = Field(
+        None,
+        validation_alias="SECONDLOOK_BUDGET_MONTH_CALLS",
+        description="a whole number from 0 to 1000000000: all users' calls in a month; unset: no limit",
+    )
+    budget_month_usd: _Dollars | None = Field(
+        None,
+        validation_alias="SECONDLOOK_BUDGET_MONTH_USD",
+        description="a number from 0 to 1000000000: all users' dollars in a month; unset: no limit",
     )
     ledger_url: Annotated[
         Annotated[SecretStr, AfterValidator(_postgres_url)] | None, BeforeValidator(_unset_if_blank)
@@ -162,6 +236,22 @@ class Settings(BaseSettings):
         validation_alias="SECONDLOOK_PUBLIC_URL",
         description="the http:// or https:// address by which browsers know the dashboard, behind a proxy; "
         "unset: as the browser asked",
+    )
+    webhook_url: Annotated[
+        Annotated[SecretStr, AfterValidator(_webhook_url)] | None, BeforeValidator(_unset_if_blank)
+    ] = Field(
+        None,
+        validation_alias="SECONDLOOK_WEBHOOK_URL",
+        description="a public https:// address, without user or password, that is told what became of runs; "
+        "with SECONDLOOK_WEBHOOK_SECRET",
+    )
+    webhook_secret: Annotated[
+        Annotated[SecretStr, AfterValidator(_webhook_secret)] | None, BeforeValidator(_unset_if_blank)
+    ] = Field(
+        None,
+        validation_alias="SECONDLOOK_WEBHOOK_SECRET",
+        description="whsec_ and 24 to 64 random bytes in Base64, the key of the webhook's signatures; "
+        "never shown",
     )
     openai_api_key: Annotated[_Key | None, BeforeValidator(_unset_if_blank)] = Field(
         None, validation_alias="OPENAI_API_KEY", description="the key; printable ASCII, never shown"
@@ -215,6 +305,29 @@ class Settings(BaseSettings):
         """These settings without the secret key: what serves people never holds it."""
         return self.model_copy(update={"supabase_secret_key": None})
 
+    def for_workers(self) -> Settings:
+        """These settings as a worker has them, whatever SECONDLOOK_CARRY says to others.
+
+        Raises:
+            SettingInvalid: Nothing can be handed to workers.
+        """
+        settings = self.model_copy(update={"carry": "workers"})
+        settings.refuse_if_apart("A worker was started")
+        return settings
+
+    def refuse_if_apart(self, said: str = "SECONDLOOK_CARRY is 'workers'") -> None:
+        """See that workers and whoever hands runs to them can meet.
+
+        Raises:
+            SettingInvalid: They have no common ledger.
+        """
+        if self.carry == "workers" and self.ledger_url is None:
+            raise SettingInvalid(
+                f"{said}, and SECONDLOOK_LEDGER_URL is not set: "
+                "workers get their runs through a ledger on Postgres",
+                hint="Set SECONDLOOK_LEDGER_URL, the same for all, or leave SECONDLOOK_CARRY unset.",
+            )
+
     @property
     def production(self) -> bool:
         """True where SECONDLOOK_ENV=production."""
@@ -240,15 +353,18 @@ def load_settings() -> Settings:
         SettingInvalid: A setting is not allowed; names it, its value (never a key's) and what is allowed.
     """
     try:
-        return Settings()  # pyright: ignore[reportCallIssue] -- every field has a default
+        settings = Settings()  # pyright: ignore[reportCallIssue] -- every field has a default
+        settings.refuse_if_apart()
+        return settings  # noqa: TRY300 -- what is refused here is no ValidationError
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
     except (OSError, UnicodeDecodeError):
         raise SettingInvalid(".env or .env.local cannot be read: it must be a UTF-8 text file") from None
     name = str(wrong["loc"][0])
     given = repr(wrong["input"])[:80]
-    # An address may hold a password.
-    value = "(hidden)" if "KEY" in name or "LEDGER" in name or "@" in given else given
+    # An address may hold a password, that of a webhook is one.
+    hidden = any(word in name for word in ("KEY", "LEDGER", "WEBHOOK")) or "@" in given
+    value = "(hidden)" if hidden else given
     names, allowed = _described(name)
     raise SettingInvalid(f"{names} is {value}; allowed: {allowed}")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from secondlook.access import Access
+from secondlook.agent.retries import Retries
 from secondlook.database import Database
 from secondlook.errors import (
     ApiKeyMissing,
@@ -19,7 +20,10 @@ from secondlook.errors import (
     SettingInvalid,
     StoreUnavailable,
 )
+from secondlook.ledger.batches import Batches
+from secondlook.ledger.budgets import Budgets
 from secondlook.ledger.runs import Ledger, ledger_database
+from secondlook.ledger.standing import Limits
 from secondlook.models import AgentName
 from secondlook.settings import Settings, load_settings
 from secondlook.stores.base import Store
@@ -32,10 +36,15 @@ if TYPE_CHECKING:
     from secondlook.agent.client import Agent
     from secondlook.auth.attempts import Attempts
     from secondlook.auth.sessions import Sessions
+    from secondlook.ledger.jobs import Jobs
     from secondlook.project import Project
     from secondlook.stores.row_security import RowSecurity
+    from secondlook.webhook import Webhook
 
 T = TypeVar("T")
+
+Hand = Callable[[str, bool], None]
+"""Tells whoever carries runs elsewhere of one that may go on: its id, and whether it is of a batch."""
 
 
 class Wiring:
@@ -173,9 +182,84 @@ class Wiring:
                 lease_seconds=self.settings.lease_seconds,
                 folder=self._folder if embedded else None,
                 store=self.store_name,
+                limits=Limits.of(self.settings),
+                announces=self.settings.webhook_url is not None,
             )
 
         return self._part("ledger", make)
+
+    @property
+    def batches(self) -> Batches:
+        """The batches on the ledger.
+
+        Raises:
+            LedgerUnavailable: It cannot be opened.
+        """
+
+        def make() -> Batches:
+            _ = self.ledger  # makes the tables
+            return Batches(self._database, store=self.store_name)
+
+        return self._part("batches", make)
+
+    @property
+    def budgets(self) -> Budgets:
+        """What may be spent, and what is.
+
+        Raises:
+            LedgerUnavailable: The ledger, where it is counted, cannot be opened.
+        """
+        return self._part("budgets", lambda: Budgets(self._database, Limits.of(self.settings)))
+
+    @property
+    def webhook(self) -> Webhook | None:
+        """Who is told when a run ends; None where nobody is.
+
+        Raises:
+            SettingInvalid: Its address is set without its secret, or the other way round.
+        """
+
+        def make() -> Webhook | None:
+            from secondlook.webhook import webhook_of
+
+            _ = self.ledger  # makes the tables
+            return webhook_of(self.settings, self._database)
+
+        return self._part("webhook", make)
+
+    @property
+    def hand(self) -> Hand | None:
+        """Who is told of runs that may go on; None where this process carries them itself.
+
+        Telling raises `LedgerUnavailable` where it cannot be done now.
+        """
+        if self.settings.carry == "here":
+            return None
+        return self._tell
+
+    def _tell(self, run_id: str, in_batch: bool) -> None:
+        self.jobs.defer(run_id, in_batch)  # opened when there is something to tell, not before
+
+    @property
+    def jobs(self) -> Jobs:
+        """What the workers are told through.
+
+        Raises:
+            LedgerUnavailable: The ledger, where it lies, cannot be opened.
+        """
+
+        def make() -> Jobs:
+            from secondlook.ledger.jobs import Jobs
+
+            _ = self.ledger  # said first what is wrong with the database
+            return Jobs(self._database)
+
+        return self._part("jobs", make)
+
+    @property
+    def retries(self) -> Retries:
+        """When a request that was not processed is sent again."""
+        return Retries(self.settings.agent_retries, self.settings.retry_seconds)
 
     @property
     def sessions(self) -> Sessions:

@@ -163,8 +163,9 @@ class Home:
         return rows(self.data / "ledger.db", query, *values)
 
     def runs(self) -> list[Json]:
-        """All runs, oldest first."""
-        return self.ledger("select * from runs order by created_at")
+        """All runs, oldest first; none in a ledger whose maker was killed in the middle of it."""
+        made = self.ledger("select name from sqlite_master where name = 'runs'")
+        return self.ledger("select * from runs order by created_at") if made else []
 
     def calls(self) -> list[Json]:
         """All calls, in order."""
@@ -247,6 +248,7 @@ def home(
     made.set(
         SECONDLOOK_DATA_DIR=str(made.data),
         SECONDLOOK_AGENT="openai",
+        SECONDLOOK_AGENT_RETRIES="0",
         SECONDLOOK_DEADLINE_SECONDS="20",
         OPENAI_API_KEY=API_KEY,
         OPENAI_BASE_URL=provider.base_url,

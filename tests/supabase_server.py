@@ -12,7 +12,7 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import uuid4
@@ -146,6 +146,17 @@ class SupabaseTables:
             written: dict[str, object] = {"source_id": source_id, "created_at": created_at, **row}
             self.insert("estimate_buckets", [written])
         return source_id
+
+    def add_sources(self, source_ids: Sequence[str], user_id: str) -> None:
+        """See `Tables.add_sources`."""
+        first, *others = source_ids
+        self.add_source(first, user_id=user_id)
+        for table, key in (("sources", "id"), ("estimate_buckets", "source_id")):
+            path = f"/rest/v1/{table}?{key}=eq.{first}"
+            (row,) = self.server.ask("GET", path, secret=True).expect(200)
+            self.insert(
+                table, [{**{name: row[name] for name in row if name != "id"}, key: other} for other in others]
+            )
 
     def add_estimates(self, source_id: str, number: int) -> None:
         """See `Tables.add_estimates`."""

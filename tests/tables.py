@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +38,10 @@ class Tables(Protocol):
         with_buckets: bool = True,
     ) -> str:
         """Insert a source and, unless told not to, its buckets row."""
+        ...
+
+    def add_sources(self, source_ids: Sequence[str], user_id: str) -> None:
+        """Insert many sources with their buckets rows, at once."""
         ...
 
     def add_estimates(self, source_id: str, number: int) -> None:
@@ -102,6 +107,19 @@ class EmbeddedTables:
                 *(str(uuid4()), source_id, created_at, *written.values()),
             )
         return source_id
+
+    def add_sources(self, source_ids: Sequence[str], user_id: str) -> None:
+        """See `Tables.add_sources`."""
+        first, *others = source_ids
+        self.add_source(first, user_id=user_id)
+        with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+            for table, key in (("sources", "id"), ("estimate_buckets", "source_id")):
+                described = connection.execute(f"pragma table_info({table})")
+                names = [str(row[1]) for row in described]
+                own = {"id": "lower(hex(randomblob(16)))", key: "?"}
+                values = ", ".join(own.get(name, name) for name in names)
+                copy = f"insert into {table} select {values} from {table} where {key} = ?"  # noqa: S608 -- the suite's own names
+                connection.executemany(copy, [(other, first) for other in others])
 
     def add_estimates(self, source_id: str, number: int) -> None:
         """See `Tables.add_estimates`."""

@@ -15,6 +15,7 @@ import pytest
 
 from secondlook import cli
 from secondlook.access import Access
+from secondlook.cli import sources
 from secondlook.models import RunStatus
 from secondlook.wiring import connect
 from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, Json, bucket_row, echo
@@ -196,7 +197,7 @@ def test_all_pages_are_printed(
     """However many sources there are, none is left out and none comes twice."""
     for number in range(7):
         tables.add_source(str(UUID(int=number)), user_id=NOBODY)
-    monkeypatch.setattr(cli, "PAGE", 3)
+    monkeypatch.setattr(sources, "PAGE", 3)
     found = [source["source_id"] for source in secondlook("sources", "--user", NOBODY, "--json").json]
     assert len(found) == len(set(found)) == 8
 

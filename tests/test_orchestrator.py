@@ -17,6 +17,7 @@ import pytest
 
 from secondlook.agent.client import Agent
 from secondlook.agent.offline import offline_agent
+from secondlook.agent.retries import Retries
 from secondlook.errors import ApiKeyMissing, NotSignedIn, SecondlookError, StoreUnavailable
 from secondlook.ledger.runs import Ledger, open_ledger
 from secondlook.models import AgentName, Plan, Run, RunStatus
@@ -42,6 +43,8 @@ from tests.examples import (
 from tests.ledger.carrying import expire, next_number, query
 from tests.recording import RecordingStore
 from tests.tables import EmbeddedTables, newest
+
+ONCE = Retries(most=0, seconds=0)
 
 
 @dataclass
@@ -92,7 +95,14 @@ class House:
             self.asked.append(name)
             return self.agent
 
-        execute(run.run_id, stores=self.stores, agents=agents, ledger=self.ledger, production=production)
+        execute(
+            run.run_id,
+            stores=self.stores,
+            agents=agents,
+            ledger=self.ledger,
+            retries=ONCE,
+            production=production,
+        )
         return self.ledger.get(run.run_id)
 
     def answering(self, content: object, **changes: Json) -> None:
@@ -510,7 +520,14 @@ def test_who_signs_out_while_the_agent_answers(house: House) -> None:
         house.signed_out = True
         return house.agent
 
-    execute(run.run_id, stores=house.stores, agents=agents, ledger=house.ledger, production=False)
+    execute(
+        run.run_id,
+        stores=house.stores,
+        agents=agents,
+        ledger=house.ledger,
+        retries=ONCE,
+        production=False,
+    )
     assert house.ledger.get(run.run_id).status is RunStatus.DONE
 
 
@@ -552,7 +569,14 @@ def test_a_late_answer_spares_the_second_call(house: House) -> None:
         house.ledger.journal(run.run_id, 1, example_answer())
         return house.agent
 
-    execute(run.run_id, stores=house.stores, agents=agents, ledger=house.ledger, production=False)
+    execute(
+        run.run_id,
+        stores=house.stores,
+        agents=agents,
+        ledger=house.ledger,
+        retries=ONCE,
+        production=False,
+    )
     ended = house.ledger.get(run.run_id)
     assert (ended.status, ended.attempts) == (RunStatus.DONE, 1)
     assert query(house.folder / "ledger.db", "select count(*) from calls") == [(1,)]
@@ -566,7 +590,14 @@ def test_a_run_that_is_given_up_as_it_is_taken_up(house: House) -> None:
         house.ledger.cancel(run.run_id, USER)
         return house.agent
 
-    execute(run.run_id, stores=house.stores, agents=agents, ledger=house.ledger, production=False)
+    execute(
+        run.run_id,
+        stores=house.stores,
+        agents=agents,
+        ledger=house.ledger,
+        retries=ONCE,
+        production=False,
+    )
     ended = house.ledger.get(run.run_id)
     assert (ended.status, ended.attempts) == (RunStatus.CANCELLED, 0)
 

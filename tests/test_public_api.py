@@ -9,7 +9,7 @@ import pytest
 
 import secondlook
 
-HEAVY = ("openai", "pandas", "sqlalchemy", "streamlit")
+HEAVY = ("openai", "pandas", "pydantic", "sqlalchemy", "streamlit")
 
 
 @pytest.mark.parametrize("name", secondlook.__all__)

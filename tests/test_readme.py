@@ -230,7 +230,7 @@ def usage(name: str, parser: argparse.ArgumentParser) -> set[str]:
     taken = {name}
     for action in parser._actions:  # pyright: ignore[reportPrivateUsage]
         if not action.option_strings:
-            taken.add(str(action.metavar))
+            taken.add(str(action.metavar or "|".join(action.choices or ())))
         elif action.option_strings[-1] not in {"--help", "--json"}:
             taken.add(f"[{action.option_strings[-1]}{'' if action.nargs == 0 else ' *'}]")
     return taken
@@ -238,7 +238,8 @@ def usage(name: str, parser: argparse.ArgumentParser) -> set[str]:
 
 def test_the_table_of_commands() -> None:
     """Exactly the commands that there are, each with exactly what it takes."""
-    written = [re.sub(r"(\[--\w+) \w+\]", r"\1 *]", cells[0].strip("`")) for cells in rows("Command line")]
+    named = [cells[0].strip("`").replace("\\|", "|") for cells in rows("Command line")]
+    written = [re.sub(r"(\[--[\w-]+) \w+\]", r"\1 *]", line) for line in named]
     assert [set(re.findall(r"\[[^]]+\]|\S+", line)) for line in written] == [
         usage(name, parser) for name, parser in parsers().items()
     ]
@@ -312,6 +313,18 @@ def provider_says(status: int) -> Callable[[Home], str]:
         return str(home.snapshot().error["message"])
 
     return provoke
+
+
+def spent_budget(home: Home) -> str:
+    """No call is left of the day."""
+    home.set(SECONDLOOK_BUDGET_DAY_CALLS="0")
+    return str(home.snapshot().error["message"])
+
+
+def switched_off(home: Home) -> str:
+    """Somebody has stopped all sending."""
+    assert home.call("switch", "off").code == 0
+    return str(home.snapshot().error["message"])
 
 
 def other_agent(home: Home) -> str:
@@ -469,6 +482,8 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "OPENAI_API_KEY is required. Add it to your .env.local file.": no_key,
     "OpenAI API error (429): …": provider_says(429),
     "OpenAI API error (401): …": provider_says(401),
+    "The budget of … is spent: …": spent_budget,
+    "Sending is switched off since … by …": switched_off,
     "The run waits for the … agent, and the settings mean the … agent": other_agent,
     "Answer rejected (…): …": rejected,
     "in_doubt": in_doubt,

@@ -36,7 +36,7 @@ def test_the_defaults_are_v01s(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.user, settings.openai_api_key, settings.supabase_url) == (None, None, None)
     assert (settings.supabase_key, settings.supabase_secret_key) == (None, None)
     assert (settings.ledger_url, settings.public_url) == (None, None)
-    assert settings.agent_retries in {0, "0"}
+    assert (settings.agent_retries, settings.retry_seconds, settings.concurrency) == (2, 300, 8)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,14 @@ def test_a_user_is_written_as_the_tables_write_it(monkeypatch: pytest.MonkeyPatc
         pytest.param("SECONDLOOK_DEADLINE_SECONDS", "0", "a number above 0", id="deadline: 0"),
         pytest.param("SECONDLOOK_DEADLINE_SECONDS", "nan", "a number above 0", id="deadline: nan"),
         pytest.param("SECONDLOOK_DEADLINE_SECONDS", "inf", "a number above 0", id="deadline: inf"),
-        pytest.param("SECONDLOOK_AGENT_RETRIES", "1", "0", id="retries"),
+        pytest.param("SECONDLOOK_AGENT_RETRIES", "11", "a whole number from 0 to 10", id="retries: many"),
+        pytest.param("SECONDLOOK_AGENT_RETRIES", "-1", "a whole number from 0 to 10", id="retries: below 0"),
+        pytest.param(
+            "SECONDLOOK_RETRY_SECONDS", "-1", "a number from 0 to 86400", id="retry seconds: below 0"
+        ),
+        pytest.param("SECONDLOOK_RETRY_SECONDS", "nan", "a number from 0 to 86400", id="retry seconds: nan"),
+        pytest.param("SECONDLOOK_CONCURRENCY", "0", "a whole number from 1 to 256", id="concurrency: 0"),
+        pytest.param("SECONDLOOK_CONCURRENCY", "257", "a whole number from 1 to 256", id="concurrency: many"),
         pytest.param("SECONDLOOK_LEASE_SECONDS", "0.1", "a number from 0.5", id="lease"),
         pytest.param("OPENAI_BASE_URL", "api.openai.com", "an http:// or https:// address", id="base URL"),
         pytest.param("OPENAI_BASE_URL", "http://a b", "an http:// or https:// address", id="base URL: blank"),
@@ -378,9 +385,17 @@ def test_the_readme_names_what_is_allowed(field: str) -> None:
     assert [
         bound for bound in bounds if not re.search(rf"(?<![\d.]){re.escape(bound)}(?![\d.]\d)", allowed)
     ] == []
-    if field in {"temperature", "max_tokens", "deadline_seconds", "lease_seconds"}:
+    if field in {
+        "temperature",
+        "max_tokens",
+        "deadline_seconds",
+        "lease_seconds",
+        "agent_retries",
+        "retry_seconds",
+        "concurrency",
+    }:
         assert len(bounds) == 2
-    if field in {"env", "agent", "token_parameter", "agent_retries", "temperature"}:
+    if field in {"env", "agent", "token_parameter", "temperature", "carry"}:
         assert words
 
 

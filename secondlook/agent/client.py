@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from secondlook.agent import families, prompt
+from secondlook.agent.limits import read_limits, read_retry_after
 from secondlook.agent.schema import RESPONSE_FORMAT
 from secondlook.errors import Outcome, ProviderError
 from secondlook.models import AgentAnswer, AgentInput, AgentName
@@ -164,7 +165,8 @@ class Agent:
         started = time.perf_counter()
         create: Any = self._client.chat.completions.with_streaming_response.create
         try:
-            with create(**request) as response:
+            # The request is whole: as a further body, the SDK does not go over it and its schema by types.
+            with create(model=request["model"], messages=[], extra_body=request) as response:
                 body = _read(response, until=started + LATE * self._deadline)
         except openai.APIStatusError as error:
             self._refuse(error, request)
@@ -193,6 +195,7 @@ class Agent:
             http_status=response.status_code,
             latency_ms=round((time.perf_counter() - started) * 1000),
             provider_ms=_milliseconds(_header(response.headers, "openai-processing-ms")),
+            limits=read_limits(response.headers),
         )
 
     def _refuse(self, error: openai.APIStatusError, request: Mapping[str, object]) -> NoReturn:
@@ -207,6 +210,7 @@ class Agent:
             outcome,
             status=error.status_code,
             request_id=_header(error.response.headers, "x-request-id"),
+            retry_after=read_retry_after(error.response.headers),
         ) from None
 
     def _provider_message(self, error: openai.APIStatusError, request: Mapping[str, object]) -> str:
@@ -229,9 +233,14 @@ def _failure(
     *,
     status: int | None = None,
     request_id: str | None = None,
+    retry_after: float | None = None,
 ) -> ProviderError:
     return ProviderError(
-        f"OpenAI API error ({what}): {message}", outcome=outcome, status=status, request_id=request_id
+        f"OpenAI API error ({what}): {message}",
+        outcome=outcome,
+        status=status,
+        request_id=request_id,
+        retry_after=retry_after,
     )
 
 

@@ -48,6 +48,23 @@ def require_access() -> Access:
     return Access(user)
 
 
+def in_url() -> dict[str, str]:
+    """What the address of another page needs, to be drawn for the same user."""
+    named = st.query_params.get(_KEY)
+    return {} if named is None else {_KEY: named}
+
+
+def own_name() -> str:
+    """Who is asking, as other people know them.
+
+    Raises:
+        NotSignedIn: Nobody is signed in.
+    """
+    if resources.wiring().signs_in:
+        return _require_session().email
+    return _name(require_access().user_id)
+
+
 def _require_session() -> SignedIn:
     session_id = st.context.cookies.get(cookies.NAME)
     signed_in = resources.wiring().sessions.find(session_id) if session_id else None
@@ -73,6 +90,8 @@ def _choose_user() -> None:
         on_change=_switch_user,
         help="The embedded store has no sign-in: choose whose sources to see.",
     )
+    if st.session_state[_KEY] != default and _KEY not in st.query_params:
+        st.query_params[_KEY] = st.session_state[_KEY]  # Streamlit drops it on the way to another page
 
 
 def _switch_user() -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from secondlook.database import now
 from secondlook.errors import InDoubt, SecondlookError
 from secondlook.ledger.tables import calls, runs
-from secondlook.models import AgentInput, Run, RunError, RunStatus, Usage
+from secondlook.models import AgentInput, Plan, Run, RunError, RunStatus, Usage
 
 NANO = Decimal(10) ** 9
 
@@ -105,7 +105,38 @@ def read_run(row: sa.Row[Any]) -> Run:
         finished_at=None if row.finished_at is None else iso(row.finished_at),
         elapsed_ms=max(0, round((end - row.created_at) * 1000)),
         store=row.store,
+        batch_id=row.batch_id,
+        waits_ms=_waits_ms(row),
     )
+
+
+def _waits_ms(row: sa.Row[Any]) -> int | None:
+    due: float | None = row.due_at
+    if row.status != RunStatus.QUEUED or due is None or due <= row.now:
+        return None
+    return round((due - row.now) * 1000)
+
+
+def run_columns(run_id: str, plan: Plan, store: str) -> dict[str, Any]:
+    """The columns of a new run, but for its number."""
+    return {
+        "run_id": run_id,
+        "source_id": plan.source_id,
+        "user_id": plan.user_id,
+        "agent": plan.agent,
+        "model": plan.model,
+        "prompt_version": plan.prompt_version,
+        "input": plan.agent_input.model_dump_json(),
+        "request": dump(plan.request),
+        "warnings": dump(plan.warnings),
+        "status": RunStatus.QUEUED,
+        "timings": dump(plan.timings),
+        "attempts": 0,
+        "lease_until": 0,
+        "due_at": 0,
+        "created_at": now(),
+        "store": store,
+    }
 
 
 def dump(value: object) -> str:

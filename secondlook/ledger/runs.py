@@ -20,7 +20,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -29,10 +29,38 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from secondlook.database import Database, insert_new, now, postgres_engine, sqlite_engine
-from secondlook.errors import LedgerUnavailable, ProviderError, SecondlookError
-from secondlook.ledger.rows import ANSWER, NANO, UNANSWERED, dump, error_columns, in_doubt, iso, read_run
-from secondlook.ledger.tables import MIGRATIONS, calls, runs, submissions
-from secondlook.models import AgentAnswer, Plan, Run, RunStatus
+from secondlook.errors import LedgerUnavailable, Outcome, OverBudget, ProviderError, SecondlookError
+from secondlook.ledger import budgets, clock, deliveries
+from secondlook.ledger.budgets import Reservation
+from secondlook.ledger.pace import hold, note_limits
+from secondlook.ledger.rows import (
+    ANSWER,
+    NANO,
+    UNANSWERED,
+    dump,
+    error_columns,
+    in_doubt,
+    iso,
+    read_run,
+    run_columns,
+)
+from secondlook.ledger.standing import Limits
+from secondlook.ledger.statements import (
+    ANSWERED_CALL,
+    BEGIN_CALL,
+    CLAIM,
+    EXTEND,
+    FINISH,
+    IS_OPEN,
+    KEEP_ANSWER,
+    KEEP_CALL,
+    NOTE_CALL,
+    RECOUNT,
+    RESERVED,
+    RUN,
+)
+from secondlook.ledger.tables import MIGRATIONS, batches, calls, runs, submissions
+from secondlook.models import AgentAnswer, BatchStatus, Plan, Run, RunStatus
 from secondlook.validation.identifiers import canonical, not_found
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
@@ -41,8 +69,6 @@ MIN_FREE_BYTES = 16 * 1024 * 1024
 JOURNAL_PATIENCE_SECONDS = 120
 """How long an answer waits, in memory, for a ledger that cannot be written."""
 
-_OPEN = tuple(status for status in RunStatus if status.active)
-
 
 class OpenRun(NamedTuple):
     """A run that may go on."""
@@ -50,6 +76,7 @@ class OpenRun(NamedTuple):
     run_id: str
     user_id: str
     status: RunStatus
+    in_batch: bool = False
 
 
 class Ledger:
@@ -60,6 +87,8 @@ class Ledger:
         lease_seconds: How long a carrier may be silent before its run can be claimed by another.
         folder: Where an embedded database lies; its free space is watched.
         store: The store that runs are queued for and carried with here: a ledger may outlast it.
+        limits: What may be spent; every call is held against it before it is sent.
+        announces: Whether the end of a run is written to the outbox.
     """
 
     def __init__(
@@ -69,12 +98,16 @@ class Ledger:
         lease_seconds: float,
         folder: Path | None = None,
         store: str = "embedded",
+        limits: Limits | None = None,
+        announces: bool = False,
     ) -> None:
         self._database = database
         self._folder = folder
         self.store = store
+        self._limits = limits or Limits()
+        self._announces = announces
         self.lease_seconds = lease_seconds
-        self._database.migrate(MIGRATIONS)
+        self._database.migrate((*MIGRATIONS, *budgets.MIGRATIONS, *deliveries.MIGRATIONS, *clock.MIGRATIONS))
 
     # -- submitting ---------------------------------------------------------------------------------
 
@@ -97,24 +130,7 @@ class Ledger:
             InDoubt: The source's last run is in doubt; a person settles it first. The key stays free.
             LedgerUnavailable: Nothing was queued.
         """
-        row = {
-            "run_id": run_id,
-            "source_id": plan.source_id,
-            "user_id": plan.user_id,
-            "number": number,
-            "agent": plan.agent,
-            "model": plan.model,
-            "prompt_version": plan.prompt_version,
-            "input": plan.agent_input.model_dump_json(),
-            "request": dump(plan.request),
-            "warnings": dump(plan.warnings),
-            "status": RunStatus.QUEUED,
-            "timings": dump(plan.timings),
-            "attempts": 0,
-            "lease_until": 0,
-            "created_at": now(),
-            "store": self.store,
-        }
+        row = {**run_columns(run_id, plan, self.store), "number": number}
         name = {
             "user_id": plan.user_id,
             "key": key,
@@ -150,24 +166,14 @@ class Ledger:
 
     def claim(self, run_id: str, owner: str) -> Run | None:
         """Take a run that nobody carries; None where somebody does, or where nothing is left to do."""
-        claim = (
-            sa.update(runs)
-            .where(
-                runs.c.run_id == run_id,
-                runs.c.store == self.store,
-                runs.c.status.in_(_OPEN),
-                runs.c.lease_until < now(),
-            )
-            .values(
-                owner=owner,
-                lease_until=self._lease(),
-                started_at=sa.func.coalesce(runs.c.started_at, now()),
-                error=None,  # why it could not go on is past
-                error_code=None,
-            )
-            .returning(*UNANSWERED)
-        )
-        row = self._database.write(lambda connection: connection.execute(claim).one_or_none())
+        values = {
+            "run": run_id,
+            "its_store": self.store,
+            "carrier": owner,
+            "lease_seconds": self.lease_seconds,
+        }
+        # Soft, as all that can be done again: after a power cut nobody carries the run.
+        row = self._database.write_soft(lambda c: c.execute(CLAIM, values).one_or_none())
         if row is None:
             return None
         return self.get(run_id) if row.status == RunStatus.ANSWERED else read_run(row)
@@ -179,11 +185,12 @@ class Ledger:
         Every transition that ends the carrier's part lets the run go by itself; an exception does so here.
         """
         stop = threading.Event()
+        lease = {**_names(run), "lease_seconds": self.lease_seconds}
 
         def beat() -> None:
             while not stop.wait(self.lease_seconds / 3):
                 with suppress(LedgerUnavailable):
-                    self._write(sa.update(runs).where(_mine(run)).values(lease_until=self._lease()))
+                    self._database.write_soft(lambda connection: connection.execute(EXTEND, lease))
 
         heart = threading.Thread(target=beat, name="secondlook-lease", daemon=True)
         heart.start()
@@ -197,32 +204,43 @@ class Ledger:
             stop.set()
             heart.join()
 
-    def begin_call(self, run: Run) -> int | None:
-        """Note, before sending, that a request goes out.
+    def begin_call(self, run: Run, ceiling: Decimal | None = Decimal(0)) -> int | None:
+        """Note, before sending, that a request goes out, and reserve what it may cost.
+
+        Args:
+            run: The run.
+            ceiling: US dollars that the call may cost at the most; None where nobody knows.
 
         Returns:
             The call's number; None where the run was taken away meanwhile: nothing may be sent.
 
         Raises:
+            OverBudget: A budget does not hold it, or sending is switched off; nothing may be sent.
             LedgerUnavailable: Nothing may be sent: it could not be noted, or the answer not kept.
         """
         self._check_room()
         number = run.attempts + 1
 
+        names = {**_names(run), "call": number}
+
         def begin(connection: sa.Connection) -> bool:
-            begun = connection.execute(
-                sa.update(runs)
-                .where(_mine(run), runs.c.status == RunStatus.QUEUED, runs.c.attempts == run.attempts)
-                .values(status=RunStatus.CALLING, attempts=number, lease_until=self._lease())
-            ).rowcount
+            begun = connection.execute(BEGIN_CALL, {**names, "lease_seconds": self.lease_seconds}).rowcount
             if begun:
-                connection.execute(sa.insert(calls).values(run_id=run.run_id, number=number, sent_at=now()))
+                reserved = budgets.reserve(connection, self._limits, run.user_id, _nano(ceiling))
+                call = {"run_id": run.run_id, "number": number, "reservation": reserved.dump()}
+                connection.execute(NOTE_CALL, call)
             return bool(begun)
 
         return number if self._database.write(begin) else None
 
-    def journal(self, run_id: str, number: int, answer: AgentAnswer) -> bool:
+    def journal(self, run_id: str, number: int, answer: AgentAnswer, cost: Decimal | None = None) -> bool:
         """Keep an answer, durably, whatever became of the run meanwhile; the first answer counts.
+
+        Args:
+            run_id: The run.
+            number: Its call.
+            answer: What came.
+            cost: US dollars that it has cost; None where that is unknown.
 
         Returns:
             True where this is the answer that counts.
@@ -230,35 +248,23 @@ class Ledger:
         Raises:
             LedgerUnavailable: The ledger could not be written for JOURNAL_PATIENCE_SECONDS.
         """
+        spent = _nano(cost)
+        names = {"run": run_id, "call": number}
         kept = {
-            "ended_at": now(),
-            "outcome": "answered",
-            **answer.model_dump(exclude={"usage"}),
+            "cost_nanousd": spent,
+            **answer.model_dump(exclude={"usage", "limits"}),
             **answer.usage.model_dump(),
         }
 
         def keep(connection: sa.Connection) -> bool:
-            connection.execute(
-                sa.update(calls).where(calls.c.run_id == run_id, calls.c.number == number).values(kept)
-            )
-            connection.execute(
-                sa.update(runs)
-                .where(
-                    runs.c.run_id == run_id,
-                    runs.c.answered_call.is_(None),
-                    runs.c.status.in_((RunStatus.QUEUED, RunStatus.CALLING, RunStatus.IN_DOUBT)),
-                )
-                .values(
-                    status=RunStatus.ANSWERED,
-                    answered_call=number,
-                    generated_at=iso(time.time()),
-                    error=None,
-                    error_code=None,
-                    finished_at=None,
-                )
-            )
+            connection.execute(KEEP_CALL, {**names, **kept})
+            connection.execute(KEEP_ANSWER, {**names, "at": iso(time.time())})
+            if answer.limits is not None:
+                note_limits(connection, run_id, answer.limits)
             # Not whether it was just updated: a server may have gone after a commit and before it said so.
-            return connection.scalar(sa.select(_answered(run_id))) == number
+            counts = connection.scalar(ANSWERED_CALL, names) == number
+            _recount(connection, names, lambda c, reserved: budgets.settle(c, reserved, spent))
+            return counts
 
         give_up = time.monotonic() + JOURNAL_PATIENCE_SECONDS
         while True:
@@ -275,29 +281,51 @@ class Ledger:
         failed = in_doubt(run, error.message) if unknown else error
 
         def end(connection: sa.Connection) -> None:
-            connection.execute(
-                sa.update(calls)
-                .where(calls.c.run_id == run.run_id, calls.c.number == number, calls.c.outcome.is_(None))
-                .values(
-                    ended_at=now(),
-                    outcome=error.outcome,
-                    http_status=error.status,
-                    error=error.message,
-                    request_id=error.request_id,
-                )
-            )
-            connection.execute(
+            first = _end_call(connection, run, number, error)
+            status = RunStatus.IN_DOUBT if unknown else RunStatus.FAILED
+            ended = connection.execute(
                 sa.update(runs)
                 .where(_mine(run), runs.c.status == RunStatus.CALLING)
                 .values(
-                    status=RunStatus.IN_DOUBT if unknown else RunStatus.FAILED,
+                    status=status,
                     finished_at=None if unknown else now(),
                     **_LET_GO,
                     **error_columns(failed),
                 )
-            )
+            ).rowcount
+            if ended and self._announces:
+                deliveries.enqueue(connection, run, status, failed.code)
+            if first:
+                _recount(connection, {"run": run.run_id, "call": number}, _UNANSWERED_CALLS[error.outcome])
 
         self._database.write(end)
+
+    def postpone(self, run: Run, number: int, error: ProviderError, seconds: float) -> None:
+        """Note that the provider certainly did not process a request: the run waits, to be sent again.
+
+        The rest of a batch waits with it: who refuses one now refuses the next. Of a paused batch it waits
+        for the batch; that of a stopped one has failed.
+        """
+
+        def wait(connection: sa.Connection) -> bool:
+            batch = _batch_status(connection, run)
+            if batch == BatchStatus.STOPPED:
+                return False
+            first = _end_call(connection, run, number, error)
+            due = None if batch == BatchStatus.PAUSED else now() + seconds
+            postponed = connection.execute(
+                sa.update(runs)
+                .where(_mine(run), runs.c.status == RunStatus.CALLING)
+                .values(status=RunStatus.QUEUED, due_at=due, **_LET_GO)
+            ).rowcount
+            if postponed and run.batch_id is not None:
+                hold(connection, run.agent, seconds)
+            if first:
+                _recount(connection, {"run": run.run_id, "call": number}, budgets.release)
+            return True
+
+        if not self._database.write(wait):
+            self.end_call(run, number, error)
 
     def abandon_call(self, run: Run) -> None:
         """Find a run in doubt whose carrier ended with a request out."""
@@ -307,13 +335,19 @@ class Ledger:
             ProviderError("The process that sent the request ended before an answer came", outcome="unknown"),
         )
 
-    def price(self, run_id: str, number: int, cost: Decimal | None) -> None:
-        """Note what an answer has cost that came too late to count."""
-        self._write(
-            sa.update(calls)
-            .where(calls.c.run_id == run_id, calls.c.number == number)
-            .values(cost_nanousd=_nano(cost))
-        )
+    def refuse(self, run: Run, error: OverBudget) -> None:
+        """End a claimed run that no budget holds: nothing was sent."""
+
+        def end(connection: sa.Connection) -> None:
+            ended = connection.execute(
+                sa.update(runs)
+                .where(_mine(run), runs.c.status == RunStatus.QUEUED)
+                .values(status=RunStatus.FAILED, finished_at=now(), **_LET_GO, **error_columns(error))
+            ).rowcount
+            if ended and self._announces:
+                deliveries.enqueue(connection, run, RunStatus.FAILED, error.code)
+
+        self._database.write(end)
 
     def hold_up(self, run: Run, error: SecondlookError) -> None:
         """Note why a run cannot go on now; it stays as it is, and can be taken up again."""
@@ -327,34 +361,26 @@ class Ledger:
         self,
         run: Run,
         *,
-        cost: Decimal | None,
         error: SecondlookError | None = None,
         timings: Mapping[str, float],
         warnings: Sequence[str] = (),
     ) -> None:
-        """End an answered run, done or failed with an error, and note what its answer has cost."""
+        """End an answered run, done or failed with an error."""
+        status = RunStatus.DONE if error is None else RunStatus.FAILED
+        ended = {
+            **_names(run),
+            "status": status,
+            "timings": dump({**run.timings, **timings}),
+            "warnings": dump([*run.warnings, *warnings]),
+            **error_columns(error),
+        }
 
         def end(connection: sa.Connection) -> None:
-            ended = connection.execute(
-                sa.update(runs)
-                .where(_mine(run), runs.c.status == RunStatus.ANSWERED)
-                .values(
-                    status=RunStatus.DONE if error is None else RunStatus.FAILED,
-                    finished_at=now(),
-                    timings=dump({**run.timings, **timings}),
-                    warnings=dump([*run.warnings, *warnings]),
-                    **_LET_GO,
-                    **error_columns(error),
-                )
-            ).rowcount
-            if ended:
-                connection.execute(
-                    sa.update(calls)
-                    .where(calls.c.run_id == run.run_id, calls.c.number == _answered(run.run_id))
-                    .values(cost_nanousd=_nano(cost))
-                )
+            if connection.execute(FINISH, ended).rowcount and self._announces:
+                deliveries.enqueue(connection, run, status, None if error is None else error.code)
 
-        self._database.write(end)
+        # Soft: the answer is kept, and whoever finds the run answered ends it again in the same way.
+        self._database.write_soft(end)
 
     # -- a person's decisions -----------------------------------------------------------------------
 
@@ -369,6 +395,7 @@ class Ledger:
             user_id,
             runs.c.status == RunStatus.IN_DOUBT,
             status=RunStatus.QUEUED,
+            due_at=0,
             error=None,
             error_code=None,
         )
@@ -411,13 +438,11 @@ class Ledger:
         Raises:
             SourceNotFound: No such run, or another user's.
         """
-        where = [runs.c.run_id == canonical(run_id, "run_id")]
-        if user_id is not None:
-            where.append(runs.c.user_id == user_id)
-        found = self._database.read(lambda connection: _select(connection, *where, limit=1))
-        if not found:
+        names = {"run": canonical(run_id, "run_id")}
+        found = self._database.read(lambda connection: connection.execute(RUN, names).one_or_none())
+        if found is None or user_id not in {None, found.user_id}:
             raise not_found("run_id")
-        return found[0]
+        return read_run(found)
 
     def list(
         self, user_id: str, *, status: RunStatus | None = None, limit: int | None = None, offset: int = 0
@@ -427,6 +452,11 @@ class Ledger:
         if status is not None:
             where.append(runs.c.status == status)
         return self._database.read(lambda connection: _select(connection, *where, limit=limit, offset=offset))
+
+    def going_on(self, user_id: str) -> dict[str, str]:
+        """The user's runs outside of batches that go on by themselves: their sources by their ids."""
+        found = self._database.read(lambda connection: connection.execute(_GOING_ON).all())
+        return {row.run_id: row.source_id for row in found if row.user_id == user_id}
 
     def latest(self, user_id: str, source_id: str) -> Run | None:
         """The source's newest run."""
@@ -454,12 +484,29 @@ class Ledger:
     def claimable(self) -> list[OpenRun]:
         """The runs that may go on and that nobody carries, oldest first."""
         query = (
-            sa.select(runs.c.run_id, runs.c.user_id, runs.c.status)
-            .where(runs.c.status.in_(_OPEN), runs.c.lease_until < now(), runs.c.store == self.store)
+            sa.select(runs.c.run_id, runs.c.user_id, runs.c.status, runs.c.batch_id)
+            .where(
+                IS_OPEN,
+                runs.c.due_at <= now(),
+                runs.c.lease_until < now(),
+                runs.c.store == self.store,
+            )
             .order_by(runs.c.created_at)
         )
         found = self._database.read(lambda connection: connection.execute(query).all())
-        return [OpenRun(row.run_id, row.user_id, RunStatus(row.status)) for row in found]
+        return [
+            OpenRun(row.run_id, row.user_id, RunStatus(row.status), in_batch=row.batch_id is not None)
+            for row in found
+        ]
+
+    def mind_clock(self) -> None:
+        """See whether the database's clock was set back: no lease and no wait lasts longer for it."""
+        clock.mind(self._database)
+
+    def seconds_until_due(self) -> float | None:
+        """Until the next run that waits may be sent again; None where none waits."""
+        query = sa.select(sa.func.min(runs.c.due_at) - now()).where(IS_OPEN, runs.c.due_at > now())
+        return self._database.read(lambda connection: connection.scalar(query))
 
     def ping(self) -> None:
         """See that the ledger can be written, and that what is written stays.
@@ -487,9 +534,6 @@ class Ledger:
         self._database.close()
 
     # -- inside -------------------------------------------------------------------------------------
-
-    def _lease(self) -> sa.ColumnElement[float]:
-        return now() + self.lease_seconds
 
     def _check_room(self) -> None:
         if self._folder is None:
@@ -574,16 +618,64 @@ def _newest(connection: sa.Connection, user_id: str, source_id: str) -> Run | No
     return found[0] if found else None
 
 
+# With the user among the conditions SQLite would rather look through all that the user ever had.
+_GOING_ON = sa.select(runs.c.run_id, runs.c.user_id, runs.c.source_id).where(
+    IS_OPEN,
+    runs.c.due_at.is_not(None),
+    runs.c.batch_id.is_(None),
+)
+
 _LET_GO: dict[str, Any] = {"owner": None, "lease_until": 0}
+
+
+_Recount = Callable[[sa.Connection, Reservation], Reservation]
+
+_UNANSWERED_CALLS: Mapping[Outcome, _Recount] = {
+    "not_processed": budgets.release,
+    "refused": lambda connection, reserved: budgets.settle(connection, reserved, 0),
+    "unknown": lambda connection, reserved: budgets.settle(connection, reserved, None),
+}
+"""What becomes of the money that was reserved for a call without an answer."""
+
+
+def _recount(connection: sa.Connection, names: Mapping[str, object], change: _Recount) -> None:
+    """Change what a call counts for. Last in its transaction: the budgets' rows are locked last."""
+    kept = connection.scalar(RESERVED, names)
+    if kept is not None:  # calls from before there were budgets have none
+        changed = change(connection, Reservation.load(kept))
+        connection.execute(RECOUNT, {**names, "reservation": changed.dump()})
+
+
+def _batch_status(connection: sa.Connection, run: Run) -> str | None:
+    """Of the run's batch, which nobody pauses or stops before the transaction has ended."""
+    query = sa.select(batches.c.status).where(batches.c.batch_id == run.batch_id).with_for_update()
+    return None if run.batch_id is None else connection.scalar(query)
+
+
+def _end_call(connection: sa.Connection, run: Run, number: int, error: ProviderError) -> bool:
+    """Note how a call ended without an answer; False where that was noted already."""
+    ended = connection.execute(
+        sa.update(calls)
+        .where(calls.c.run_id == run.run_id, calls.c.number == number, calls.c.outcome.is_(None))
+        .values(
+            ended_at=now(),
+            outcome=error.outcome,
+            http_status=error.status,
+            error=error.message,
+            request_id=error.request_id,
+        )
+    )
+    return ended.rowcount == 1
 
 
 def _nano(cost: Decimal | None) -> int | None:
     return None if cost is None else int((cost * NANO).to_integral_value())
 
 
+def _names(run: Run) -> dict[str, object]:
+    """One's own run, as the statements name it."""
+    return {"run": run.run_id, "carrier": run.owner or "nobody"}
+
+
 def _mine(run: Run) -> sa.ColumnElement[bool]:
     return (runs.c.run_id == run.run_id) & (runs.c.owner == (run.owner or "nobody"))
-
-
-def _answered(run_id: str) -> sa.ScalarSelect[Any]:
-    return sa.select(runs.c.answered_call).where(runs.c.run_id == run_id).scalar_subquery()

@@ -107,6 +107,8 @@ runs = sa.Table(
     sa.Column("started_at", sa.Double),
     sa.Column("finished_at", sa.Double),
     sa.Column("store", sa.Text),
+    sa.Column("batch_id", sa.Text),
+    sa.Column("due_at", sa.Double),
 )
 
 calls = sa.Table(
@@ -130,6 +132,7 @@ calls = sa.Table(
     sa.Column("cost_nanousd", Number),
     sa.Column("latency_ms", Number(32)),
     sa.Column("provider_ms", Number(32)),
+    sa.Column("reservation", sa.Text),
 )
 
 submissions = sa.Table(
@@ -140,6 +143,32 @@ submissions = sa.Table(
     sa.Column("fingerprint", sa.Text),
     sa.Column("run_id", sa.Text),
     sa.Column("created_at", sa.Double),
+)
+
+batches = sa.Table(
+    "batches",
+    _metadata,
+    sa.Column("batch_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text),
+    sa.Column("store", sa.Text),
+    sa.Column("status", sa.Text),
+    sa.Column("concurrency", sa.Integer),
+    sa.Column("per_minute", sa.Double),
+    sa.Column("next_at", sa.Double),
+    sa.Column("skipped", sa.Text),
+    sa.Column("created_at", sa.Double),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("halted_at", sa.Double),
+    sa.Column("idle_s", sa.Double),
+)
+
+pace = sa.Table(
+    "pace",
+    _metadata,
+    sa.Column("agent", sa.Text, primary_key=True),
+    sa.Column("requests", sa.BigInteger),
+    sa.Column("requests_reset_at", sa.Double),
+    sa.Column("hold_until", sa.Double),
 )
 
 
@@ -231,8 +260,57 @@ def _stores(connection: sa.Connection) -> None:
     connection.exec_driver_sql("alter table runs add column store text not null default 'embedded'")
 
 
+def _batches_and_retries(connection: sa.Connection) -> None:
+    # due_at: a run may not go on before; null is a run of a batch whose turn has not come.
+    connection.exec_driver_sql("alter table runs add column batch_id text")
+    connection.exec_driver_sql("alter table runs add column due_at double precision default 0")
+    connection.exec_driver_sql("alter table calls add column reservation text")
+    connection.exec_driver_sql("drop index runs_open")
+    connection.exec_driver_sql(
+        "create index runs_open on runs (due_at) "
+        "where status in ('queued', 'calling', 'answered') and due_at is not null"
+    )
+    connection.exec_driver_sql(
+        "create index runs_waiting on runs (batch_id, created_at, run_id) "
+        "where status = 'queued' and due_at is null"
+    )
+    connection.exec_driver_sql(
+        "create index runs_by_batch on runs (batch_id, status) where batch_id is not null"
+    )
+    connection.exec_driver_sql(
+        """
+        create table batches (
+          batch_id text primary key,
+          user_id text not null,
+          store text not null,
+          status text not null,
+          concurrency integer not null,
+          per_minute double precision,
+          next_at double precision not null default 0,
+          skipped text not null,
+          created_at double precision not null,
+          ended_at double precision,
+          halted_at double precision,
+          idle_s double precision not null default 0
+        )
+        """
+    )
+    connection.exec_driver_sql("create index batches_by_user on batches (user_id, created_at)")
+    connection.exec_driver_sql(
+        """
+        create table pace (
+          agent text primary key,
+          requests bigint,
+          requests_reset_at double precision not null default 0,
+          hold_until double precision not null default 0
+        )
+        """
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_runs_and_calls", _runs_and_calls),
     ("002_submissions", _submissions),
     ("003_stores", _stores),
+    ("004_batches_and_retries", _batches_and_retries),
 )

@@ -35,6 +35,17 @@ class Store(Protocol):
         """
         ...
 
+    def records(self, user_id: str, *, status: str, after: str, limit: int) -> list[SourceRecord]:
+        """The user's bucketed sources of a status, by their ids, as `load` gives each.
+
+        Args:
+            user_id: Their owner.
+            status: Their status, to the letter.
+            after: Only ids after this one; empty begins.
+            limit: So many at the most.
+        """
+        ...
+
     def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
         """A page of the user's bucketed sources: those that own a buckets row."""
         ...

@@ -94,6 +94,19 @@ _ORDER: dict[str, sa.Column[Any]] = {
 _BANDS = [buckets.c[column] for column in (*PRICE_COLUMNS, *LATENCY_COLUMNS)]
 
 
+_RECORD = sa.select(
+    sources,
+    buckets.c.id.label("buckets_id"),
+    *_BANDS,
+    buckets.c.weekly_volume,
+    sa.select(sa.func.count())
+    .where(estimates.c.source_id == sources.c.id)
+    .correlate(sources)
+    .scalar_subquery()
+    .label("n"),
+).outerjoin(buckets, buckets.c.source_id == sources.c.id)
+
+
 def _casefold(text: str | None) -> str | None:
     return text.casefold() if isinstance(text, str) else None
 
@@ -119,14 +132,7 @@ class SqliteStore:
 
     def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
         """See `Store.load`."""
-        count = sa.select(sa.func.count()).where(estimates.c.source_id == sources.c.id).scalar_subquery()
-        query = (
-            sa.select(
-                sources, buckets.c.id.label("buckets_id"), *_BANDS, buckets.c.weekly_volume, count.label("n")
-            )
-            .outerjoin(buckets, buckets.c.source_id == sources.c.id)
-            .where(sources.c.id == source_id, sources.c.user_id == user_id)
-        )
+        query = _RECORD.where(sources.c.id == source_id, sources.c.user_id == user_id)
         newest = (
             sa.select(snapshots)
             .where(snapshots.c.source_id == source_id, snapshots.c.user_id == user_id)
@@ -142,13 +148,23 @@ class SqliteStore:
         row, snapshot = self._database.read(read)
         if row is None:
             return None
-        columns = (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)
-        return SourceRecord(
-            source=_source(row),
-            buckets=None if row.buckets_id is None else {name: getattr(row, name) for name in columns},
-            estimate_rows=row.n,
-            snapshot=None if snapshot is None else dict(snapshot),
+        return _record(row).model_copy(update={"snapshot": None if snapshot is None else dict(snapshot)})
+
+    def records(self, user_id: str, *, status: str, after: str, limit: int) -> list[SourceRecord]:
+        """See `Store.records`."""
+        if not _is_text(status):
+            return []
+        query = (
+            _RECORD.where(
+                sources.c.user_id == user_id,
+                sources.c.status == status,
+                sources.c.id > after,
+                buckets.c.id.is_not(None),
+            )
+            .order_by(sources.c.id)
+            .limit(limit)
         )
+        return self._database.read(lambda connection: [_record(row) for row in connection.execute(query)])
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
         """See `Store.save_snapshot`."""
@@ -163,11 +179,11 @@ class SqliteStore:
         }
 
         def insert(connection: sa.Connection) -> None:
-            query = sa.select(snapshots).where(snapshots.c.id == snapshot.snapshot_id)
-            stored = connection.execute(query).mappings().one_or_none()
+            found = connection.execute(_SNAPSHOT, {"snapshot": snapshot.snapshot_id})
+            stored = found.mappings().one_or_none()
             if stored is None:
-                self._check_source(connection, snapshot)
-                connection.execute(sa.insert(snapshots).values(row))
+                _check_source(connection, snapshot)
+                connection.execute(_STORE, row)
             elif dict(stored) != row:
                 raise StoreUnavailable(
                     f"Snapshot {snapshot.snapshot_id} is stored already, with other content"
@@ -175,24 +191,10 @@ class SqliteStore:
 
         self._database.write(insert)
 
-    @staticmethod
-    def _check_source(connection: sa.Connection, snapshot: Snapshot) -> None:
-        owned = (sources.c.id == snapshot.source_id) & (sources.c.user_id == snapshot.user_id)
-        if connection.scalar(sa.select(sources.c.id).where(owned)) is None:
-            raise SourceNotFound(hint="The source was deleted while its snapshot was made.")
-
     def mark_generated(self, source_id: str, user_id: str) -> bool:
         """See `Store.mark_generated`."""
-        update = (
-            sa.update(sources)
-            .where(
-                sources.c.id == source_id,
-                sources.c.user_id == user_id,
-                sources.c.status.in_((RUNNABLE, GENERATED)),
-            )
-            .values(status=GENERATED)
-        )
-        return self._database.write(lambda connection: connection.execute(update).rowcount) == 1
+        names = {"source": source_id, "user": user_id}
+        return self._database.write(lambda connection: connection.execute(_MARK, names).rowcount) == 1
 
     def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
         """See `Store.list_sources`."""
@@ -269,6 +271,24 @@ class SqliteStore:
         self._database.close()
 
 
+# Made once: to make them anew for each snapshot took longer than to run them.
+_OWNED = (sources.c.id == sa.bindparam("source")) & (sources.c.user_id == sa.bindparam("user"))
+_SOURCE = sa.select(sources.c.id).where(_OWNED)
+_SNAPSHOT = sa.select(snapshots).where(snapshots.c.id == sa.bindparam("snapshot"))
+_STORE = sa.insert(snapshots)
+_MARK = (
+    sa.update(sources)
+    .where(_OWNED, (sources.c.status == RUNNABLE) | (sources.c.status == GENERATED))
+    .values(status=GENERATED)
+)
+
+
+def _check_source(connection: sa.Connection, snapshot: Snapshot) -> None:
+    names = {"source": snapshot.source_id, "user": snapshot.user_id}
+    if connection.scalar(_SOURCE, names) is None:
+        raise SourceNotFound(hint="The source was deleted while its snapshot was made.")
+
+
 def _is_new(connection: sa.Connection) -> bool:
     return not sa.inspect(connection).get_table_names()
 
@@ -309,6 +329,15 @@ def _source(row: sa.Row[Any]) -> Source:
         source_name=_text(row.source_name),
         status=_text(row.status),
         created_at=_text(row.created_at),
+    )
+
+
+def _record(row: sa.Row[Any]) -> SourceRecord:
+    columns = (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)
+    return SourceRecord(
+        source=_source(row),
+        buckets=None if row.buckets_id is None else {name: getattr(row, name) for name in columns},
+        estimate_rows=row.n,
     )
 
 

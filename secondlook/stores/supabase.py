@@ -84,6 +84,22 @@ class SupabaseStore:
             return None
         return _as(_record, rows[0])
 
+    def records(self, user_id: str, *, status: str, after: str, limit: int) -> list[SourceRecord]:
+        """See `Store.records`: one request."""
+        if not is_uuid(user_id) or not _is_text(status):
+            return []
+        query = (
+            self._table("sources")
+            .select(_SOURCE, f"estimate_buckets!inner({_BUCKETS})", _COUNT)
+            .eq("user_id", user_id)
+            .filter("status", "in", f"({_quoted(status)})")
+            .order("id")
+            .limit(limit)
+        )
+        if after:
+            query = query.gt("id", after)
+        return [_as(_record, row) for row in self._rows(query)]
+
     def save_snapshot(self, snapshot: Snapshot) -> None:
         """See `Store.save_snapshot`: one request, and another where the id is there already."""
         row = {

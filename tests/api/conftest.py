@@ -240,6 +240,7 @@ def new_door(
             "SUPABASE_URL": supabase_server.url,
             "SUPABASE_KEY": supabase_server.publishable_key,
             "OPENAI_API_KEY": API_KEY,
+            "SECONDLOOK_AGENT_RETRIES": "0",
             "OPENAI_BASE_URL": shared_provider.base_url,
             **settings,
         }

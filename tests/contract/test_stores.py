@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from secondlook.errors import BucketsInvalid, SourceNotFound, StoreUnavailable
-from secondlook.models import Snapshot, SnapshotResult, SourceQuery, SourceRow
+from secondlook.models import Snapshot, SnapshotResult, SourceQuery, SourceRecord, SourceRow
 from secondlook.stores.base import Store
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.stores.sqlite import SqliteStore
@@ -497,6 +497,126 @@ def test_any_type_is_read(store: Store, tables: Tables, source_type: str) -> Non
     """Later types are read as they are."""
     tables.add_source(source_id(1), user_id=NOBODY, source_type=source_type)
     assert [row.source.source_type for row in listed(store, NOBODY)] == [source_type]
+
+
+# -- the sources of a batch -----------------------------------------------------------------------------
+
+
+def read_all(
+    store: Store, user: str = OWNER, *, status: str = "bucketed", limit: int = 3
+) -> list[SourceRecord]:
+    """Page after page, as a batch reads them."""
+    found: list[SourceRecord] = []
+    after = ""
+    while page := store.records(user, status=status, after=after, limit=limit):
+        assert len(page) <= limit
+        found += page
+        after = page[-1].source.source_id
+    return found
+
+
+def read_ids(store: Store, user: str = OWNER, *, status: str = "bucketed", limit: int = 3) -> list[str]:
+    """The ids of those."""
+    return [record.source.source_id for record in read_all(store, user, status=status, limit=limit)]
+
+
+def test_records_are_what_load_gives(store: Store, tables: Tables) -> None:
+    """Source, buckets and count of each, in one read; no snapshot, since a run does not need it."""
+    tables.add_source(source_id(1), user_id=OWNER, name="B", buckets=bucket_row(price_band_lt_500=40))
+    tables.add_estimates(source_id(1), 30)
+    store.save_snapshot(snapshot())
+    found = store.records(OWNER, status="bucketed", after="", limit=9)
+    assert found == [store.load(source_id(1), OWNER), store.load(SOURCE, OWNER)]
+    assert [record.estimate_rows for record in found] == [30, 0]
+
+
+def test_records_come_by_their_ids(store: Store, tables: Tables) -> None:
+    """Whatever the order, the name or the time of their making; each page goes on after an id."""
+    for number in (7, 2, 9, 4):
+        created_at = f"2026-03-0{number}T00:00:00Z"
+        tables.add_source(source_id(number), user_id=OWNER, name=f"Name {9 - number}", created_at=created_at)
+    ids = [source_id(2), source_id(4), source_id(7), source_id(9), SOURCE]
+    for limit in (1, 2, 5, 6):
+        assert read_ids(store, limit=limit) == ids
+    for after, expected in ((source_id(4), ids[2:]), (source_id(5), ids[2:]), (SOURCE, [])):
+        page = store.records(OWNER, status="bucketed", after=after, limit=9)
+        assert [record.source.source_id for record in page] == expected
+
+
+def test_a_record_that_changes_its_status_moves_no_other(store: Store, tables: Tables) -> None:
+    """A batch marks sources while another page is read: none is skipped, and none comes twice."""
+    tables.add_sources([source_id(number) for number in range(1, 6)], OWNER)
+    first = store.records(OWNER, status="bucketed", after="", limit=3)
+    for record in first:
+        assert store.mark_generated(record.source.source_id, OWNER)
+    after = first[-1].source.source_id
+    second = store.records(OWNER, status="bucketed", after=after, limit=3)
+    assert [record.source.source_id for record in second] == [source_id(4), source_id(5), SOURCE]
+
+
+def test_records_of_a_status(store: Store, tables: Tables) -> None:
+    """Only that status, to the letter, with buckets, and the user's own."""
+    tables.add_source(source_id(1), user_id=OWNER, status="snapshot_generated")
+    tables.add_source(source_id(2), user_id=OWNER, status="ingested")
+    tables.add_source(source_id(3), user_id=OWNER, with_buckets=False)
+    tables.add_source(source_id(4), user_id=NOBODY)
+    assert read_ids(store) == [SOURCE]
+    assert read_ids(store, status="snapshot_generated") == [source_id(1)]
+    assert read_ids(store, status="ingested") == [source_id(2)]
+    for status in ("bucket", "BUCKETED", "bucketed ", "bucket%", "*", ""):
+        assert read_ids(store, status=status) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "ids"),
+    [
+        pytest.param(NOBODY, [], id="a user without sources"),
+        pytest.param(USER.upper(), [], id="another spelling"),
+        pytest.param("", [], id="nobody"),
+        pytest.param("' or 1=1 --", [], id="hostile"),
+    ],
+)
+def test_records_are_the_users_own(store: Store, tables: Tables, user: str, ids: list[str]) -> None:
+    """Whoever has none gets none, and no error that tells of others."""
+    tables.add_source(source_id(1), user_id=OTHER_USER)
+    assert read_ids(store, user) == ids
+    assert read_ids(store) == [SOURCE]
+
+
+def test_more_records_than_a_server_gives_at_once(store: Store, tables: Tables) -> None:
+    """PostgREST cuts at 1,000 rows without a word: the next page goes on there, and none is lost."""
+    ids = [source_id(number) for number in range(1100)]
+    tables.add_sources(ids, NOBODY)
+    assert read_ids(store, NOBODY, limit=2000) == read_ids(store, NOBODY, limit=400) == ids
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param('bucketed","ingested', id="a list"),
+        pytest.param("bucketed,ingested", id="a comma"),
+        pytest.param("bucketed)&user_id=neq.x&status=in.(bucketed", id="another filter"),
+        pytest.param("bucketed' or '1'='1", id="SQL"),
+        pytest.param('a"b\\c"', id="quotes and backslashes"),
+        pytest.param("null", id="null"),
+        pytest.param("true", id="true"),
+        pytest.param("*", id="wildcard"),
+        pytest.param("Grüße \U0001f600", id="beyond ASCII"),
+    ],
+)
+def test_a_hostile_status_is_just_a_status(store: Store, tables: Tables, status: str) -> None:
+    """It finds the sources that have it, and no others."""
+    tables.add_source(source_id(1), user_id=OWNER, status="ingested")
+    assert read_ids(store, status=status) == []
+    tables.add_source(source_id(2), user_id=OWNER, status=status)
+    assert read_ids(store, status=status) == [source_id(2)]
+    assert read_ids(store) == [SOURCE]
+
+
+@pytest.mark.parametrize("status", ["\ud800", "bucketed\udcff", "", "\0"], ids=ascii)
+def test_no_records_of_a_status_that_no_source_has(store: Store, status: str) -> None:
+    """What no column can hold finds nothing; it is no error of the store."""
+    assert store.records(OWNER, status=status, after="", limit=9) == []
 
 
 # -- everything else ------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ class Site:
             "SECONDLOOK_AGENT": "openai",
             "SECONDLOOK_DEADLINE_SECONDS": "30",
             "OPENAI_API_KEY": API_KEY,
+            "SECONDLOOK_AGENT_RETRIES": "0",
             "OPENAI_BASE_URL": self.provider.base_url,
         }
 
@@ -225,7 +226,12 @@ def new_tab(browser: Browser) -> Generator[Callable[..., Tab]]:
         yield new
     assert [url for tab in opened for url in tab.foreign] == []
     meant = ("401", "403", "422", "429", "503", "ERR_CONNECTION_REFUSED", "WebSocket", _LATE_FILE)
-    restarting = ("/_stcore/health", "/_stcore/host-config", "Is Streamlit still running?")
+    restarting = (
+        "/_stcore/health",
+        "/_stcore/host-config",
+        "Is Streamlit still running?",
+        "Cannot send rerun backMessage",  # of a part of the page that looks for news meanwhile
+    )
     errors = [
         text
         for tab in opened

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import psycopg
 
-from secondlook.errors import AnswerRejected, ProviderError, StoreUnavailable
+from secondlook.errors import AnswerRejected, OverBudget, ProviderError, StoreUnavailable
 from secondlook.ledger.runs import Ledger
 from secondlook.models import Run, RunStatus
 from tests.examples import SOURCE, USER, example_answer, example_plan
@@ -23,7 +23,12 @@ Where: TypeAlias = Path | str
 """A ledger's database: an SQLite file, or the URL of a Postgres one."""
 
 UNKNOWN = ProviderError("OpenAI API error (time-out): no whole answer", outcome="unknown")
+BUSY = ProviderError("OpenAI API error (429): Later", outcome="not_processed", status=429)
 REFUSED = ProviderError("OpenAI API error (401): No", outcome="refused", status=401, request_id="req_9")
+
+
+COST = Decimal("0.0025")
+"""What an answer has cost."""
 
 
 def query(where: Where, statement: str, *values: object) -> list[tuple[object, ...]]:
@@ -98,17 +103,17 @@ def failed(ledger: Ledger) -> Run:
     return held
 
 
-def answered(ledger: Ledger) -> Run:
+def answered(ledger: Ledger, cost: Decimal | None = None) -> Run:
     """A run whose answer is journaled, still held."""
     held = calling(ledger)
-    ledger.journal(held.run_id, held.attempts + 1, example_answer())
+    ledger.journal(held.run_id, held.attempts + 1, example_answer(), cost)
     return held
 
 
 def done(ledger: Ledger) -> Run:
     """A run at its end."""
-    held = answered(ledger)
-    ledger.finish(held, cost=Decimal("0.0025"), timings={"call": 1.5})
+    held = answered(ledger, COST)
+    ledger.finish(held, timings={"call": 1.5})
     return held
 
 
@@ -134,19 +139,23 @@ STATES: dict[str, Callable[[Ledger], Run]] = {
 
 def finish(ledger: Ledger, run: Run) -> None:
     """Its carrier finishes it."""
-    ledger.finish(run, cost=None, timings={})
+    ledger.finish(run, timings={})
 
 
 def reject(ledger: Ledger, run: Run) -> None:
     """Its carrier rejects its answer."""
-    ledger.finish(run, cost=None, error=AnswerRejected("No", reason="mismatch", path="meta"), timings={})
+    ledger.finish(run, error=AnswerRejected("No", reason="mismatch", path="meta"), timings={})
 
 
 ACTIONS: dict[str, Callable[[Ledger, Run], object]] = {
     "begin_call": lambda ledger, run: ledger.begin_call(run),
-    "journal": lambda ledger, run: ledger.journal(run.run_id, 1, example_answer()),
+    "journal": lambda ledger, run: ledger.journal(
+        run.run_id, 1, example_answer(), ledger.get(run.run_id).cost_usd
+    ),
     "end_call unknown": lambda ledger, run: ledger.end_call(run, 1, UNKNOWN),
     "end_call refused": lambda ledger, run: ledger.end_call(run, 1, REFUSED),
+    "postpone": lambda ledger, run: ledger.postpone(run, 1, BUSY, 0),
+    "refuse": lambda ledger, run: ledger.refuse(run, OverBudget("No", hint="", reason="calls")),
     "hold_up": lambda ledger, run: ledger.hold_up(run, StoreUnavailable("No")),
     "finish": finish,
     "reject": reject,
@@ -161,6 +170,8 @@ LEGAL: dict[tuple[str, str], RunStatus] = {
     ("in_doubt", "journal"): RunStatus.ANSWERED,
     ("calling", "end_call unknown"): RunStatus.IN_DOUBT,
     ("calling", "end_call refused"): RunStatus.FAILED,
+    ("calling", "postpone"): RunStatus.QUEUED,
+    ("claimed", "refuse"): RunStatus.FAILED,
     ("answered", "finish"): RunStatus.DONE,
     ("answered", "reject"): RunStatus.FAILED,
     ("in_doubt", "resend"): RunStatus.QUEUED,

@@ -22,6 +22,7 @@ from secondlook.ledger.runs import open_ledger
 from secondlook.models import Run, RunStatus
 from tests.examples import USER, example_answer, example_plan
 from tests.ledger.carrying import (
+    BUSY,
     REFUSED,
     UNKNOWN,
     Where,
@@ -99,7 +100,7 @@ class Histories(RuleBasedStateMachine):
         """Somebody takes up what may go on; otherwise a stranger tries with an old view of a run."""
         waiting = self.ledger.claimable()
         if waiting:
-            run_id, user_id, status = data.draw(st.sampled_from(waiting))
+            run_id, user_id, status, _ = data.draw(st.sampled_from(waiting))
             held = self.ledger.claim(run_id, uuid4().hex)
             assert held is not None
             assert held.status in {RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED}
@@ -158,6 +159,18 @@ class Histories(RuleBasedStateMachine):
             assert after.status is before.status
 
     @rule(held=hands)
+    def postpone(self, held: Run) -> None:
+        """A carrier's request was certainly not processed: the run may be sent again, by anyone."""
+        before = self.ledger.get(held.run_id)
+        self.ledger.postpone(held, held.attempts + 1, BUSY, 0)
+        after = self.ledger.get(held.run_id)
+        if before.status is RunStatus.CALLING and before.owner == held.owner:
+            assert (after.status, after.owner) == (RunStatus.QUEUED, None)
+            self.resends[held.run_id] = self.resends.get(held.run_id, 0) + 1
+        else:
+            assert (after.status, after.owner) == (before.status, before.owner)
+
+    @rule(held=hands)
     def abandon(self, held: Run) -> None:
         """Whoever takes up a run that was calling can only find it in doubt."""
         if held.status is RunStatus.CALLING:
@@ -205,7 +218,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def at_most_one_call_for_each_decision(self) -> None:
-        """One call, and one more for each time that a person sent it again."""
+        """One call, and one more for each time that a person or a refusal let it be sent again."""
         for run in self.ledger.list(USER):
             assert run.attempts == self.begun.get(run.run_id, 0)
             assert run.attempts <= 1 + self.resends.get(run.run_id, 0)

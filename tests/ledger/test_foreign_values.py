@@ -91,8 +91,8 @@ def test_a_long_body_is_kept(ledger: Ledger) -> None:
 @pytest.mark.parametrize("cost", [Decimal(2**63), Decimal(10**40), Decimal(LONGEST) / 10**9])
 def test_a_cost_without_measure_ends_the_run_all_the_same(ledger: Ledger, cost: Decimal) -> None:
     """It is unknown where no column holds it."""
-    held = carrying.answered(ledger)
-    ledger.finish(held, cost=cost, timings={})
+    held = carrying.answered(ledger, cost)
+    ledger.finish(held, timings={})
     run = ledger.get(held.run_id)
     assert (run.status, run.cost_usd) == (RunStatus.DONE, cost if cost < LONGEST else None)
 
@@ -113,8 +113,8 @@ def test_what_a_refusal_says_cannot_stop_it(ledger: Ledger, where: Where, odd: s
 def test_the_journal_is_the_same_on_both(new_database: Callable[[], Where]) -> None:
     """What is read back does not depend on the kind of database, not even its type."""
     with closing(open_ledger(new_database(), lease_seconds=15)) as ledger:
-        held = carrying.answered(ledger)
-        ledger.finish(held, cost=Decimal("0.1"), timings={})
+        held = carrying.answered(ledger, Decimal("0.1"))
+        ledger.finish(held, timings={})
         run = ledger.get(held.run_id)
         assert type(run.answer) is str
         assert type(run.cost_usd) is Decimal

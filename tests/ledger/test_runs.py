@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from secondlook import database
 from secondlook.errors import InDoubt, LedgerUnavailable, SourceNotFound, StoreUnavailable
+from secondlook.ledger import budgets, clock, deliveries, tables
 from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
 from secondlook.ledger.tables import MIGRATIONS
 from secondlook.models import RunStatus, Usage
@@ -30,6 +31,7 @@ T = TypeVar("T")
 THREADS = 8
 RUN = "77777777-2222-4333-8444-555555555555"
 ANOTHER = "88888888-2222-4333-8444-555555555555"
+ALL_MIGRATIONS = (*MIGRATIONS, *budgets.MIGRATIONS, *deliveries.MIGRATIONS, *clock.MIGRATIONS)
 
 
 def race(work: Callable[[int], T]) -> list[T]:
@@ -276,7 +278,7 @@ def test_unknown_usage_stays_unknown(ledger: Ledger) -> None:
     held = carrying.calling(ledger)
     given = example_answer(usage=Usage(), model=None, request_id=None, provider_ms=None)
     ledger.journal(held.run_id, 1, given)
-    ledger.finish(held, cost=None, timings={})
+    ledger.finish(held, timings={})
     run = ledger.get(held.run_id)
     assert (run.usage, run.cost_usd, run.answered_model, run.request_id) == (Usage(), None, None, None)
 
@@ -305,10 +307,10 @@ def test_the_first_answer_counts_and_the_second_is_kept(ledger: Ledger, where: W
     """Sent twice and answered twice: one result, both answers for QA, and what both used."""
     held = carrying.in_doubt(ledger)
     again = carrying.calling(ledger, ledger.resend(held.run_id, USER))
-    ledger.journal(held.run_id, 2, example_answer("of the second"))
+    ledger.journal(held.run_id, 2, example_answer("of the second"), Decimal("0.0025"))
     generated_at = ledger.get(held.run_id).generated_at
     ledger.journal(held.run_id, 1, example_answer("of the first, late"))
-    ledger.finish(again, cost=Decimal("0.0025"), timings={})
+    ledger.finish(again, timings={})
     run = ledger.get(held.run_id)
     assert (run.answer, run.attempts, run.generated_at) == ("of the second", 2, generated_at)
     kept = query(where, "select number, body, prompt_tokens, cost_nanousd from calls order by number")
@@ -341,8 +343,8 @@ def test_who_gives_up_and_is_answered_at_once(ledger: Ledger) -> None:
 )
 def test_cost_is_exact(ledger: Ledger, where: Where, cost: Decimal | None) -> None:
     """Money is kept in billionths of a dollar, unknown as null."""
-    held = carrying.answered(ledger)
-    ledger.finish(held, cost=cost, timings={})
+    held = carrying.answered(ledger, cost)
+    ledger.finish(held, timings={})
     assert ledger.get(held.run_id).cost_usd == cost
     nano = None if cost is None else int(cost * 10**9)
     assert query(where, "select cost_nanousd from calls") == [(nano,)]
@@ -350,8 +352,8 @@ def test_cost_is_exact(ledger: Ledger, where: Where, cost: Decimal | None) -> No
 
 def test_a_run_that_is_done(ledger: Ledger) -> None:
     """Its timings and warnings add to those of its preparation."""
-    held = carrying.answered(ledger)
-    ledger.finish(held, cost=Decimal("0.0025"), timings={"call": 1.5}, warnings=("status changed",))
+    held = carrying.answered(ledger, Decimal("0.0025"))
+    ledger.finish(held, timings={"call": 1.5}, warnings=("status changed",))
     run = ledger.get(held.run_id)
     assert (run.status, run.error, run.cost_usd) == (RunStatus.DONE, None, Decimal("0.0025"))
     assert run.timings == {"load": 1.0, "check": 1.0, "call": 1.5}
@@ -492,7 +494,7 @@ def test_a_ledger_outlives_its_process(where: Where) -> None:
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
         after = ledger.get(held.run_id)
         assert after.model_dump(exclude={"elapsed_ms"}) == before.model_dump(exclude={"elapsed_ms"})
-    assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS),)]
+    assert query(where, "select count(*) from migrations") == [(len(ALL_MIGRATIONS),)]
 
 
 @pytest.fixture
@@ -573,7 +575,7 @@ def test_two_processes_migrate_at_once(where: Where, pytestconfig: pytest.Config
         opener.stdin.write("\n")
         opener.stdin.flush()
     assert [opener.communicate(timeout=60)[0] for opener in openers] == ["opened\n"] * 2
-    assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS),)]
+    assert query(where, "select count(*) from migrations") == [(len(ALL_MIGRATIONS),)]
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
         assert carrying.queued(ledger).status is RunStatus.QUEUED
 
@@ -583,7 +585,13 @@ def test_eight_threads_migrate_at_once(new_database: Callable[[], Where]) -> Non
     for where in (new_database() for _ in range(5)):
         for opened in race(lambda _, where=where: open_ledger(where, lease_seconds=15)):
             opened.close()
-        assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS),)]
+        assert query(where, "select count(*) from migrations") == [(len(ALL_MIGRATIONS),)]
+
+
+V03 = 3
+"""How many migrations the version before batches knew."""
+
+ADDED = {"batch_id", "due_at", "reservation"}
 
 
 def test_an_older_ledger_is_brought_up_to_date(where: Where) -> None:
@@ -595,7 +603,43 @@ def test_an_older_ledger_is_brought_up_to_date(where: Where) -> None:
         assert carrying.queued(ledger).status is RunStatus.QUEUED
     names = query(where, "select name, applied_at from migrations order by name")
     assert names[:1] == seen
-    assert [name for name, _ in names] == [name for name, _ in MIGRATIONS]
+    assert [name for name, _ in names] == sorted(name for name, _ in ALL_MIGRATIONS)
+
+
+@pytest.mark.parametrize("state", list(carrying.STATES))
+def test_runs_of_the_version_before(state: str, ledger: Ledger, new_database: Callable[[], Where]) -> None:
+    """What it left in any state is as it was, and goes on from there, without a word on budgets."""
+    run_id = carrying.STATES[state](ledger).run_id
+    before = ledger.get(run_id)
+    where = new_database()
+    with closing(ledger_database(where)) as older:
+        older.migrate(MIGRATIONS[:V03])
+        for table in (tables.runs, tables.calls):
+            columns = [column for column in table.c if column.name not in ADDED]
+            kept = ledger._database.read(lambda c, columns=columns: c.execute(sa.select(*columns)).all())  # pyright: ignore[reportPrivateUsage]
+            for row in kept:
+                older.write(lambda c, table=table, row=row: c.execute(sa.insert(table).values(row._asdict())))  # pyright: ignore[reportPrivateUsage]
+    with closing(open_ledger(where, lease_seconds=15)) as newer:
+        ignored = {"elapsed_ms"}
+        assert newer.get(run_id).model_dump(exclude=ignored) == before.model_dump(exclude=ignored)
+        if state == "in_doubt":
+            newer.resend(run_id, USER)
+        carrying.expire(where, run_id)
+        assert carrying.claimable(newer) == [run_id] * (before.status.active or state == "in_doubt")
+        held = newer.claim(run_id, "owner")
+        if held is None:
+            return
+        if held.status is RunStatus.CALLING:
+            newer.abandon_call(held)
+            newer.journal(run_id, held.attempts, example_answer())
+            held = newer.claim(run_id, "another") or held
+        elif held.status is RunStatus.QUEUED:
+            number = newer.begin_call(held)
+            assert number is not None
+            assert number == before.attempts + 1
+            newer.journal(run_id, number, example_answer())
+        carrying.finish(newer, held)
+        assert carrying.claimable(newer) == [] or state == "calling"
 
 
 def test_others_keep_tables_in_the_same_database(where: Where) -> None:
@@ -610,7 +654,7 @@ def test_others_keep_tables_in_the_same_database(where: Where) -> None:
             shared.migrate((("beside_001", beside),))
             carrying.queued(ledger, source)
     assert query(where, "select count(*) from beside") == [(0,)]
-    assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS) + 1,)]
+    assert query(where, "select count(*) from migrations") == [(len(ALL_MIGRATIONS) + 1,)]
 
 
 def test_the_clock_is_the_databases(ledger: Ledger) -> None:

@@ -41,6 +41,10 @@ class AsThePerson:
         """See `Store.load`."""
         return self._of(user_id).load(source_id, user_id, with_snapshot=with_snapshot)
 
+    def records(self, user_id: str, *, status: str, after: str, limit: int) -> list[SourceRecord]:
+        """See `Store.records`."""
+        return self._of(user_id).records(user_id, status=status, after=after, limit=limit)
+
     def save_snapshot(self, snapshot: Snapshot) -> None:
         """See `Store.save_snapshot`."""
         self._of(snapshot.user_id).save_snapshot(snapshot)

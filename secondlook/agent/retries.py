@@ -1,0 +1,41 @@
+"""When a request that the provider certainly did not process is sent again (CONTRACT: at most one answer)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from secondlook.errors import ProviderError
+
+_FIRST_SECONDS = 1.0
+_LONGEST_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often, and for how long, a request is sent again.
+
+    Attributes:
+        most: Further requests after the first; 0 sends nothing again by itself.
+        seconds: The longest time since the run was begun at which one may still go out.
+    """
+
+    most: int
+    seconds: float
+
+    def wait(self, error: ProviderError, *, sent: int, elapsed: float) -> float | None:
+        """Seconds to wait before sending again; None where it is not sent again.
+
+        Exponential, with jitter over its upper half so that many do not come back at once; never before
+        the provider's own Retry-After.
+
+        Args:
+            error: Why there was no answer.
+            sent: Requests sent so far.
+            elapsed: Seconds since the run was begun.
+        """
+        if error.outcome != "not_processed" or sent > self.most:
+            return None
+        backoff = min(_FIRST_SECONDS * 2 ** (sent - 1), _LONGEST_SECONDS)
+        seconds = max(backoff, error.retry_after or 0.0) * random.uniform(1.0, 1.5)  # noqa: S311 -- no secret
+        return seconds if elapsed + seconds <= self.seconds else None

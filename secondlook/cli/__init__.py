@@ -1,0 +1,57 @@
+"""The command line: parse, call what the pages call, print, exit.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage. Results go to standard output, the log and plain
+messages to standard error. Each module adds the commands of its noun; what takes long to import waits until a
+command needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Callable, Sequence
+
+from secondlook.cli import batch, budgets, runs, serving, sources
+from secondlook.cli.arguments import Commands
+from secondlook.cli.printing import print_error
+from secondlook.errors import SecondlookError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Without the program's name; None takes the process's own.
+
+    Returns:
+        The exit code.
+    """
+    args = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name shows its code
+    command: Callable[[argparse.Namespace], int] = args.command
+    try:
+        return command(args)
+    except SecondlookError as error:
+        return print_error(error, as_json=args.json)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away; there is nobody to tell
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. `secondlook runs` shows what was begun.", file=sys.stderr)
+        return 130
+    except Exception as error:  # noqa: BLE001 -- a traceback could hold what no one may see
+        unexpected = SecondlookError(
+            f"Something unexpected went wrong ({type(error).__name__})", hint="See `secondlook check`."
+        )
+        return print_error(unexpected, as_json=args.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="secondlook", description="Snapshots of bucketed estimates.")
+    commands = Commands(parser)
+    for noun in (serving, sources, runs, batch, budgets):
+        noun.add(commands)
+    return parser

@@ -1,0 +1,84 @@
+"""What commands take: the frame that each module adds its commands to, and arguments that several share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from secondlook.wiring import Wiring
+
+
+class Commands:
+    """The commands of a parser."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._parsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(
+        self, name: str, command: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        """Add a command, which can print JSON as each can.
+
+        Args:
+            name: What is typed.
+            command: Carries it out and returns the exit code.
+            text: What it does, for --help.
+
+        Returns:
+            The command's own parser, for its arguments.
+        """
+        added = self._parsers.add_parser(name, help=text, description=text)
+        added.set_defaults(command=command)
+        added.add_argument("--json", action="store_true", help="print JSON")
+        return added
+
+
+def add_user(to: argparse.ArgumentParser) -> None:
+    """Let a command be told for which user it is.
+
+    Args:
+        to: The command's parser.
+    """
+    to.add_argument("--user", metavar="U", help="the user's UUID; SECONDLOOK_USER by default")
+
+
+def whole(text: str) -> int:
+    """Read how many at a time.
+
+    Args:
+        text: As typed.
+
+    Returns:
+        The number.
+
+    Raises:
+        ArgumentTypeError: It is none from 1 to 256.
+    """
+    number = int(text) if text.isdecimal() else 0
+    if not 1 <= number <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 256")
+    return number
+
+
+def user_of(args: argparse.Namespace, wiring: Wiring) -> str:
+    """Say which user a command is for.
+
+    Args:
+        args: With `user`.
+        wiring: Knows who it is where nobody says.
+
+    Returns:
+        The user's UUID.
+    """
+    from secondlook.validation.identifiers import canonical
+
+    return wiring.default_user() if args.user is None else canonical(args.user, "user_id")
+
+
+def log_to_stderr() -> None:
+    """Let what a run logs be seen."""
+    from secondlook.log import configure
+
+    configure()

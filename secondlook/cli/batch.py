@@ -1,0 +1,143 @@
+"""`secondlook batch`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from secondlook.cli.arguments import Commands, add_user, log_to_stderr, user_of, whole
+from secondlook.cli.printing import print_json
+
+if TYPE_CHECKING:
+    from secondlook.batch import Forecast
+    from secondlook.ledger.budgets import Allowance
+    from secondlook.models import Batch
+
+
+def add(commands: Commands) -> None:
+    """Add the command.
+
+    Args:
+        commands: Those of the program.
+    """
+    batch = commands.add("batch", _batch, "Generate the snapshots of many sources.")
+    add_user(batch)
+    which = batch.add_mutually_exclusive_group()
+    which.add_argument(
+        "--status", metavar="S", default="bucketed", help="all of this status (default: bucketed)"
+    )
+    which.add_argument("--source", metavar="ID", nargs="+", default=[], help="these sources")
+    which.add_argument("--pause", metavar="BATCH_ID", help="let nothing more of a batch go")
+    which.add_argument(
+        "--resume", metavar="BATCH_ID", help="go on with a paused or stopped batch, in this process"
+    )
+    which.add_argument("--stop", metavar="BATCH_ID", help="cancel what a batch has not sent")
+    batch.add_argument("--concurrency", type=whole, metavar="N", help="runs at a time")
+    batch.add_argument("--per-minute", type=_positive, metavar="M", help="runs begun a minute, at the most")
+    batch.add_argument("--dry-run", action="store_true", help="only say what it would be")
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def _batch(args: argparse.Namespace) -> int:
+    from secondlook import batch as batches
+    from secondlook.runner import Runner
+    from secondlook.wiring import connect
+
+    log_to_stderr()
+    wiring = connect()
+    access = wiring.own_access(user_of(args, wiring))
+    if args.pause or args.stop:
+        change = wiring.batches.pause if args.pause else wiring.batches.stop
+        return _print_batch(change(args.pause or args.stop, access.user_id), as_json=args.json)
+    if args.resume:
+        begun = wiring.batches.resume(args.resume, access.user_id)
+    else:
+        selection = batches.Selection(status=args.status, source_ids=args.source)
+        found = batches.forecast(wiring, access, selection)
+        allowance = batches.allowance(wiring, access, found)
+        if args.dry_run:
+            return _print_forecast(found, allowance, as_json=args.json)
+        if not args.json:
+            _print_forecast(found, allowance, as_json=False)
+        if not found.runnable or not _confirmed():
+            return 1
+        concurrency = args.concurrency or wiring.settings.concurrency
+        begun = batches.begin(wiring, access, selection, concurrency=concurrency, per_minute=args.per_minute)
+    ended = batches.carry(Runner(wiring), begun, _show_progress if sys.stderr.isatty() else _show_nothing)
+    return _print_batch(ended, as_json=args.json)
+
+
+def _confirmed() -> bool:
+    """Ask, where there is somebody to ask; a script has decided by calling."""
+    if not sys.stdin.isatty():
+        return True
+    print("Begin? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _show_nothing(_batch: Batch) -> None:
+    pass
+
+
+def _show_progress(batch: Batch) -> None:
+    from secondlook.figures import duration, money
+
+    width = 30
+    done = width * batch.settled // max(1, batch.total)
+    left = "" if batch.left_s is None else f", about {duration(batch.left_s * 1000)} left"
+    rate = "" if batch.per_minute_now is None else f", {batch.per_minute_now:.0f} a minute"
+    line = f"[{'#' * done}{'.' * (width - done)}] {batch.settled}/{batch.total}{rate}{left}"
+    print(f"\r{line}, {money(batch.cost_usd, estimated=False)}\033[K", end="", file=sys.stderr, flush=True)
+    if batch.settled == batch.total:
+        print(file=sys.stderr)
+
+
+def _print_forecast(found: Forecast, allowance: Allowance, *, as_json: bool) -> int:
+    from secondlook.figures import money
+
+    allowed = min(allowance.calls, found.runnable)
+    refusal = None if allowance.refusal is None else allowance.refusal.message
+    if as_json:
+        print_json(
+            {
+                "sources": found.sources,
+                "runnable": found.runnable,
+                "refused": dict(found.refused),
+                "tokens": found.tokens,
+                "cost_usd": None if found.cost_usd is None else float(found.cost_usd),
+                "allowed": allowed,
+                "refusal": refusal,
+            }
+        )
+        return 0
+    print(f"{found.sources} sources, {found.runnable} of them can be run:", file=sys.stderr)
+    cost = money(found.cost_usd, estimated=True)
+    print(f"about {found.tokens:,} tokens, {cost}.", file=sys.stderr)
+    for code, number in found.refused.most_common():
+        print(f"Left out: {number} ({code})", file=sys.stderr)
+    budgets = "all of them" if refusal is None else f"{allowed} of them: {refusal}"
+    print(f"The budgets allow {budgets}", file=sys.stderr)
+    return 0
+
+
+def _print_batch(batch: Batch, *, as_json: bool) -> int:
+    from secondlook.figures import batch_fields, money
+
+    if as_json:
+        print_json(batch_fields(batch))
+        return 0
+    counts = ", ".join(f"{number} {status}" for status, number in sorted(batch.counts.items()))
+    print(f"Batch {batch.batch_id}: {batch.status}; {counts}; {money(batch.cost_usd, estimated=False)}")
+    for code, number in sorted(batch.failures.items()):
+        print(f"Failed: {number} ({code})")
+    return 0

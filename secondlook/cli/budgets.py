@@ -1,0 +1,100 @@
+"""`secondlook budget` and `switch`: what may be spent, and whether anything may be sent at all."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from secondlook.cli.arguments import Commands, add_user, user_of
+from secondlook.cli.printing import plain, print_json, print_table
+
+if TYPE_CHECKING:
+    from secondlook.ledger.standing import Standing
+    from secondlook.wiring import Wiring
+
+
+def add(commands: Commands) -> None:
+    """Add the commands.
+
+    Args:
+        commands: Those of the program.
+    """
+    add_user(commands.add("budget", _budget, "Show what may be spent, and what is."))
+
+    switch = commands.add("switch", _switch, "Switch all sending off or on, for all processes.")
+    switch.add_argument("sending", choices=("on", "off", "status"), help="status only says how it stands")
+
+
+def _budget(args: argparse.Namespace) -> int:
+    from secondlook.figures import money
+    from secondlook.wiring import connect
+
+    wiring = connect()
+    standings = wiring.budgets.standing(user_of(args, wiring))
+    if args.json:
+        print_json([_standing_fields(standing) for standing in standings])
+        return 0
+
+    def of(limit: str | None) -> str:
+        return "no limit" if limit is None else limit
+
+    print_table(
+        ("BUDGET", "CALLS", "OF", "SPENT", "UNDER WAY", "OF", "ENDS"),
+        [
+            (
+                _BUDGETS[each.name],
+                str(each.used.calls),
+                of(None if each.limit.calls is None else str(each.limit.calls)),
+                money(each.spent_usd, estimated=False),
+                money(each.reserved_usd, estimated=False),
+                of(None if each.limit_usd is None else f"${each.limit_usd:.2f}"),
+                each.ends_at,
+            )
+            for each in standings
+        ],
+    )
+    _print_switch(wiring)
+    return 0
+
+
+_BUDGETS = {
+    "user_day": "the user's day",
+    "user_month": "the user's month",
+    "day": "everybody's day",
+    "month": "everybody's month",
+}
+
+
+def _standing_fields(standing: Standing) -> dict[str, object]:
+    limit = standing.limit_usd
+    return {
+        "budget": standing.name,
+        "period": standing.period,
+        "ends_at": standing.ends_at,
+        "calls": standing.used.calls,
+        "calls_limit": standing.limit.calls,
+        "spent_usd": float(standing.spent_usd),
+        "reserved_usd": float(standing.reserved_usd),
+        "limit_usd": None if limit is None else float(limit),
+    }
+
+
+def _switch(args: argparse.Namespace) -> int:
+    from secondlook.wiring import connect
+
+    wiring = connect()
+    if args.sending != "status":
+        wiring.budgets.switch(sending=args.sending == "on", by="the command line")
+    if args.json:
+        off = wiring.budgets.switched_off()
+        print_json(
+            {"sending": off is None, "since": off.since if off else None, "by": off.by if off else None}
+        )
+    else:
+        _print_switch(wiring)
+    return 0
+
+
+def _print_switch(wiring: Wiring) -> None:
+    off = wiring.budgets.switched_off()
+    print("Sending is on" if off is None else f"Sending is off since {off.since} by {plain(off.by)}")

@@ -1,0 +1,117 @@
+"""What may be spent and what is, and the switch that stops all sending."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import pandas as pd
+import streamlit as st
+
+from secondlook.access import Access
+from secondlook.dashboard import resources, session
+from secondlook.dashboard.problems import escape
+from secondlook.errors import NotSignedIn
+from secondlook.figures import money
+from secondlook.ledger.budgets import Budgets
+from secondlook.ledger.standing import BudgetName, Standing
+from secondlook.models import BatchStatus
+from secondlook.wiring import Wiring
+
+_REFRESH_SECONDS = 2
+_NAMES: Mapping[BudgetName, str] = {
+    "user_day": "You, today",
+    "user_month": "You, this month",
+    "day": "All users, today",
+    "month": "All users, this month",
+}
+
+
+def show_switched_off(budgets: Budgets) -> None:
+    """At the top of every page, where it is seen on a phone too: that nothing is sent."""
+    off = budgets.switched_off()
+    if off is not None:
+        st.error(
+            f"**Sending is off** since {escape(moment(off.since))}, by {escape(off.by, limit=80)}. "
+            "No call goes out to any agent; see the page Batch.",
+            icon=":material/block:",
+        )
+
+
+def moment(at: str) -> str:
+    """A time of the ledger as people read it."""
+    return f"{at[:16].replace('T', ' ')} UTC"
+
+
+def show_budgets(wiring: Wiring, access: Access) -> None:
+    """The four budgets as figures, and the switch."""
+    st.header("Budgets", anchor=False)
+    st.fragment(_show_standings, run_every=_REFRESH_SECONDS if _spending(wiring, access) else None)()
+    st.caption("A call counts when it is sent. Days and months are those of UTC.")
+    _show_switch(wiring, access)
+
+
+def _spending(wiring: Wiring, access: Access) -> bool:
+    moving = {BatchStatus.FILLING, BatchStatus.RUNNING}
+    return not moving.isdisjoint(wiring.batches.statuses(access.user_id).values())
+
+
+def _show_standings() -> None:
+    standings = resources.wiring().budgets.standing(session.require_access().user_id)
+    st.table(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+        pd.DataFrame([_row(standing) for standing in standings]), hide_index=True, border="horizontal"
+    )
+
+
+def _row(standing: Standing) -> dict[str, str]:
+    limit, used = standing.limit, standing.used
+    dollars = _used(money(standing.spent_usd, estimated=False), _dollars(standing.limit_usd))
+    if used.reserved_nanousd:
+        dollars += f"; {money(standing.reserved_usd, estimated=False)} under way"
+    return {
+        "Budget": _NAMES[standing.name],
+        "Calls": _used(f"{used.calls:,}", None if limit.calls is None else f"{limit.calls:,}"),
+        "Dollars": escape(dollars),
+        "Ends": escape(moment(standing.ends_at)),
+    }
+
+
+def _used(used: str, limit: str | None) -> str:
+    return f"{used}, no limit" if limit is None else f"{used} of {limit}"
+
+
+def _dollars(dollars: Decimal | None) -> str | None:
+    return None if dollars is None else f"${dollars:,.2f}"
+
+
+def _show_switch(wiring: Wiring, access: Access) -> None:
+    off = wiring.budgets.switched_off()
+    may = _may_switch(wiring, access)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if off is None:
+            st.badge("Sending is on", icon=":material/check:", color="green")
+            st.button(
+                "Switch all sending off",
+                icon=":material/block:",
+                disabled=not may,
+                on_click=_switch,
+                args=(False,),
+                help="At once, for all users and processes. What is in flight finishes.",
+            )
+        else:
+            st.badge("Sending is off", icon=":material/block:", color="red")
+            sure = st.toggle("Calls may go out again", key=f"sending-{off.since}", disabled=not may)
+            st.button("Switch sending on", disabled=not (may and sure), on_click=_switch, args=(True,))
+    if not may:
+        st.caption("Reviewers can switch sending off and on.")
+
+
+def _may_switch(wiring: Wiring, access: Access) -> bool:
+    return access.reviewer or not wiring.signs_in
+
+
+def _switch(sending: bool) -> None:
+    wiring, access = resources.wiring(), session.require_access()
+    if not _may_switch(wiring, access):
+        raise NotSignedIn("Only reviewers can switch sending off and on", hint="Ask a reviewer.")
+    wiring.budgets.switch(sending=sending, by=session.own_name())

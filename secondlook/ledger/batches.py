@@ -1,0 +1,439 @@
+"""Batches: runs of many sources, begun by one action, let go a few at a time.
+
+All runs of a batch are queued when it begins, so that it survives anything; none may go on before it is
+released. Releasing is the one place that knows concurrency, rate and the provider's pace, and it is one
+transaction: it holds for all processes on a ledger. A released run is a run like any other.
+
+    filling ──▶ running ⇄ paused
+                   ├──▶ stopped   what was not sent is cancelled, what is in flight ends;
+                   │              resumed, what the stop cancelled is queued again
+                   └──▶ ended
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from secondlook.database import Database, insert_new, now
+from secondlook.errors import SourceNotFound
+from secondlook.ledger import pace
+from secondlook.ledger.budgets import is_switched_off
+from secondlook.ledger.rows import NANO, dump, iso, run_columns
+from secondlook.ledger.statements import IS_OPEN, IS_QUEUED, OPEN
+from secondlook.ledger.tables import batches, calls, runs
+from secondlook.models import Batch, BatchStatus, Plan, RunStatus
+from secondlook.validation.identifiers import canonical
+
+_CHUNK = 200
+_RESUMABLE = (BatchStatus.PAUSED, BatchStatus.STOPPED, BatchStatus.FILLING)
+
+# Made once: they run whenever a run of a batch ends.
+_RUNNING = sa.select(batches, now().label("now")).where(
+    batches.c.status == BatchStatus.RUNNING, batches.c.store == sa.bindparam("its_store")
+)
+_RUNNING_HELD = _RUNNING.order_by(batches.c.created_at).with_for_update()
+# Counted here: to group by batch, SQLite would go through all runs of all batches.
+_IN_FLIGHT = sa.select(runs.c.batch_id).where(
+    IS_OPEN, runs.c.due_at.is_not(None), runs.c.store == sa.bindparam("its_store")
+)
+_AS_QUEUED: dict[str, Any] = {
+    "number": sa.select(sa.func.coalesce(sa.func.max(runs.c.number), 0) + 1)
+    .where(runs.c.user_id == sa.bindparam("its_user"), runs.c.source_id == sa.bindparam("its_source"))
+    .scalar_subquery(),
+    "created_at": now(),
+    "due_at": None,
+}
+_WAITING = (
+    sa.select(runs.c.run_id)
+    .where(
+        runs.c.batch_id == sa.bindparam("batch"),
+        IS_QUEUED,
+        runs.c.due_at.is_(None),
+    )
+    .order_by(runs.c.created_at, runs.c.run_id)
+    .limit(sa.bindparam("most"))
+)
+_LET_GO = sa.update(runs).where(runs.c.run_id.in_(sa.bindparam("ids", expanding=True))).values(due_at=now())
+
+
+class Batches:
+    """The batches on a ledger.
+
+    Every method raises `LedgerUnavailable` where it cannot be read or written.
+
+    Args:
+        database: The ledger's database; the ledger has made the tables.
+        store: The store whose batches these are: a ledger may outlast it.
+    """
+
+    def __init__(self, database: Database, *, store: str = "embedded") -> None:
+        self._database = database
+        self._store = store
+
+    # -- beginning ----------------------------------------------------------------------------------
+
+    def begin(
+        self, user_id: str, plans: Iterable[Plan], *, concurrency: int, per_minute: float | None = None
+    ) -> str:
+        """Queue a run for each plan. Nothing is sent before all are queued.
+
+        A source with an unsettled run, or one that is done since the batch began, is left out, and counted.
+
+        Args:
+            user_id: Whose batch it is.
+            plans: What each run is to do; read as they are written.
+            concurrency: Runs at a time, at the most.
+            per_minute: Runs begun a minute, at the most.
+
+        Returns:
+            The batch's id.
+        """
+        batch_id = str(uuid4())
+        row = {
+            "batch_id": batch_id,
+            "user_id": user_id,
+            "store": self._store,
+            "status": BatchStatus.FILLING,
+            "concurrency": concurrency,
+            "per_minute": per_minute,
+            "next_at": 0.0,
+            "skipped": "{}",
+            "created_at": now(),
+        }
+        self._database.write(lambda connection: connection.execute(sa.insert(batches).values(row)))
+        left_out = 0
+        for chunk in _chunks(plans):
+            missed = self._queue(batch_id, chunk)
+            if missed is None:
+                break
+            left_out += missed
+        self._set(
+            batch_id,
+            (BatchStatus.FILLING,),
+            status=BatchStatus.RUNNING,
+            skipped=dump({"unsettled": left_out} if left_out else {}),
+        )
+        return batch_id
+
+    def _queue(self, batch_id: str, plans: Sequence[Plan]) -> int | None:
+        """Queue a few; how many were left out. None where the batch was stopped meanwhile."""
+
+        def queue(connection: sa.Connection) -> int | None:
+            # Locked: whoever stops the batch cancels what is queued by then, and nothing comes after.
+            mine = sa.select(batches.c.status).where(batches.c.batch_id == batch_id).with_for_update()
+            if connection.scalar(mine) == BatchStatus.STOPPED:
+                return None
+            # Made once for all: what is the same of each run, and what the database finds.
+            insert = insert_new(connection, runs).values(_AS_QUEUED).returning(runs.c.run_id)
+            left_out = 0
+            for plan in plans:
+                row = run_columns(str(uuid4()), plan, self._store)
+                given = {name: value for name, value in row.items() if name not in _AS_QUEUED}
+                names = {"its_user": plan.user_id, "its_source": plan.source_id, "batch_id": batch_id}
+                left_out += connection.execute(insert, {**given, **names}).one_or_none() is None
+            return left_out + connection.execute(sa.delete(runs).where(_twice(batch_id))).rowcount
+
+        return self._database.write(queue)
+
+    # -- letting go ---------------------------------------------------------------------------------
+
+    def release(self, capacity: int) -> list[str]:
+        """Let go as many runs as may go on now, from the batches in turn, and end those that are through.
+
+        Args:
+            capacity: Runs of all batches at a time, at the most.
+
+        Returns:
+            Their ids: whoever released them carries them, or has them carried.
+        """
+        of_store = {"its_store": self._store}
+
+        def let_go(connection: sa.Connection) -> list[str]:
+            # Locked: of several processes each sees what the one before has let go.
+            running = connection.execute(_RUNNING_HELD, of_store).all()
+            if not running or is_switched_off(connection):
+                return []
+            # Of paused and stopped batches too: they take places all the same.
+            in_flight = Counter[str](batch for batch in connection.scalars(_IN_FLIGHT, of_store) if batch)
+            free = pace.room(connection, capacity - in_flight.total())
+            waiting: dict[str, Sequence[str]] = {}
+            for batch in running:
+                slots = _slots(batch, in_flight[batch.batch_id])
+                waiting[batch.batch_id] = _waiting(connection, batch, slots)
+                if slots and not waiting[batch.batch_id] and not in_flight[batch.batch_id]:
+                    _end(connection, batch.batch_id)
+            # Of what waits, not of what has a place: a batch at its end takes none from the others.
+            shares = _share({batch: len(ids) for batch, ids in waiting.items()}, in_flight, free)
+            released: list[str] = []
+            for batch in running:
+                ids = waiting[batch.batch_id][: shares[batch.batch_id]]
+                _let_go(connection, batch, ids)
+                released += ids
+            if released:
+                pace.take(connection, len(released))
+            return released
+
+        # Soft: what a power cut takes back waits again, and is let go again.
+        return self._database.write_soft(let_go) if self.any_running() else []
+
+    def any_running(self) -> bool:
+        """Whether there is a batch that may let go of runs."""
+        of_store = {"its_store": self._store}
+        return (
+            self._database.read(lambda connection: connection.execute(_RUNNING, of_store).first()) is not None
+        )
+
+    # -- a person's decisions -----------------------------------------------------------------------
+
+    def pause(self, batch_id: str, user_id: str) -> Batch:
+        """Let nothing more go; what is in flight ends.
+
+        Raises:
+            SourceNotFound: No such batch, or another user's.
+        """
+        batch = self.get(batch_id, user_id)
+
+        def change(connection: sa.Connection) -> None:
+            values = {"status": BatchStatus.PAUSED, "halted_at": now()}
+            if _update(connection, batch.batch_id, (BatchStatus.RUNNING,), **values):
+                connection.execute(sa.update(runs).where(_not_begun(batch.batch_id)).values(due_at=None))
+
+        self._database.write(change)
+        return self.get(batch_id, user_id)
+
+    def resume(self, batch_id: str, user_id: str) -> Batch:
+        """Go on with a paused or stopped batch, or with what is queued of one whose beginner died meanwhile.
+
+        Of a stopped one, what the stop cancelled is queued again; a source that has had another run since
+        is left alone.
+
+        Raises:
+            SourceNotFound: No such batch, or another user's.
+        """
+        batch = self.get(batch_id, user_id)
+        values = {
+            "status": BatchStatus.RUNNING,
+            "idle_s": batches.c.idle_s + sa.func.coalesce(now() - batches.c.halted_at, 0),
+            "halted_at": None,
+            "ended_at": None,
+        }
+
+        def change(connection: sa.Connection) -> None:
+            stopped = sa.select(batches.c.ended_at).where(
+                batches.c.batch_id == batch.batch_id, batches.c.status == BatchStatus.STOPPED
+            )
+            stopped_at = connection.scalar(stopped.with_for_update())
+            if stopped_at is not None:
+                again = {"status": RunStatus.QUEUED, "finished_at": None}
+                cancelled = _cancelled_by_stop(batch.batch_id, stopped_at)
+                connection.execute(sa.update(runs).where(cancelled).values(again))
+            _update(connection, batch.batch_id, _RESUMABLE, **values)
+
+        self._database.write(change)
+        return self.get(batch_id, user_id)
+
+    def stop(self, batch_id: str, user_id: str) -> Batch:
+        """Cancel what was not sent; what is in flight ends.
+
+        Raises:
+            SourceNotFound: No such batch, or another user's.
+        """
+        batch = self.get(batch_id, user_id)
+
+        def change(connection: sa.Connection) -> None:
+            stoppable = (BatchStatus.FILLING, BatchStatus.RUNNING, BatchStatus.PAUSED)
+            values = {
+                "status": BatchStatus.STOPPED,
+                "ended_at": now(),
+                "halted_at": sa.func.coalesce(batches.c.halted_at, now()),
+            }
+            if _update(connection, batch.batch_id, stoppable, **values):
+                connection.execute(
+                    sa.update(runs)
+                    .where(_not_begun(batch.batch_id))
+                    .values(status=RunStatus.CANCELLED, finished_at=now(), due_at=None)
+                )
+
+        self._database.write(change)
+        return self.get(batch_id, user_id)
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    def get(self, batch_id: str, user_id: str) -> Batch:
+        """A batch of the user's.
+
+        Raises:
+            SourceNotFound: No such batch, or another user's.
+        """
+        found = self._select(
+            batches.c.batch_id == canonical(batch_id, "batch_id"), batches.c.user_id == user_id
+        )
+        if not found:
+            raise SourceNotFound("Invalid batch_id: not found")
+        return found[0]
+
+    def list(self, user_id: str, *, limit: int = 20) -> list[Batch]:
+        """The user's batches, newest first."""
+        return self._select(batches.c.user_id == user_id, limit=limit)
+
+    def statuses(self, user_id: str, *, limit: int = 20) -> dict[str, BatchStatus]:
+        """Where the user's newest batches stand, by their ids: cheaper than to list them."""
+        query = (
+            sa.select(batches.c.batch_id, batches.c.status)
+            .where(batches.c.user_id == user_id)
+            .order_by(batches.c.created_at.desc())
+            .limit(limit)
+        )
+        found = self._database.read(lambda connection: connection.execute(query).all())
+        return {row.batch_id: BatchStatus(row.status) for row in found}
+
+    def _select(self, *where: sa.ColumnElement[bool], limit: int = 1) -> list[Batch]:
+        query = (
+            sa.select(batches, now().label("now"))
+            .where(*where)
+            .order_by(batches.c.created_at.desc())
+            .limit(limit)
+        )
+
+        def read(connection: sa.Connection) -> list[Batch]:
+            return [_read(connection, row) for row in connection.execute(query)]
+
+        return self._database.read(read)
+
+    def _set(self, batch_id: str, among: Sequence[BatchStatus], **values: object) -> None:
+        self._database.write(lambda connection: _update(connection, batch_id, among, **values))
+
+
+def _chunks(plans: Iterable[Plan]) -> Iterator[Sequence[Plan]]:
+    left = iter(plans)
+    while chunk := list(islice(left, _CHUNK)):
+        yield chunk
+
+
+def _twice(batch_id: str) -> sa.ColumnElement[bool]:
+    """Runs of a batch that is being queued whose source may have been read before another run was done."""
+    other = runs.alias("other")
+    began = sa.select(batches.c.created_at).where(batches.c.batch_id == batch_id).scalar_subquery()
+    done_since = sa.exists().where(
+        other.c.user_id == runs.c.user_id,
+        other.c.source_id == runs.c.source_id,
+        other.c.status == RunStatus.DONE,
+        other.c.finished_at >= began,
+    )
+    waiting = (runs.c.status == RunStatus.QUEUED) & (runs.c.attempts == 0) & runs.c.owner.is_(None)
+    return (runs.c.batch_id == batch_id) & waiting & done_since
+
+
+def _slots(batch: sa.Row[Any], in_flight: int) -> int:
+    """How many runs of a batch may be begun now, by its own limits."""
+    slots = max(0, batch.concurrency - in_flight)
+    if batch.per_minute is None:
+        return slots
+    if batch.now < batch.next_at:
+        return 0
+    return min(slots, 1 + int((batch.now - max(batch.next_at, batch.now - 1)) * batch.per_minute / 60))
+
+
+def _share(wanted: Mapping[str, int], in_flight: Mapping[str, int], free: int) -> dict[str, int]:
+    """Free places for the batches, each to one of those that have the fewest by then."""
+    shares = dict.fromkeys(wanted, 0)
+    for _ in range(free):
+        hungry = [batch for batch in wanted if shares[batch] < wanted[batch]]
+        if not hungry:
+            break
+        fewest = min(in_flight.get(batch, 0) + shares[batch] for batch in hungry)
+        equal = [batch for batch in hungry if in_flight.get(batch, 0) + shares[batch] == fewest]
+        shares[random.choice(equal)] += 1  # noqa: S311 -- no secret; with one place for two, none is always first
+    return shares
+
+
+def _waiting(connection: sa.Connection, batch: sa.Row[Any], most: int) -> Sequence[str]:
+    """Ids of a batch's next runs, at the most so many."""
+    values = {"batch": batch.batch_id, "most": most}
+    return connection.scalars(_WAITING, values).all() if most > 0 else ()
+
+
+def _let_go(connection: sa.Connection, batch: sa.Row[Any], ids: Sequence[str]) -> None:
+    if not ids:
+        return
+    connection.execute(_LET_GO, {"ids": ids})
+    if batch.per_minute is not None:
+        # A second of slack is caught up on, no more: a pause is no credit.
+        begun = max(batch.next_at, batch.now - 1) + len(ids) * 60 / batch.per_minute
+        _update(connection, batch.batch_id, (BatchStatus.RUNNING,), next_at=begun)
+
+
+def _end(connection: sa.Connection, batch_id: str) -> None:
+    _update(connection, batch_id, (BatchStatus.RUNNING,), status=BatchStatus.ENDED, ended_at=now())
+
+
+def _update(connection: sa.Connection, batch_id: str, among: Sequence[BatchStatus], **values: object) -> bool:
+    change = sa.update(batches).where(batches.c.batch_id == batch_id, batches.c.status.in_(among))
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def _not_begun(batch_id: str) -> sa.ColumnElement[bool]:
+    """Runs of a batch with no request out: also those that wait to be sent again."""
+    return (
+        (runs.c.batch_id == batch_id)
+        & (runs.c.status == RunStatus.QUEUED)
+        & (runs.c.due_at.is_(None) | (runs.c.lease_until < now()))
+    )
+
+
+def _cancelled_by_stop(batch_id: str, stopped_at: float) -> sa.ColumnElement[bool]:
+    """Runs that a stop cancelled, where nobody has asked for their source since.
+
+    What a person gave up was sent, and has its due_at, or was given up before.
+    """
+    other = runs.alias("other")
+    since = sa.exists().where(
+        other.c.user_id == runs.c.user_id,
+        other.c.source_id == runs.c.source_id,
+        other.c.number > runs.c.number,
+    )
+    cancelled = (runs.c.status == RunStatus.CANCELLED) & runs.c.due_at.is_(None)
+    return (runs.c.batch_id == batch_id) & cancelled & (runs.c.finished_at >= stopped_at) & ~since
+
+
+_MINE = runs.c.batch_id == sa.bindparam("batch")
+_COUNTS = sa.select(runs.c.status, sa.func.count().label("number")).where(_MINE).group_by(runs.c.status)
+_FAILURES = (
+    sa.select(runs.c.error_code, sa.func.count())
+    .where(_MINE, runs.c.status == RunStatus.FAILED)
+    .group_by(runs.c.error_code)
+)
+_ANSWERS = (
+    sa.select(sa.func.count(), sa.func.count(calls.c.cost_nanousd), sa.func.sum(calls.c.cost_nanousd))
+    .join_from(runs, calls, calls.c.run_id == runs.c.run_id)
+    .where(_MINE, calls.c.outcome == "answered", runs.c.status.not_in(OPEN))
+)
+
+
+def _read(connection: sa.Connection, row: sa.Row[Any]) -> Batch:
+    mine = {"batch": row.batch_id}
+    answered, priced, cost = connection.execute(_ANSWERS, mine).one()
+    end: float = next(at for at in (row.halted_at, row.ended_at, row.now) if at is not None)
+    return Batch(
+        batch_id=row.batch_id,
+        user_id=row.user_id,
+        status=BatchStatus(row.status),
+        concurrency=row.concurrency,
+        per_minute=row.per_minute,
+        skipped=json.loads(row.skipped),
+        counts={run.status: run.number for run in connection.execute(_COUNTS, mine)},
+        failures={code or "unknown": number for code, number in connection.execute(_FAILURES, mine)},
+        cost_usd=Decimal(int(cost or 0)) / NANO if answered == priced else None,
+        created_at=iso(row.created_at),
+        ended_at=None if row.ended_at is None else iso(row.ended_at),
+        elapsed_s=max(0.0, end - row.created_at - row.idle_s),
+    )

@@ -1,0 +1,62 @@
+"""The wall clock, which somebody may set back: what was to last for seconds must not last for an hour then.
+
+Leases, waits and rates stand in the ledger as moments of the database's clock, which all who share it agree
+on. Whoever carries runs notes now and then how late it is. Where it is earlier than that, every moment still
+to come is brought forward by as much; at the most it then lasts longer by the time between two notes.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from secondlook.database import Database, Migration, now
+from secondlook.ledger.deliveries import deliveries
+from secondlook.ledger.tables import batches, pace, runs
+
+_NOTED_SECONDS = 5.0
+_SLACK_SECONDS = 2.0  # what daily corrections take back is waited for
+
+_MOMENTS = (
+    runs.c.lease_until,
+    runs.c.due_at,
+    batches.c.next_at,
+    pace.c.hold_until,
+    pace.c.requests_reset_at,
+    deliveries.c.lease_until,
+    deliveries.c.due_at,
+)
+
+_clock = sa.Table("clock", sa.MetaData(), sa.Column("noted_at", sa.Double))
+
+
+def _note(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("create table clock (noted_at double precision not null)")
+    connection.execute(sa.insert(_clock).values(noted_at=now()))
+
+
+MIGRATIONS: tuple[Migration, ...] = (("clock_001_noted", _note),)
+
+_NOTED = sa.select(_clock.c.noted_at, now().label("now"))
+
+
+def mind(database: Database) -> None:
+    """See whether the clock was set back, and put right what stands on it.
+
+    Raises:
+        LedgerUnavailable: The ledger cannot be read or written.
+    """
+    noted_at, clock = database.read(lambda connection: connection.execute(_NOTED).one())
+    if not noted_at - _SLACK_SECONDS <= clock < noted_at + _NOTED_SECONDS:
+        database.write_soft(_put_right)
+
+
+def _put_right(connection: sa.Connection) -> None:
+    # Held: of several who see it, one brings the moments forward.
+    noted_at, clock = connection.execute(_NOTED.with_for_update()).one()
+    connection.execute(sa.update(_clock).values(noted_at=clock))
+    back = noted_at - clock
+    if back > _SLACK_SECONDS:
+        for moment in _MOMENTS:
+            connection.execute(
+                sa.update(moment.table).where(moment > clock).values({moment.name: moment - back})
+            )

@@ -1,0 +1,110 @@
+"""The statements of a run's way from its claim to its end, each with the condition that it stands under.
+
+Made once: to make them anew for each run took longer than to run them. A parameter's name is never that of a
+column, since SQLAlchemy would set the column by it.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from secondlook.database import now
+from secondlook.ledger.rows import ANSWER, UNANSWERED
+from secondlook.ledger.tables import calls, runs
+from secondlook.models import RunStatus
+
+OPEN = tuple(status for status in RunStatus if status.active)
+
+
+def _status_in(*statuses: RunStatus) -> sa.TextClause:
+    """In the words of the partial indexes: with parameters SQLite would not take those, and look at all runs.
+
+    SQLAlchemy would put a list's parameters into the statement anew each time, too.
+    """
+    return sa.text("runs.status in (" + ", ".join(f"'{status}'" for status in statuses) + ")")
+
+
+IS_OPEN = _status_in(*OPEN)
+IS_QUEUED = sa.text(f"runs.status = '{RunStatus.QUEUED}'")
+
+_OF_RUN = runs.c.run_id == sa.bindparam("run")
+_MINE = _OF_RUN & (runs.c.owner == sa.bindparam("carrier"))
+_CALL = (calls.c.run_id == sa.bindparam("run")) & (calls.c.number == sa.bindparam("call"))
+_LEASE = now() + sa.bindparam("lease_seconds", type_=sa.Double)
+
+CLAIM = (
+    sa.update(runs)
+    .where(
+        _OF_RUN,
+        runs.c.store == sa.bindparam("its_store"),
+        IS_OPEN,
+        runs.c.due_at <= now(),
+        runs.c.lease_until < now(),
+    )
+    .values(
+        owner=sa.bindparam("carrier"),
+        lease_until=_LEASE,
+        started_at=sa.func.coalesce(runs.c.started_at, now()),
+        error=None,  # why it could not go on is past
+        error_code=None,
+    )
+    .returning(*UNANSWERED)
+)
+"""Take a run that nobody carries: run, its_store, carrier, lease_seconds."""
+
+EXTEND = sa.update(runs).where(_MINE).values(lease_until=_LEASE)
+"""Of one's own run: run, carrier, lease_seconds."""
+
+BEGIN_CALL = (
+    sa.update(runs)
+    .where(_MINE, runs.c.status == RunStatus.QUEUED, runs.c.attempts == sa.bindparam("call") - 1)
+    .values(status=RunStatus.CALLING, attempts=sa.bindparam("call"), lease_until=_LEASE)
+)
+"""Of one's own queued run: run, carrier, call, lease_seconds."""
+
+NOTE_CALL = sa.insert(calls).values(sent_at=now())
+"""With the columns run_id, number and reservation."""
+
+RESERVED = sa.select(calls.c.reservation).where(_CALL).with_for_update()
+"""What the budgets count for a call, held until the transaction ends: run, call."""
+
+RECOUNT = sa.update(calls).where(_CALL)
+"""With the column reservation: run, call."""
+
+KEEP_CALL = sa.update(calls).where(_CALL).values(ended_at=now(), outcome="answered")
+"""With the columns of the answer: run, call."""
+
+KEEP_ANSWER = (
+    sa.update(runs)
+    .where(
+        _OF_RUN,
+        runs.c.answered_call.is_(None),
+        _status_in(RunStatus.QUEUED, RunStatus.CALLING, RunStatus.IN_DOUBT),
+    )
+    .values(
+        status=RunStatus.ANSWERED,
+        answered_call=sa.bindparam("call"),
+        generated_at=sa.bindparam("at"),
+        error=None,
+        error_code=None,
+        finished_at=None,
+    )
+)
+"""The first answer counts, whoever carries the run now: run, call, at."""
+
+ANSWERED_CALL = sa.select(runs.c.answered_call).where(_OF_RUN)
+"""Which call's answer counts: run."""
+
+FINISH = (
+    sa.update(runs)
+    .where(_MINE, runs.c.status == RunStatus.ANSWERED)
+    .values(finished_at=now(), owner=None, lease_until=0)
+)
+"""Of one's own answered run, with the columns to be set: run, carrier."""
+
+RUN = (
+    sa.select(runs, *ANSWER, now().label("now"))
+    .outerjoin(calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call))
+    .where(_OF_RUN)
+)
+"""A run with its answer: run."""

@@ -1,0 +1,112 @@
+"""A clock that was set back: what is still to come comes when it was meant to, on each kind of database."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+
+import pytest
+
+from secondlook.ledger.batches import Batches
+from secondlook.ledger.runs import Ledger, open_ledger
+from secondlook.models import RunStatus
+from tests.examples import USER, example_plan
+from tests.ledger import carrying
+from tests.ledger.carrying import BUSY, Where, query
+
+HOUR = 3600
+SOON = 300
+"""Longer than all that is waited for here, on a busy machine too, and much less than an hour."""
+
+
+def set_back(where: Where, seconds: float = HOUR) -> None:
+    """As if the clock had been set back: all that the ledger holds of it is later by as much."""
+    for table, column in (
+        ("runs", "lease_until"),
+        ("runs", "due_at"),
+        ("batches", "next_at"),
+        ("pace", "hold_until"),
+        ("clock", "noted_at"),
+    ):
+        query(where, f"update {table} set {column} = {column} + ? where {column} > 0", seconds)  # noqa: S608
+
+
+@pytest.fixture
+def batches(ledger: Ledger) -> Batches:
+    """Batches on the ledger; of one the first run was let go, and the next may be in a second."""
+    made = Batches(ledger._database)  # pyright: ignore[reportPrivateUsage]
+    made.begin(USER, [example_plan(f"source-{number}") for number in range(3)], concurrency=9, per_minute=60)
+    assert len(made.release(9)) > 0
+    return made
+
+
+def ahead(where: Where, table: str, column: str, clock: float) -> list[float]:
+    """How far ahead its moments are, of those that are not past."""
+    found = query(where, f"select {column} from {table} where {column} > ?", clock)  # noqa: S608
+    return [float(str(moment)) - clock for (moment,) in found]
+
+
+def minded(ledger: Ledger, where: Where) -> float:
+    """Somebody who carries looks at the clock; how late it is."""
+    ledger.mind_clock()
+    return float(str(query(where, "select noted_at from clock")[0][0]))
+
+
+def test_nothing_lasts_for_that_hour(ledger: Ledger, batches: Batches, where: Where) -> None:
+    """Leases, waits, rates and holds end as if nothing had been; nobody's lease ends earlier for it."""
+    carrying.claimed(ledger)
+    postponed = carrying.calling(ledger, ledger.get(carrying.claimable(ledger)[0]))
+    ledger.postpone(postponed, 1, BUSY, 40)
+    set_back(where)
+    assert batches.release(9) == []
+    clock = minded(ledger, where)
+    (lease,) = ahead(where, "runs", "lease_until", clock)
+    due = max(ahead(where, "runs", "due_at", clock))
+    (hold,) = ahead(where, "pace", "hold_until", clock)
+    assert 14 < lease < SOON
+    assert 39 < due < SOON
+    assert 39 < hold < SOON
+    assert all(next_at < SOON for next_at in ahead(where, "batches", "next_at", clock))
+
+
+def test_who_died_is_followed(ledger: Ledger, where: Where) -> None:
+    """A dead carrier's run is claimed once its lease is over, by what the clock says now."""
+    run = carrying.claimed(ledger)
+    set_back(where)
+    query(where, "update runs set lease_until = lease_until - ?", SOON)  # so long ago
+    assert carrying.claimable(ledger) == []
+    ledger.mind_clock()
+    assert carrying.claimable(ledger) == [run.run_id]
+
+
+@pytest.mark.parametrize("seconds", [0, 1, -HOUR], ids=["stands", "corrected", "set forward"])
+def test_other_changes_of_the_clock(ledger: Ledger, where: Where, seconds: float) -> None:
+    """What daily corrections take back is waited for; forward nothing waits longer."""
+    carrying.claimed(ledger)
+    query(where, "update clock set noted_at = noted_at + ?", seconds)
+    before = query(where, "select lease_until from runs")
+    ledger.mind_clock()
+    assert query(where, "select lease_until from runs") == before
+
+
+def test_many_see_it_at_once(ledger: Ledger, where: Where) -> None:
+    """Of several processes one brings the moments forward, once."""
+    run = carrying.claimed(ledger)
+    set_back(where)
+    others = [open_ledger(where, lease_seconds=15) for _ in range(4)]
+    gate = threading.Barrier(len(others))
+
+    def mind(other: Ledger) -> None:
+        with closing(other):
+            gate.wait()
+            other.mind_clock()
+
+    threads = [threading.Thread(target=mind, args=[other]) for other in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    clock = minded(ledger, where)
+    (lease,) = ahead(where, "runs", "lease_until", clock)
+    assert 14 < lease < SOON
+    assert ledger.get(run.run_id).status is RunStatus.QUEUED
