@@ -2,9 +2,16 @@
 
 import sys
 
-from bench import batch, rerun, snapshot, tokens
+from bench import batch, rerun, snapshot, tokens, usage, views
 
-BENCHES = {"snapshot": snapshot.main, "tokens": tokens.main, "rerun": rerun.main, "batch": batch.main}
+BENCHES = {
+    "snapshot": snapshot.main,
+    "tokens": tokens.main,
+    "rerun": rerun.main,
+    "batch": batch.main,
+    "views": views.main,
+    "usage": usage.main,
+}
 
 for name in sys.argv[1:] or BENCHES:
     print(f"\n## {name}\n")

@@ -18,11 +18,11 @@ from subprocess import PIPE, Popen
 
 from bench.provider import start
 from bench.rerun import cpu, fill
-from bench.table import show
+from bench.table import quantiles, show
 from dev.local_supabase import local_postgres, postgres_bin
 from secondlook import batch
 from secondlook.access import Access
-from secondlook.models import BatchStatus
+from secondlook.models import BatchStatus, RunStatus
 from secondlook.runner import Runner
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.wiring import connect
@@ -49,6 +49,11 @@ def main() -> None:
                 os.environ["SECONDLOOK_CARRY"] = "workers"
                 rows.append(measured("Postgres, two workers", workers=2))
         show(["batch of 320, 32 at a time, 1 s each", "seconds", "of the ideal rate", "CPU ms a run"], rows)
+        print()
+        show(
+            ["queued runs", "next turn and claim, ms", "what the page Batch reads, ms"],
+            [queued(100), queued(10_000)],
+        )
     finally:
         provider.terminate()
         provider.wait()
@@ -74,6 +79,32 @@ def measured(name: str, workers: int) -> list[str]:
                 worker.wait()
     ideal = RUNS / AT_ONCE
     return [name, f"{seconds:.2f}", f"{ideal / seconds:.0%}", f"{spent / RUNS * 1000:.1f}"]
+
+
+def queued(number: int) -> list[str]:
+    """Medians of what a queue of that length could slow, on the embedded ledger."""
+    for name in ("SECONDLOOK_LEDGER_URL", "SECONDLOOK_CARRY"):
+        os.environ.pop(name, None)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SECONDLOOK_DATA_DIR"] = folder
+        fill(Path(folder), sources=number)
+        wiring = connect()
+        batch.begin(wiring, Access(USER), batch.Selection(), concurrency=1000)
+        taken: list[float] = []
+        read: list[float] = []
+        for turn in range(1, 41):
+            began = time.perf_counter()
+            (run_id,) = wiring.batches.release(turn)
+            wiring.ledger.claim(run_id, "bench")
+            taken.append((time.perf_counter() - began) * 1000)
+            began = time.perf_counter()
+            wiring.batches.list(USER)
+            wiring.batches.statuses(USER)
+            wiring.ledger.going_on(USER)
+            wiring.ledger.list(USER, status=RunStatus.IN_DOUBT)
+            read.append((time.perf_counter() - began) * 1000)
+        wiring.close()
+    return [f"{number:,}", f"{quantiles(taken)[1]:.1f}", f"{quantiles(read)[1]:.1f}"]
 
 
 def used(processes: Sequence[Popen[bytes]]) -> float:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from secondlook.dashboard import listing, panels, resources, runs, session
+from secondlook.dashboard import links, listing, panels, resources, runs, session
 from secondlook.errors import SourceNotFound
 from secondlook.preview import preview
 from secondlook.validation.identifiers import canonical
@@ -34,4 +34,5 @@ runs.show_generate(view, run)
 runs.show_run(run)
 if snapshot is not None:
     panels.show_snapshot(snapshot, wiring.ledger)
+    links.show_snapshot_links(snapshot.snapshot_id, source_id)
 panels.show_buckets(view)

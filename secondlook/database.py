@@ -32,6 +32,9 @@ its locks: a carrier whose machine is gone must not keep others from its run."""
 _MIGRATING = 0x5EC04D10
 """The advisory lock of whoever migrates; any number that no other program takes."""
 
+_OUTSIDE = "outside"
+"""The option of a connection that begins no transaction."""
+
 Migration = tuple[str, Callable[[sa.Connection], None]]
 """A name, never used twice in one database, and what it does."""
 
@@ -114,13 +117,14 @@ def sqlite_engine(
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         options = connection.get_execution_options()
+        if options.get(_OUTSIDE):
+            return
         if options.get("read_only", False):
             connection.exec_driver_sql("begin")
             return
         # What is not flushed is not lost where this process dies, only where the machine does.
-        connection.exec_driver_sql(
-            f"pragma synchronous={'full' if options.get('durable', True) else 'normal'}"
-        )
+        flush = "full" if options.get("durable", True) else "normal"
+        connection.exec_driver_sql(f"pragma synchronous={flush}")
         connection.exec_driver_sql("begin immediate")
 
     return engine
@@ -164,6 +168,8 @@ def postgres_engine(url: str) -> sa.Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         options = connection.get_execution_options()
+        if options.get(_OUTSIDE):
+            return
         read_only = options.get("read_only", False)
         mode = "repeatable read, read only" if read_only else "read committed"
         soft = "" if read_only or options.get("durable", True) else "; set local synchronous_commit = off"
@@ -267,6 +273,17 @@ class Database:
                 connection.execute(sa.insert(_applied).values(name=name, applied_at=now()))
 
         self.write(apply)
+
+    def let_go(self, *tables: str) -> None:
+        """Let what was erased from these tables not stay behind in the log, or as dead rows."""
+
+        def clean(connection: sa.Connection) -> None:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"vacuum {', '.join(tables)}")
+            else:
+                connection.exec_driver_sql("pragma wal_checkpoint(truncate)").all()
+
+        self._guard(self._engine.execution_options(**{_OUTSIDE: True}).connect, clean)
 
     def close(self) -> None:
         """Close the connections."""

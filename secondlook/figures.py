@@ -37,7 +37,7 @@ def run_fields(run: Run) -> dict[str, object]:
         "status": str(run.status),
         "error_code": run.error.code if run.error else None,
         "attempts": run.attempts,
-        "usage": run.usage.model_dump() if run.answer is not None else None,
+        "usage": run.usage.model_dump() if run.answered else None,
         "cost_usd": None if run.cost_usd is None else float(run.cost_usd),
         "model": run.answered_model or run.model,
         "created_at": run.created_at,

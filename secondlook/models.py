@@ -18,6 +18,9 @@ Count = Annotated[int, Field(ge=0)]
 ConfidenceLevel = Literal["low", "medium", "high"]
 AgentName = Literal["openai", "offline"]
 
+REHEARSAL = "rehearsal-"
+"""Begins the model's name of a rehearsal: a run whose agent misbehaves on purpose."""
+
 
 class PriceBand(StrEnum):
     """Bands of an estimate's amount a, in dollars; a lower bound belongs to its band."""
@@ -181,6 +184,24 @@ class Snapshot(Frozen):
     generated_at: str
 
 
+class SnapshotRow(Frozen):
+    """A line of the history of snapshots; what a row holds of another kind is None or empty."""
+
+    snapshot_id: str
+    source_id: str
+    source_name: str
+    estimate_count: Count | None
+    confidence_level: str
+    generated_at: str
+
+
+class SnapshotPage(Frozen):
+    """One page of the history and the number of snapshots in all."""
+
+    rows: tuple[SnapshotRow, ...]
+    total: Count
+
+
 class Usage(Frozen):
     """Tokens of one answer; None is unknown, which is not 0.
 
@@ -310,6 +331,7 @@ class Run(Frozen):
         store: The store that its source lies in; it is never carried with another.
         batch_id: The batch it belongs to, or None.
         waits_ms: How long it still waits before it is sent again; None where it does not wait.
+        erased_at: When its input, request and answer were erased: what stands in their place is empty.
     """
 
     run_id: str
@@ -342,6 +364,17 @@ class Run(Frozen):
     store: str = "embedded"
     batch_id: str | None = None
     waits_ms: int | None = None
+    erased_at: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        """True where an answer came that counts, also where it was erased since."""
+        return self.answer is not None or (self.erased_at is not None and self.latency_ms is not None)
+
+    @property
+    def rehearsal(self) -> bool:
+        """True where the agent was told to misbehave."""
+        return self.model.startswith(REHEARSAL)
 
 
 class BatchStatus(StrEnum):

@@ -16,6 +16,7 @@ from secondlook.errors import (
     RequestInvalid,
     SecondlookError,
     SettingInvalid,
+    SourceNotFound,
     rebuild,
 )
 from secondlook.ledger.runs import OpenRun, in_doubt
@@ -59,10 +60,16 @@ def outcome(run: Run) -> SnapshotRun:
     """What a run that has ended came to.
 
     Raises:
-        SecondlookError: It has failed, was given up, or is in doubt.
+        SecondlookError: It has failed, was given up, is in doubt, or its answer was erased.
     """
     if run.status is not RunStatus.DONE:
         raise error_of(run)
+    if run.erased_at is not None:
+        raise SourceNotFound(
+            f"The answer of this run was erased at {run.erased_at}",
+            hint="The snapshot that it made is in the store. To make another one, generate it again.",
+            run_id=run.run_id,
+        )
     return SnapshotRun(
         run_id=run.run_id,
         snapshot_id=run.run_id,
@@ -99,7 +106,7 @@ def error_of(run: Run) -> SecondlookError:
         error = rebuild(
             kept.code, kept.message, hint=kept.hint, run_id=run.run_id, reason=kept.reason, path=kept.path
         )
-    error.usage = run.usage if run.answer is not None else None
+    error.usage = run.usage if run.answered else None
     return error
 
 

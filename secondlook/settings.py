@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from secondlook.errors import SettingInvalid
+from secondlook.models import REHEARSAL
 
 
 def _canonical_uuid(value: str) -> str:
@@ -32,6 +33,12 @@ def _stripped(value: object) -> object:
 
 def _unset_if_blank(value: object) -> object:
     return _stripped(value) or None
+
+
+def _no_rehearsal(value: str) -> str:
+    if value.startswith(REHEARSAL):
+        raise ValueError
+    return value
 
 
 def _url(value: str) -> str:
@@ -130,10 +137,10 @@ class Settings(BaseSettings):
         description="auto, openai, offline: auto takes OpenAI where a key is set, "
         "otherwise the offline agent",
     )
-    model: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")] = Field(
+    model: Annotated[str, Field(pattern=r"^[!-~]{1,200}$"), AfterValidator(_no_rehearsal)] = Field(
         "gpt-4o-2024-08-06",
         validation_alias="SECONDLOOK_MODEL",
-        description="a model's name, without spaces",
+        description="a model's name, without spaces; not one of a rehearsal",
     )
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["auto", "none"] = Field(
         "auto",

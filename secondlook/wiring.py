@@ -22,8 +22,12 @@ from secondlook.errors import (
 )
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.budgets import Budgets
+from secondlook.ledger.history import History
+from secondlook.ledger.pruning import Pruning
+from secondlook.ledger.reviews import Reviews
 from secondlook.ledger.runs import Ledger, ledger_database
 from secondlook.ledger.standing import Limits
+from secondlook.ledger.usage import UsageLog
 from secondlook.models import AgentName
 from secondlook.settings import Settings, load_settings
 from secondlook.stores.base import Store
@@ -102,6 +106,17 @@ class Wiring:
                 "No user is named", hint="Name one by --user or SECONDLOOK_USER: their id in Supabase Auth."
             )
         return self.settings.user or next(iter(SAMPLE_USERS))
+
+    def reviews_runs(self, access: Access) -> bool:
+        """Whether somebody may see everybody's runs and say what they think of them.
+
+        On the embedded store everyone may: there is no sign-in to tell people apart.
+        """
+        return access.reviewer or not self.signs_in
+
+    def sees(self, access: Access) -> str | None:
+        """The user whose runs somebody may see alone; None where they see everybody's."""
+        return None if self.reviews_runs(access) else access.user_id
 
     # -- the parts ----------------------------------------------------------------------------------
 
@@ -201,6 +216,62 @@ class Wiring:
             return Batches(self._database, store=self.store_name)
 
         return self._part("batches", make)
+
+    @property
+    def history(self) -> History:
+        """Runs as people look back at them.
+
+        Raises:
+            LedgerUnavailable: The ledger cannot be opened.
+        """
+
+        def make() -> History:
+            _ = self.ledger  # makes the tables
+            return History(self._database)
+
+        return self._part("history", make)
+
+    @property
+    def reviews(self) -> Reviews:
+        """What people say of runs.
+
+        Raises:
+            LedgerUnavailable: The ledger cannot be opened.
+        """
+
+        def make() -> Reviews:
+            _ = self.ledger  # makes the tables
+            return Reviews(self._database)
+
+        return self._part("reviews", make)
+
+    @property
+    def usage(self) -> UsageLog:
+        """Runs and calls, added up.
+
+        Raises:
+            LedgerUnavailable: The ledger cannot be opened.
+        """
+
+        def make() -> UsageLog:
+            _ = self.ledger  # makes the tables
+            return UsageLog(self._database)
+
+        return self._part("usage", make)
+
+    @property
+    def pruning(self) -> Pruning:
+        """What erases inputs and answers.
+
+        Raises:
+            LedgerUnavailable: The ledger cannot be opened.
+        """
+
+        def make() -> Pruning:
+            _ = self.ledger  # makes the tables
+            return Pruning(self._database)
+
+        return self._part("pruning", make)
 
     @property
     def budgets(self) -> Budgets:
@@ -375,11 +446,38 @@ class Wiring:
                 self._agents[name] = self._make_agent(name)
             return self._agents[name]
 
+    def refuse_rehearsal(self) -> None:
+        """See that rehearsals stand between nobody and their snapshots, and that nothing could be sent.
+
+        Raises:
+            SettingInvalid: They do not.
+            ApiKeyMissing: No agent is meant at all.
+        """
+        settings = self.settings
+        if self.signs_in:
+            raise SettingInvalid(
+                "There are no rehearsals on Supabase: their runs would stand among people's own",
+                hint="Start another dashboard without SUPABASE_URL, with a data folder of its own.",
+            )
+        if settings.openai_api_key is not None:
+            raise SettingInvalid(
+                "There are no rehearsals where OPENAI_API_KEY is set: the agent might be the real one",
+                hint="Start another dashboard without the key, with a data folder of its own.",
+            )
+        if self.agent_name() != "offline":
+            raise SettingInvalid("Only the offline agent rehearses", hint="Set SECONDLOOK_AGENT=offline.")
+
     def _make_agent(self, name: AgentName) -> Agent:
         if name == "offline":
-            from secondlook.agent.offline import offline_agent
+            try:
+                self.refuse_rehearsal()
+            except SecondlookError:
+                from secondlook.agent.offline import offline_agent
 
-            return offline_agent(self.settings.deadline_seconds)
+                return offline_agent(self.settings.deadline_seconds)
+            from secondlook.agent.rehearsal import rehearsing_agent
+
+            return rehearsing_agent(self.settings.deadline_seconds)
         if self.settings.openai_api_key is None:
             raise ApiKeyMissing
         from secondlook.agent.client import Agent

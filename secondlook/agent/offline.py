@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from secondlook.agent.client import Agent
 from secondlook.agent.prompt import estimate_answer_tokens, estimate_prompt_tokens
+from secondlook.models import REHEARSAL
 
 if TYPE_CHECKING:
     import httpx2
@@ -18,8 +20,26 @@ if TYPE_CHECKING:
 _SECTIONS = ("weekly_volume", "price_distribution", "decision_latency")
 
 
-def offline_agent(deadline_seconds: float) -> Agent:
-    """An agent without network and without key."""
+def respond(request: httpx2.Request) -> httpx2.Response:
+    """Answer a chat completion request; whoever does not rehearse knows no model of a rehearsal."""
+    import httpx2
+
+    body: dict[str, Any] = json.loads(request.content)
+    if str(body["model"]).startswith(REHEARSAL):
+        message = "Nothing is rehearsed here: a key is set, or this is Supabase"
+        return httpx2.Response(404, json={"error": {"message": message, "code": "model_not_found"}})
+    return reply(completion_of(body))
+
+
+def offline_agent(
+    deadline_seconds: float, answering: Callable[[httpx2.Request], httpx2.Response] = respond
+) -> Agent:
+    """An agent without network and without key.
+
+    Args:
+        deadline_seconds: The longest wait for the whole call.
+        answering: Answers in place of the network.
+    """
     import httpx2
 
     return Agent(
@@ -27,42 +47,44 @@ def offline_agent(deadline_seconds: float) -> Agent:
         api_key="offline",
         base_url="http://offline.invalid/v1",
         deadline_seconds=deadline_seconds,
-        transport=httpx2.MockTransport(respond),
+        transport=httpx2.MockTransport(answering),
     )
 
 
-def respond(request: httpx2.Request) -> httpx2.Response:
-    """Answer a chat completion request."""
+def reply(completion: Mapping[str, Any]) -> httpx2.Response:
+    """A completion as it arrives."""
     import httpx2
 
-    body: dict[str, Any] = json.loads(request.content)
-    prompt: str = body["messages"][-1]["content"]
-    result = answer(prompt)
-    text = json.dumps(result, separators=(",", ":"))
+    return httpx2.Response(200, headers={"x-request-id": "offline"}, json=completion)
+
+
+def completion_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The right completion of a request's body."""
+    result = answer(body["messages"][-1]["content"])
     weeks = result["demand"]["weekly_volume"]
     prompt_tokens = estimate_prompt_tokens(len(weeks), len({week["week"][:4] for week in weeks}))
     completion_tokens = estimate_answer_tokens(len(weeks))
-    return httpx2.Response(
-        200,
-        headers={"x-request-id": "offline"},
-        json={
-            "object": "chat.completion",
-            "model": body["model"],
-            "choices": [
-                {
-                    "index": 0,
-                    "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": text, "refusal": None},
-                }
-            ],
-            "usage": {
-                "prompt_tokens": prompt_tokens,
-                "completion_tokens": completion_tokens,
-                "total_tokens": prompt_tokens + completion_tokens,
-                "prompt_tokens_details": {"cached_tokens": 0},
-            },
+    return {
+        "object": "chat.completion",
+        "model": body["model"],
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {
+                    "role": "assistant",
+                    "content": json.dumps(result, separators=(",", ":")),
+                    "refusal": None,
+                },
+            }
+        ],
+        "usage": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": 0},
         },
-    )
+    }
 
 
 def answer(prompt: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from secondlook.cli.arguments import Commands, add_user, user_of
 from secondlook.cli.printing import plain, print_json, print_table
 
 if TYPE_CHECKING:
-    from secondlook.ledger.standing import Standing
     from secondlook.wiring import Wiring
 
 
@@ -27,12 +26,13 @@ def add(commands: Commands) -> None:
 
 def _budget(args: argparse.Namespace) -> int:
     from secondlook.figures import money
+    from secondlook.ledger.standing import standing_fields
     from secondlook.wiring import connect
 
     wiring = connect()
     standings = wiring.budgets.standing(user_of(args, wiring))
     if args.json:
-        print_json([_standing_fields(standing) for standing in standings])
+        print_json([standing_fields(standing) for standing in standings])
         return 0
 
     def of(limit: str | None) -> str:
@@ -63,20 +63,6 @@ _BUDGETS = {
     "day": "everybody's day",
     "month": "everybody's month",
 }
-
-
-def _standing_fields(standing: Standing) -> dict[str, object]:
-    limit = standing.limit_usd
-    return {
-        "budget": standing.name,
-        "period": standing.period,
-        "ends_at": standing.ends_at,
-        "calls": standing.used.calls,
-        "calls_limit": standing.limit.calls,
-        "spent_usd": float(standing.spent_usd),
-        "reserved_usd": float(standing.reserved_usd),
-        "limit_usd": None if limit is None else float(limit),
-    }
 
 
 def _switch(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`secondlook snapshot`, `runs`, `resume`, `resend` and `cancel`: single runs."""
+"""`secondlook snapshot`, `runs` (with `runs show`), `resume`, `resend` and `cancel`: single runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from secondlook.cli import lens
 from secondlook.cli.arguments import Commands, add_user, log_to_stderr, user_of
 from secondlook.cli.printing import plain, print_json, print_table
 
@@ -31,6 +32,7 @@ def add(commands: Commands) -> None:
     runs = commands.add("runs", _runs, "List a user's runs, newest first.")
     add_user(runs)
     runs.add_argument("--status", metavar="S", choices=_STATUSES, help=", ".join(_STATUSES))
+    lens.add(runs)
 
     commands.add("resume", _resume, "Take up every run that may go on; nothing is sent twice.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import pandas as pd
@@ -57,7 +57,11 @@ def _spending(wiring: Wiring, access: Access) -> bool:
 
 
 def _show_standings() -> None:
-    standings = resources.wiring().budgets.standing(session.require_access().user_id)
+    show_table(resources.wiring().budgets.standing(session.require_access().user_id))
+
+
+def show_table(standings: Sequence[Standing]) -> None:
+    """Budgets as a table."""
     st.table(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
         pd.DataFrame([_row(standing) for standing in standings]), hide_index=True, border="horizontal"
     )

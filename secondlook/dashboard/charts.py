@@ -11,11 +11,15 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from secondlook.figures import busiest, fill_weeks, largest, share
+from secondlook.compare import BandChange, WeekChange
+from secondlook.drawing import covered
+from secondlook.figures import busiest, largest, share
 from secondlook.models import BandCount, WeekCount
 
 _HEIGHT_WEEKS = 220
 _BAND_STEP = 44
+_PAIRED_STEP = 18
+_PAIRED_COLOR = alt.Color("snapshot:N", title=None, sort=None, legend=alt.Legend(orient="top", labelLimit=0))
 
 
 def _weekly_spec() -> dict[str, Any]:
@@ -45,6 +49,41 @@ def _band_spec() -> dict[str, Any]:
     )
 
 
+def _paired_weeks_spec() -> dict[str, Any]:
+    bars = alt.Chart(alt.NamedData("rows"), height=_HEIGHT_WEEKS).mark_bar()
+    return _without_data(
+        bars.encode(
+            x=alt.X("week:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
+            xOffset=alt.XOffset("snapshot:N", sort=None),
+            y=alt.Y("count:Q", title="Estimates", axis=alt.Axis(tickMinStep=1, format="d")),
+            color=_PAIRED_COLOR,
+            tooltip=[
+                alt.Tooltip("snapshot:N", title="Snapshot"),
+                alt.Tooltip("week:N", title="Week"),
+                alt.Tooltip("count:Q", title="Estimates"),
+            ],
+        )
+    )
+
+
+def _paired_bands_spec() -> dict[str, Any]:
+    bars = alt.Chart(alt.NamedData("rows"), height=alt.Step(_PAIRED_STEP)).mark_bar()
+    return _without_data(
+        bars.encode(
+            x=alt.X("share:Q", title=None, axis=alt.Axis(format="%", tickCount=5)),
+            y=alt.Y("band:N", title=None, sort=None, axis=alt.Axis(labelLimit=120)),
+            yOffset=alt.YOffset("snapshot:N", sort=None),
+            color=_PAIRED_COLOR,
+            tooltip=[
+                alt.Tooltip("snapshot:N", title="Snapshot"),
+                alt.Tooltip("band:N", title="Band"),
+                alt.Tooltip("count:Q", title="Estimates"),
+                alt.Tooltip("share:Q", title="Share", format=".1%"),
+            ],
+        )
+    )
+
+
 def _without_data(chart: alt.Chart) -> dict[str, Any]:
     spec = chart.to_dict()
     del spec["data"]
@@ -53,11 +92,13 @@ def _without_data(chart: alt.Chart) -> dict[str, Any]:
 
 WEEKLY = _weekly_spec()
 BANDS = _band_spec()
+PAIRED_WEEKS = _paired_weeks_spec()
+PAIRED_BANDS = _paired_bands_spec()
 
 
 def weekly_rows(weeks: Sequence[WeekCount]) -> pd.DataFrame:
     """Columns week, count: every covered week, those without estimates as 0."""
-    filled = fill_weeks(weeks)
+    filled = covered(weeks)
     return pd.DataFrame({"week": [week.week for week in filled], "count": [week.count for week in filled]})
 
 
@@ -75,6 +116,29 @@ def band_rows(bands: Sequence[BandCount]) -> pd.DataFrame:
             ],
         }
     )
+
+
+def paired_weeks(weeks: Sequence[WeekChange], names: tuple[str, str]) -> pd.DataFrame:
+    """Columns week, snapshot, count: a row for each snapshot that covers the week."""
+    rows = [
+        {"week": week.week, "snapshot": name, "count": count}
+        for week in weeks
+        for name, count in zip(names, (week.before, week.after), strict=True)
+        if count is not None
+    ]
+    return pd.DataFrame(rows, columns=["week", "snapshot", "count"])
+
+
+def paired_bands(bands: Sequence[BandChange], names: tuple[str, str]) -> pd.DataFrame:
+    """Columns band, snapshot, count, share: a row for each band in each snapshot."""
+    rows = [
+        {"band": band.band, "snapshot": name, "count": count, "share": part}
+        for band in bands
+        for name, count, part in zip(
+            names, (band.before, band.after), (band.share_before, band.share_after), strict=True
+        )
+    ]
+    return pd.DataFrame(rows, columns=["band", "snapshot", "count", "share"])
 
 
 def describe_weeks(weeks: Sequence[WeekCount]) -> str:

@@ -15,7 +15,11 @@ st.set_page_config(page_title="2ndlook snapshots", page_icon=str(ICON), layout="
 page = st.navigation(
     [
         st.Page(PAGES / "sources.py", title="Sources", icon=":material/table_rows:", default=True),
+        st.Page(PAGES / "snapshots.py", title="Snapshots", icon=":material/photo_camera:"),
+        st.Page(PAGES / "runs.py", title="Runs", icon=":material/search:"),
+        st.Page(PAGES / "usage.py", title="Usage", icon=":material/bar_chart:"),
         st.Page(PAGES / "batch.py", title="Batch", icon=":material/dynamic_feed:"),
+        st.Page(PAGES / "rehearsal.py", title="Rehearsal", icon=":material/theater_comedy:"),
     ]
 )
 try:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 import streamlit as st
 
-from secondlook import pricing
+from secondlook import pricing, report
 from secondlook.agent.prompt import estimate_usage
 from secondlook.dashboard import charts
 from secondlook.dashboard.problems import escape, show_error
 from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
 from secondlook.figures import busiest, largest, money
 from secondlook.ledger.runs import Ledger
-from secondlook.models import Run, RunStatus, Snapshot, SourceRecord, Usage
+from secondlook.models import DecisionLatency, Demand, Run, Snapshot, SourceRecord, Usage
 from secondlook.preview import Preview, changed_since
 from secondlook.runner import total_ms
 from secondlook.validation import stored
-from secondlook.validation.answer import count_matches
 from secondlook.wiring import Wiring
 
 _JSON_PIXELS = 520
@@ -88,8 +87,12 @@ def show_buckets(view: Preview) -> None:
     """The three charts, each with its text alternative and its numbers as a table."""
     if view.agent_input is None:
         return
-    demand, latency = view.agent_input.demand, view.agent_input.decision_latency
     st.subheader("Buckets", anchor=False)
+    show_charts(view.agent_input.demand, view.agent_input.decision_latency)
+
+
+def show_charts(demand: Demand, latency: DecisionLatency) -> None:
+    """Weeks and bands as charts, each with its text alternative and its numbers as a table."""
     with st.container(border=True):
         st.markdown("**Weekly volume**")
         rows = charts.weekly_rows(demand.weekly_volume)
@@ -116,7 +119,12 @@ def _shares(banded: pd.DataFrame) -> pd.DataFrame:
 def _show_numbers(key: str, numbers: Callable[[], pd.DataFrame]) -> None:
     panel = st.expander("Numbers", type="compact", key=f"numbers-{key}", on_change="rerun")
     if panel.open:
-        panel.table(numbers(), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+        shown = numbers().map(_cell)
+        panel.table(shown, hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+
+
+def _cell(value: object) -> object:
+    return escape(value) if isinstance(value, str) else value  # a table takes Markdown
 
 
 def read_snapshot(record: SourceRecord) -> Snapshot | None:
@@ -137,14 +145,14 @@ def show_snapshot(snapshot: Snapshot, ledger: Ledger) -> None:
         run = ledger.get(snapshot.snapshot_id, snapshot.user_id)
     except SourceNotFound:
         run = None
-    matched, values = (0, 0) if run is None else count_matches(snapshot.result, run.agent_input)
-    validated = run is not None and run.status is RunStatus.DONE and matched == values
+    matched, values = report.matches(snapshot, run)
+    said = report.standing(snapshot, run)
     left, right = st.columns([3, 2])
     text = snapshot.result.model_dump_json(indent=2)
     # The button lies inside: by keyboard, a part of a page can only be scrolled where it holds a focus.
     with left, st.container(height=_JSON_PIXELS, border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            kind = "Validated result" if validated else "Stored result, not checked here"
+            kind = "Stored result, not checked here" if said.warns else "Validated result"
             st.caption(f"{kind}, generated {escape(snapshot.generated_at)}", width="content")
             st.download_button(
                 "Download JSON",
@@ -159,7 +167,8 @@ def show_snapshot(snapshot: Snapshot, ledger: Ledger) -> None:
         if run is None:
             st.info("This snapshot was made elsewhere: its usage is unknown here.")
         else:
-            _show_usage(run, f"{matched} of {values} values match the buckets")
+            erased = run.erased_at is not None
+            _show_usage(run, said.text if erased else f"{matched} of {values} values match the buckets")
 
 
 def _tokens(count: int | None) -> str:
@@ -190,6 +199,11 @@ def _show_usage(run: Run, check: str) -> None:
         "Attempts": str(run.attempts),
         "Snapshot id": run.run_id,
     }
+    show_facts(facts)
+
+
+def show_facts(facts: Mapping[str, str]) -> None:
+    """Names and what is to be said of each, as a table without a header."""
     st.table(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
         pd.DataFrame(
             {"": [escape(name) for name in facts], " ": [escape(value) for value in facts.values()]}

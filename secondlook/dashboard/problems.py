@@ -24,6 +24,19 @@ def escape(text: str, limit: int = 300) -> str:
     return _MARKDOWN.sub(lambda mark: f"&#{ord(mark[0])};", text)
 
 
+def visible(text: str, limit: int) -> str:
+    """A foreign text for a place that takes lines of plain text: what has no shape is written as its number.
+
+    Args:
+        text: The text; it may be long, and only its beginning is looked at.
+        limit: Characters of it that are shown.
+    """
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else f"\\u{{{ord(c):x}}}"
+        for c in text[:limit].replace("\r\n", "\n")
+    )
+
+
 def show_error(error: SecondlookError) -> None:
     """An error's message, and under it what to do."""
     hint = f"\n\n{escape(error.hint)}" if error.hint else ""

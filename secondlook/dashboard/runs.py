@@ -79,6 +79,7 @@ def show_run(run: Run | None) -> None:
     """The source's newest run: live steps, or how it ended."""
     if run is None:
         return
+    show_mark(run)
     if run.status.active:
         st.fragment(_show_live, run_every=_REFRESH_SECONDS)(run.run_id)
     elif run.status is RunStatus.IN_DOUBT:
@@ -88,6 +89,12 @@ def show_run(run: Run | None) -> None:
         _show_steps(run, expanded=False)
     else:
         show_error(error_of(run))
+
+
+def show_mark(run: Run) -> None:
+    """Say of a rehearsal that it is one."""
+    if run.rehearsal:
+        st.badge(f"Rehearsal: {escape(run.model)}", icon=":material/theater_comedy:", color="violet")
 
 
 def _own_run(run_id: str) -> Run:
@@ -114,7 +121,7 @@ def _show_steps(run: Run, *, expanded: bool) -> None:
     label = f"Generating… {spent}" if live else f"Generated in {spent}"
     # Not as a context manager: leaving one would mark the steps as complete.
     steps = st.status(label, state="running" if live else "complete", expanded=expanded)
-    steps.markdown("  \n".join(_step_lines(run)))
+    steps.markdown("  \n".join(step_lines(run)))
     for warning in run.warnings:
         steps.caption(f":material/warning: {escape(warning)}")
     if run.error is not None:
@@ -122,21 +129,30 @@ def _show_steps(run: Run, *, expanded: bool) -> None:
         st.button("Give it up", on_click=_cancel, args=(run.run_id,))
 
 
-def _step_lines(run: Run) -> list[str]:
+def step_lines(run: Run) -> list[str]:
+    """Each step in Markdown: how long it took, or that it is under way, failed, or was not reached."""
     lines: list[str] = []
     timings = dict(run.timings)
     if run.latency_ms is not None:
         timings.setdefault("call", run.latency_ms)
-    waiting = run.status.active
+    reached = True
     for step, text in STEPS:
         if step in timings:
             lines.append(f":material/check: {text} · {duration(timings[step])}")
-        elif waiting:
-            waiting = False
-            lines.append(f":material/pending: **{text}**")
+        elif reached:
+            reached = False
+            lines.append(f":material/{_STANDS.get(run.status, 'pending')}: **{text}**")
         else:
             lines.append(f":material/radio_button_unchecked: {text}")
     return lines
+
+
+_STANDS = {
+    RunStatus.FAILED: "cancel",
+    RunStatus.IN_DOUBT: "help",
+    RunStatus.CANCELLED: "remove_circle",
+}
+"""The icon of the step that a run stands at, where it does not go on."""
 
 
 def _show_doubt(run: Run) -> None:

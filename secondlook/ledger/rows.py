@@ -107,6 +107,7 @@ def read_run(row: sa.Row[Any]) -> Run:
         store=row.store,
         batch_id=row.batch_id,
         waits_ms=_waits_ms(row),
+        erased_at=None if row.erased_at is None else iso(row.erased_at),
     )
 
 

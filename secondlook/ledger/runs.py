@@ -30,7 +30,7 @@ import sqlalchemy as sa
 
 from secondlook.database import Database, insert_new, now, postgres_engine, sqlite_engine
 from secondlook.errors import LedgerUnavailable, Outcome, OverBudget, ProviderError, SecondlookError
-from secondlook.ledger import budgets, clock, deliveries
+from secondlook.ledger import budgets, clock, deliveries, history, pruning, reviews, usage
 from secondlook.ledger.budgets import Reservation
 from secondlook.ledger.pace import hold, note_limits
 from secondlook.ledger.rows import (
@@ -107,7 +107,8 @@ class Ledger:
         self._limits = limits or Limits()
         self._announces = announces
         self.lease_seconds = lease_seconds
-        self._database.migrate((*MIGRATIONS, *budgets.MIGRATIONS, *deliveries.MIGRATIONS, *clock.MIGRATIONS))
+        others = (budgets, deliveries, clock, history, reviews, usage, pruning)
+        self._database.migrate((*MIGRATIONS, *(each for other in others for each in other.MIGRATIONS)))
 
     # -- submitting ---------------------------------------------------------------------------------
 
@@ -293,7 +294,7 @@ class Ledger:
                     **error_columns(failed),
                 )
             ).rowcount
-            if ended and self._announces:
+            if ended and self._tells_of(run):
                 deliveries.enqueue(connection, run, status, failed.code)
             if first:
                 _recount(connection, {"run": run.run_id, "call": number}, _UNANSWERED_CALLS[error.outcome])
@@ -344,7 +345,7 @@ class Ledger:
                 .where(_mine(run), runs.c.status == RunStatus.QUEUED)
                 .values(status=RunStatus.FAILED, finished_at=now(), **_LET_GO, **error_columns(error))
             ).rowcount
-            if ended and self._announces:
+            if ended and self._tells_of(run):
                 deliveries.enqueue(connection, run, RunStatus.FAILED, error.code)
 
         self._database.write(end)
@@ -376,7 +377,7 @@ class Ledger:
         }
 
         def end(connection: sa.Connection) -> None:
-            if connection.execute(FINISH, ended).rowcount and self._announces:
+            if connection.execute(FINISH, ended).rowcount and self._tells_of(run):
                 deliveries.enqueue(connection, run, status, None if error is None else error.code)
 
         # Soft: the answer is kept, and whoever finds the run answered ends it again in the same way.
@@ -534,6 +535,10 @@ class Ledger:
         self._database.close()
 
     # -- inside -------------------------------------------------------------------------------------
+
+    def _tells_of(self, run: Run) -> bool:
+        """Nobody out there is told of a rehearsal: a message could not say that it is one."""
+        return self._announces and not run.rehearsal
 
     def _check_room(self) -> None:
         if self._folder is None:

@@ -109,6 +109,7 @@ runs = sa.Table(
     sa.Column("store", sa.Text),
     sa.Column("batch_id", sa.Text),
     sa.Column("due_at", sa.Double),
+    sa.Column("erased_at", sa.Double),  # made by ledger.pruning
 )
 
 calls = sa.Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from secondlook.models import Snapshot, SourcePage, SourceQuery, SourceRecord
+from secondlook.models import Snapshot, SnapshotPage, SourcePage, SourceQuery, SourceRecord
 
 
 class Store(Protocol):
@@ -52,6 +52,19 @@ class Store(Protocol):
 
     def get_snapshot(self, snapshot_id: str, user_id: str) -> Snapshot | None:
         """A snapshot of the user's; None where they have none of that id."""
+        ...
+
+    def list_snapshots(
+        self, user_id: str, *, source_id: str | None = None, offset: int = 0, limit: int = 25
+    ) -> SnapshotPage:
+        """A page of the user's snapshots, newest first.
+
+        Args:
+            user_id: Their owner.
+            source_id: Only those of this source; None: of all.
+            offset: So many are left out at the beginning.
+            limit: So many at the most.
+        """
         ...
 
     def users(self) -> list[str]:

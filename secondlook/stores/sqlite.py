@@ -11,6 +11,8 @@ from secondlook.database import Database, sqlite_engine
 from secondlook.errors import SourceNotFound, StoreUnavailable
 from secondlook.models import (
     Snapshot,
+    SnapshotPage,
+    SnapshotRow,
     Source,
     SourcePage,
     SourceQuery,
@@ -85,6 +87,18 @@ snapshots = sa.Table(
     sa.Index("snapshots_by_source", "source_id", "generated_at"),
 )
 
+# The history is read and counted in these alone. A file of before there were any gets them when it is opened.
+_HISTORY = (
+    sa.Index("snapshots_by_user", snapshots.c.user_id, snapshots.c.generated_at, snapshots.c.id),
+    sa.Index(
+        "snapshots_by_user_source",
+        snapshots.c.user_id,
+        snapshots.c.source_id,
+        snapshots.c.generated_at,
+        snapshots.c.id,
+    ),
+)
+
 _ORDER: dict[str, sa.Column[Any]] = {
     "name": sources.c.source_name,
     "type": sources.c.source_type,
@@ -129,6 +143,8 @@ class SqliteStore:
         if self._database.read(_is_new):
             self._database.write(_create)
         self.ping()
+        if self._database.read(_lacks_index):
+            self._database.write(_add_indexes)
 
     def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
         """See `Store.load`."""
@@ -257,6 +273,35 @@ class SqliteStore:
         row = self._database.read(lambda connection: connection.execute(query).mappings().one_or_none())
         return None if row is None else read_snapshot(dict(row))
 
+    def list_snapshots(
+        self, user_id: str, *, source_id: str | None = None, offset: int = 0, limit: int = 25
+    ) -> SnapshotPage:
+        """See `Store.list_snapshots`."""
+        where = [snapshots.c.user_id == user_id]
+        if source_id is not None:
+            where.append(snapshots.c.source_id == source_id)
+        page = (
+            sa.select(snapshots.c.id)
+            .where(*where)
+            .order_by(snapshots.c.generated_at.desc(), snapshots.c.id.desc())
+            .limit(limit)
+            .offset(offset)
+            .cte("page")
+        )
+        rows = (
+            sa.select(*(column for column in snapshots.c if column.name != "result"), sources.c.source_name)
+            .join(page, page.c.id == snapshots.c.id)
+            .outerjoin(sources, (sources.c.id == snapshots.c.source_id) & (sources.c.user_id == user_id))
+            .order_by(snapshots.c.generated_at.desc(), snapshots.c.id.desc())
+        )
+        total = sa.select(sa.func.count()).select_from(snapshots).where(*where)
+
+        def read(connection: sa.Connection) -> SnapshotPage:
+            found = tuple(_snapshot_row(row) for row in connection.execute(rows))
+            return SnapshotPage(rows=found, total=connection.scalar(total) or 0)
+
+        return self._database.read(read)
+
     def users(self) -> list[str]:
         """See `Store.users`: whoever owns a source."""
         query = sa.select(sources.c.user_id).distinct().order_by(sources.c.user_id)
@@ -291,6 +336,16 @@ def _check_source(connection: sa.Connection, snapshot: Snapshot) -> None:
 
 def _is_new(connection: sa.Connection) -> bool:
     return not sa.inspect(connection).get_table_names()
+
+
+def _lacks_index(connection: sa.Connection) -> bool:
+    known = sa.inspect(connection).get_indexes("snapshots")
+    return not {index.name for index in _HISTORY} <= {index["name"] for index in known}
+
+
+def _add_indexes(connection: sa.Connection) -> None:
+    for index in _HISTORY:
+        index.create(connection, checkfirst=True)
 
 
 def _create(connection: sa.Connection) -> None:
@@ -349,4 +404,16 @@ def _source_row(row: sa.Row[Any]) -> SourceRow:
         confidence_level=None if count is None else confidence(count),
         snapshot_id=_text(row.snapshot_id) or None,
         snapshot_at=_text(row.snapshot_at) or None,
+    )
+
+
+def _snapshot_row(row: sa.Row[Any]) -> SnapshotRow:
+    count: object = row.estimate_count
+    return SnapshotRow(
+        snapshot_id=_text(row.id),
+        source_id=_text(row.source_id),
+        source_name=_text(row.source_name),
+        estimate_count=count if isinstance(count, int) and count >= 0 else None,
+        confidence_level=_text(row.confidence_level),
+        generated_at=_text(row.generated_at),
     )

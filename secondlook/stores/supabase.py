@@ -15,7 +15,16 @@ from postgrest import CountMethod, ReturnMethod
 from postgrest.exceptions import APIError
 
 from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
-from secondlook.models import Snapshot, Source, SourcePage, SourceQuery, SourceRecord, SourceRow
+from secondlook.models import (
+    Snapshot,
+    SnapshotPage,
+    SnapshotRow,
+    Source,
+    SourcePage,
+    SourceQuery,
+    SourceRecord,
+    SourceRow,
+)
 from secondlook.project import Project, session_over, unreachable
 from secondlook.validation.buckets import (
     GENERATED,
@@ -40,6 +49,7 @@ _SOURCE = "id,user_id,source_type,source_name,created_at,status"
 _PRICES = ",".join(PRICE_COLUMNS)
 _BUCKETS = ",".join((*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN))
 _SNAPSHOT = "id,source_id,user_id,estimate_count,confidence_level,result,generated_at"
+_SNAPSHOT_ROW = "id,source_id,estimate_count,confidence_level,generated_at"
 _COUNT = "estimates_normalized(count)"  # a number: no row of estimates is ever fetched
 
 _LONGEST = 10_000
@@ -184,6 +194,34 @@ class SupabaseStore:
         query = self._table("snapshots").select(_SNAPSHOT).eq("id", snapshot_id).eq("user_id", user_id)
         rows = self._rows(query)
         return _as(lambda row: read_snapshot(_in_utc(row, "generated_at")), rows[0]) if rows else None
+
+    def list_snapshots(
+        self, user_id: str, *, source_id: str | None = None, offset: int = 0, limit: int = 25
+    ) -> SnapshotPage:
+        """See `Store.list_snapshots`: one request, counted and cut by the server."""
+        if not is_uuid(user_id) or (source_id is not None and not is_uuid(source_id)):
+            return SnapshotPage(rows=(), total=0)
+        query = (
+            self._table("snapshots")
+            .select(_SNAPSHOT_ROW, "sources(source_name)", count=CountMethod.exact)
+            .eq("user_id", user_id)
+            .eq("sources.user_id", user_id)
+            .order("generated_at", desc=True)
+            .order("id", desc=True)
+            .limit(limit)
+            .offset(offset)
+        )
+        if source_id is not None:
+            query = query.eq("source_id", source_id)
+        try:
+            answer = self._send(query)
+        except Refused as refused:
+            if refused.sqlstate != "PGRST103":  # the page begins after the last row
+                raise
+            return self.list_snapshots(user_id, source_id=source_id, limit=1).model_copy(update={"rows": ()})
+        if answer.count is None:
+            raise StoreUnavailable("Supabase did not count the snapshots")
+        return SnapshotPage(rows=tuple(_as(_snapshot_row, row) for row in _rows(answer)), total=answer.count)
 
     def users(self) -> list[str]:
         """See `Store.users`: people sign in."""
@@ -350,6 +388,18 @@ def _source_row(row: Row) -> SourceRow:
         confidence_level=None if count is None else confidence(count),
         snapshot_id=None if newest is None else str(newest["id"]),
         snapshot_at=None if newest is None else _utc(newest["generated_at"]),
+    )
+
+
+def _snapshot_row(row: Row) -> SnapshotRow:
+    source = _one(row["sources"])
+    return SnapshotRow(
+        snapshot_id=str(row["id"]),
+        source_id=str(row["source_id"]),
+        source_name="" if source is None else str(source["source_name"] or ""),
+        estimate_count=row["estimate_count"],
+        confidence_level=str(row["confidence_level"] or ""),
+        generated_at=_utc(row["generated_at"]),
     )
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import NoReturn, cast
 
 from secondlook.errors import AnswerRejected
@@ -68,6 +68,36 @@ def _usage(value: object) -> Usage:
     )
 
 
+@dataclass
+class Reading:
+    """An answer while it is held against the rules, and what the ones before have found of it.
+
+    Attributes:
+        completion: What the body holds.
+        expected: The one answer that is right.
+        answer: The text as JSON, once the rule that reads it has passed.
+    """
+
+    completion: Completion
+    expected: Json
+    answer: object = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of those that accept an answer, in words, and what checks it.
+
+    Attributes:
+        name: Short and stable.
+        words: What holds where it passes.
+        check: Raises AnswerRejected where it does not.
+    """
+
+    name: str
+    words: str
+    check: Callable[[Reading], None]
+
+
 def check_answer(body: str, agent_input: AgentInput) -> Json:
     """Accept an answer that repeats its input exactly.
 
@@ -81,22 +111,10 @@ def check_answer(body: str, agent_input: AgentInput) -> Json:
     Raises:
         AnswerRejected: With the rule as `reason` and the `path` of the first difference.
     """
-    completion = read_completion(body)
-    if completion.problem is not None:
-        _reject("not_completion", completion.problem)
-    if completion.refusal is not None:
-        _reject("refusal", "the model refused to answer", "choices[0].message.refusal")
-    if completion.finish_reason == "length":
-        _reject("truncated", "the answer was cut off at the token limit", "choices[0].finish_reason")
-    if completion.finish_reason == "content_filter":
-        _reject("content_filter", "the provider's content filter stopped it", "choices[0].finish_reason")
-    if completion.finish_reason != "stop":
-        _reject("finish_reason", "the answer did not end by itself", "choices[0].finish_reason")
-    if not completion.text:
-        _reject("empty", "the message has no text", "choices[0].message.content")
-    answer = _parsed(completion.text)
-    _compare(expected_answer(agent_input), answer, "")
-    return cast("Json", answer)
+    reading = Reading(read_completion(body), expected_answer(agent_input))
+    for rule in RULES:
+        rule.check(reading)
+    return cast("Json", reading.answer)
 
 
 def set_metadata(answer: Json, *, snapshot_id: str, source_id: str, generated_at: str) -> SnapshotResult:
@@ -173,20 +191,40 @@ def _parsed(text: str) -> object:
 _TYPES: dict[type, str] = {dict: "an object", list: "a list", int: "an integer", str: "a string"}
 
 
-def _compare(expected: object, actual: object, path: str) -> None:
-    """Reject at the first difference, in the order of the locked schema; the path of the whole is empty."""
+def difference(expected: object, actual: object) -> tuple[str, str] | None:
+    """What is wrong with one value, whatever is inside it: the reason and the words, or None.
+
+    Args:
+        expected: What must be there; a type stands for any value of it.
+        actual: What is there.
+    """
     wanted = expected if isinstance(expected, type) else type(expected)
     if type(actual) is not wanted:
-        _reject("schema", f"must be {_TYPES[wanted]}", path or "$")
-    if isinstance(expected, Mapping):
+        return "schema", f"must be {_TYPES[wanted]}"
+    if isinstance(expected, (type, dict, list)) or actual == expected:
+        return None
+    return "mismatch", "a value differs from the buckets"
+
+
+def _compare(expected: object, actual: object, path: str) -> None:
+    """Reject at the first difference, in the order of the locked schema; the path of the whole is empty."""
+    wrong = difference(expected, actual)
+    if wrong is not None:
+        _reject(*wrong, path or "$")
+    if isinstance(expected, dict):
         _compare_keys(cast("Json", expected), cast("Json", actual), path)
     elif isinstance(expected, list):
         _compare_items(cast("list[object]", expected), cast("list[object]", actual), path)
-    elif not isinstance(expected, type) and actual != expected:
-        _reject("mismatch", "a value differs from the buckets", path)
 
 
 def _compare_keys(expected: Json, actual: Json, path: str) -> None:
+    _check_keys(expected, actual, path)
+    prefix = f"{path}." if path else ""
+    for key, value in expected.items():
+        _compare(value, actual[key], prefix + key)
+
+
+def _check_keys(expected: Json, actual: Json, path: str) -> None:
     prefix = f"{path}." if path else ""
     for key in expected:
         if key not in actual:
@@ -194,8 +232,6 @@ def _compare_keys(expected: Json, actual: Json, path: str) -> None:
     if len(actual) > len(expected):
         # The key's name is the model's own text; it stays out of messages.
         _reject("schema", "a key is not in the schema", path or "$")
-    for key, value in expected.items():
-        _compare(value, actual[key], prefix + key)
 
 
 def _compare_items(expected: list[object], actual: list[object], path: str) -> None:
@@ -205,3 +241,93 @@ def _compare_items(expected: list[object], actual: list[object], path: str) -> N
         _compare(value, actual[index], f"{path}[{index}]")
     if len(actual) > len(expected):
         _reject("mismatch", "there is more than in the buckets", f"{path}[{len(expected)}]")
+
+
+# -- the rules ------------------------------------------------------------------------------------------
+
+
+def _is_completion(reading: Reading) -> None:
+    if reading.completion.problem is not None:
+        _reject("not_completion", reading.completion.problem)
+
+
+def _not_refused(reading: Reading) -> None:
+    if reading.completion.refusal is not None:
+        _reject("refusal", "the model refused to answer", "choices[0].message.refusal")
+
+
+def _not_truncated(reading: Reading) -> None:
+    if reading.completion.finish_reason == "length":
+        _reject("truncated", "the answer was cut off at the token limit", "choices[0].finish_reason")
+
+
+def _not_filtered(reading: Reading) -> None:
+    if reading.completion.finish_reason == "content_filter":
+        _reject("content_filter", "the provider's content filter stopped it", "choices[0].finish_reason")
+
+
+def _ended(reading: Reading) -> None:
+    if reading.completion.finish_reason != "stop":
+        _reject("finish_reason", "the answer did not end by itself", "choices[0].finish_reason")
+
+
+def _has_text(reading: Reading) -> None:
+    if not reading.completion.text:
+        _reject("empty", "the message has no text", "choices[0].message.content")
+
+
+def _is_json(reading: Reading) -> None:
+    reading.answer = _parsed(reading.completion.text or "")
+
+
+def _holds(*path: str, whole: bool) -> Callable[[Reading], None]:
+    """A rule on one part of the answer: all that is in it, or only that it is an object with its keys."""
+
+    def check(reading: Reading) -> None:
+        expected, actual, name = cast("object", reading.expected), reading.answer, ".".join(path)
+        for key in path:  # the rules before have seen that it is there
+            expected, actual = cast("Json", expected)[key], cast("Json", actual)[key]
+        if whole:
+            _compare(expected, actual, name)
+            return
+        wrong = difference(expected, actual)
+        if wrong is not None:
+            _reject(*wrong, name or "$")
+        _check_keys(cast("Json", expected), cast("Json", actual), name)
+
+    return check
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("completion", "The body is a chat completion with one choice", _is_completion),
+    Rule("refusal", "The model did not refuse", _not_refused),
+    Rule("truncated", "The answer was not cut off at the token limit", _not_truncated),
+    Rule("content_filter", "No content filter stopped it", _not_filtered),
+    Rule("finish_reason", "It ended by itself", _ended),
+    Rule("text", "The message has a text", _has_text),
+    Rule("json", "The text is JSON, and no key comes twice in an object", _is_json),
+    Rule("keys", "An object with exactly the keys meta, demand and decision_latency", _holds(whole=False)),
+    Rule("meta", "meta: exactly its keys, and the input's totals", _holds("meta", whole=True)),
+    Rule("demand", "demand: an object with exactly its two lists", _holds("demand", whole=False)),
+    Rule(
+        "weekly_volume",
+        "demand.weekly_volume: every week and count of the input, in order",
+        _holds("demand", "weekly_volume", whole=True),
+    ),
+    Rule(
+        "price_distribution",
+        "demand.price_distribution: every band and count of the input, in order",
+        _holds("demand", "price_distribution", whole=True),
+    ),
+    Rule(
+        "decision_latency",
+        "decision_latency: an object with exactly its list",
+        _holds("decision_latency", whole=False),
+    ),
+    Rule(
+        "distribution",
+        "decision_latency.distribution: every band and count of the input, in order",
+        _holds("decision_latency", "distribution", whole=True),
+    ),
+)
+"""Every rule, in the order in which the first that does not hold rejects the answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -38,3 +39,15 @@ def read_snapshot(row: Mapping[str, Any]) -> Snapshot:
     if told != held:
         raise StoreUnavailable(f"Snapshot {shown} tells other things in its result than in its row")
     return snapshot
+
+
+def canonical_json(result: SnapshotResult) -> str:
+    """A result in the one writing that its fingerprint is of: keys sorted, no white space, UTF-8 as it is."""
+    return json.dumps(
+        result.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+
+
+def fingerprint(result: SnapshotResult) -> str:
+    """The SHA-256 of a result's canonical JSON: the same for whatever program wrote the same content."""
+    return hashlib.sha256(canonical_json(result).encode()).hexdigest()

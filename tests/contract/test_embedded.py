@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy import event
 
 from secondlook import database
 from secondlook.errors import StoreUnavailable
@@ -388,3 +389,36 @@ def test_the_shipped_samples_are_whole() -> None:
     rows = [sample.buckets for sample in sample_sources() if sample.buckets is not None]
     assert len(rows) >= 85
     assert all(json.loads(str(row["weekly_volume"])) for row in rows)
+
+
+def test_a_file_of_an_earlier_version_gets_its_indexes(
+    path: Path, store: SqliteStore, tables: EmbeddedTables
+) -> None:
+    """The history is as fast in a file that was made before there was one."""
+    made = {name for (name,) in tables.run("select name from sqlite_master where type = 'index'")}
+    store.close()
+    for name in ("snapshots_by_user", "snapshots_by_user_source"):
+        tables.run(f"drop index {name}")
+    SqliteStore(path).close()
+    assert {name for (name,) in tables.run("select name from sqlite_master where type = 'index'")} == made
+
+
+@pytest.mark.parametrize("source_id", [None, SOURCE], ids=["of all", "of one source"])
+def test_the_history_reads_indexes_alone(store: SqliteStore, source_id: str | None) -> None:
+    """What is counted and put in order never touches the results, however many there are."""
+    said: list[str] = []
+
+    def note(
+        _connection: object, cursor: sqlite3.Cursor, statement: str, parameters: object, *_: object
+    ) -> None:
+        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
+            plan = cursor.connection.execute(f"explain query plan {statement}", parameters)  # pyright: ignore[reportArgumentType] -- as they were given
+            said.extend(str(row[3]) for row in plan)
+
+    engine = store._database._engine  # pyright: ignore[reportPrivateUsage] -- to see what is asked of it
+    event.listen(engine, "before_cursor_execute", note)
+    store.list_snapshots(USER, source_id=source_id)
+    ours = [step for step in said if "snapshots" in step]
+    assert ours
+    assert all("COVERING INDEX" in step or "sqlite_autoindex" in step for step in ours), ours
+    assert said.count("USE TEMP B-TREE FOR ORDER BY") == 1  # of the page's few rows

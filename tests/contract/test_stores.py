@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from secondlook.errors import BucketsInvalid, SourceNotFound, StoreUnavailable
-from secondlook.models import Snapshot, SnapshotResult, SourceQuery, SourceRecord, SourceRow
+from secondlook.models import Snapshot, SnapshotPage, SnapshotResult, SourceQuery, SourceRecord, SourceRow
 from secondlook.stores.base import Store
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.stores.sqlite import SqliteStore
@@ -256,6 +256,65 @@ def test_the_newest_snapshot_counts(store: Store) -> None:
     assert older.generated_at == "2026-11-22T10:00:00Z"
     (row,) = listed(store)
     assert (row.snapshot_id, row.snapshot_at) == (source_id(8), "2026-11-22T11:00:00Z")
+
+
+# -- the history ----------------------------------------------------------------------------------------
+
+
+def saved(store: Store, number: int, generated_at: str, of: str = SOURCE) -> None:
+    """Save the snapshot of that number, of this source."""
+    made = snapshot(source_id(number), generated_at, source_id=of)
+    store.save_snapshot(made.model_copy(update={"source_id": of}))
+
+
+def numbers(page: SnapshotPage) -> list[int]:
+    """The snapshots of a page by their numbers."""
+    return [int(row.snapshot_id[:8]) for row in page.rows]
+
+
+def test_the_history_tells_what_there_is(store: Store) -> None:
+    """Each line says of which source it is, when it was made and of how many estimates."""
+    store.save_snapshot(snapshot())
+    assert store.list_snapshots(OWNER).model_dump() == {
+        "rows": (
+            {
+                "snapshot_id": SNAPSHOT,
+                "source_id": SOURCE,
+                "source_name": "A source",
+                "estimate_count": 35,
+                "confidence_level": "low",
+                "generated_at": "2026-11-22T10:00:00Z",
+            },
+        ),
+        "total": 1,
+    }
+
+
+def test_the_history_comes_a_page_at_a_time(store: Store, tables: Tables) -> None:
+    """Newest first, of one source or of all, without gap or overlap, and how many there are in all."""
+    tables.add_source(source_id(50), user_id=OWNER, name="Other")
+    for number, second in ((3, 1), (1, 2), (2, 2), (5, 3)):  # two of one second: by their ids
+        saved(store, number, f"2026-11-22T10:00:0{second}Z")
+    saved(store, 4, "2026-11-22T10:00:05Z", of=source_id(50))
+    for wanted, expected in ((None, [4, 5, 2, 1, 3]), (SOURCE, [5, 2, 1, 3]), (source_id(50), [4])):
+        found: list[int] = []
+        for offset in (0, 2, 4, 6):
+            page = store.list_snapshots(OWNER, source_id=wanted, offset=offset, limit=2)
+            assert page.total == len(expected)
+            found += numbers(page)
+        assert found == expected
+
+
+def test_the_history_shows_nothing_of_anothers(store: Store, tables: Tables) -> None:
+    """Neither another's snapshots nor their sources' names, whatever is asked for."""
+    store.save_snapshot(snapshot())
+    tables.add_source(source_id(1), user_id=USER, name="Another's")
+    theirs = snapshot(source_id(2), source_id=source_id(1))
+    store.save_snapshot(theirs.model_copy(update={"source_id": source_id(1), "user_id": USER}))
+    assert numbers(store.list_snapshots(USER)) == [2]
+    assert [row.snapshot_id for row in store.list_snapshots(OWNER).rows] == [SNAPSHOT]
+    for user, wanted in ((USER, SOURCE), (OWNER, source_id(1)), (NOBODY, None), (OWNER, "' or 1=1 --")):
+        assert store.list_snapshots(user, source_id=wanted).model_dump() == {"rows": (), "total": 0}
 
 
 # -- status ---------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs]
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.processes import Home, eventually
 
@@ -58,6 +59,16 @@ class Dashboard:
     def see(self, text: str) -> None:
         """Wait until a text is on the page."""
         self.page.get_by_text(text).first.wait_for()
+
+
+def assert_accessible(page: Page) -> None:
+    """Axe finds nothing on a page as it is drawn.
+
+    Toasts are waited for to go: Streamlit gives theirs no name, and no way to give one.
+    """
+    expect(page.get_by_test_id("stToast")).to_have_count(0, timeout=20_000)
+    found = Axe().run(page)  # pyright: ignore[reportUnknownMemberType] -- it has no types
+    assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from secondlook import database
 from secondlook.errors import InDoubt, LedgerUnavailable, SourceNotFound, StoreUnavailable
-from secondlook.ledger import budgets, clock, deliveries, tables
+from secondlook.ledger import budgets, clock, deliveries, history, pruning, reviews, tables, usage
 from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
 from secondlook.ledger.tables import MIGRATIONS
 from secondlook.models import RunStatus, Usage
@@ -31,7 +31,16 @@ T = TypeVar("T")
 THREADS = 8
 RUN = "77777777-2222-4333-8444-555555555555"
 ANOTHER = "88888888-2222-4333-8444-555555555555"
-ALL_MIGRATIONS = (*MIGRATIONS, *budgets.MIGRATIONS, *deliveries.MIGRATIONS, *clock.MIGRATIONS)
+ALL_MIGRATIONS = (
+    *MIGRATIONS,
+    *budgets.MIGRATIONS,
+    *deliveries.MIGRATIONS,
+    *clock.MIGRATIONS,
+    *history.MIGRATIONS,
+    *reviews.MIGRATIONS,
+    *usage.MIGRATIONS,
+    *pruning.MIGRATIONS,
+)
 
 
 def race(work: Callable[[int], T]) -> list[T]:
@@ -591,7 +600,7 @@ def test_eight_threads_migrate_at_once(new_database: Callable[[], Where]) -> Non
 V03 = 3
 """How many migrations the version before batches knew."""
 
-ADDED = {"batch_id", "due_at", "reservation"}
+ADDED = {"erased_at", "batch_id", "due_at", "reservation"}
 
 
 def test_an_older_ledger_is_brought_up_to_date(where: Where) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dev.local_supabase import Server
-from secondlook.models import Snapshot, SourcePage, SourceQuery, SourceRecord
+from secondlook.models import Snapshot, SnapshotPage, SourcePage, SourceQuery, SourceRecord
 from secondlook.project import Project
 from secondlook.stores.supabase import SupabaseStore
 from tests.examples import NOBODY
@@ -60,6 +60,12 @@ class AsThePerson:
     def get_snapshot(self, snapshot_id: str, user_id: str) -> Snapshot | None:
         """See `Store.get_snapshot`."""
         return self._of(user_id).get_snapshot(snapshot_id, user_id)
+
+    def list_snapshots(
+        self, user_id: str, *, source_id: str | None = None, offset: int = 0, limit: int = 25
+    ) -> SnapshotPage:
+        """See `Store.list_snapshots`."""
+        return self._of(user_id).list_snapshots(user_id, source_id=source_id, offset=offset, limit=limit)
 
     def users(self) -> list[str]:
         """See `Store.users`."""

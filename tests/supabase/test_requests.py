@@ -120,11 +120,25 @@ def test_the_chosen_source_is_one_request(cloud: Cloud) -> None:
     assert shapes(cloud) == [("GET", "/rest/v1/sources")]
 
 
+def test_a_page_of_the_history_is_one_request(cloud: Cloud) -> None:
+    """Rows, their sources' names and the total at once, and no result."""
+    store = cloud.wiring().store(cloud.person())
+    store.save_snapshot(the_snapshot())
+    cloud.proxy.forget()
+    page = store.list_snapshots(USER, source_id=SOURCE)
+
+    assert (len(page.rows), page.total) == (1, 1)
+    (asked,) = cloud.proxy.asked
+    assert not any("result" in columns for columns in asked.values("select"))
+
+
 MALFORMED: dict[str, Callable[[Store], object]] = {
     "source": lambda store: store.load("malformed", USER),
     "user": lambda store: store.load(SOURCE, "malformed"),
     "capitals": lambda store: store.load(SOURCE, USER.upper()),
     "snapshot": lambda store: store.get_snapshot("1,user_id.neq.x", USER),
+    "history": lambda store: store.list_snapshots("*").rows or None,
+    "history of a source": lambda store: store.list_snapshots(USER, source_id="*").rows or None,
     "list": lambda store: store.list_sources("*", SourceQuery()).rows or None,
 }
 
@@ -151,6 +165,8 @@ def everything(cloud: Cloud) -> list[Asked]:
         each.save_snapshot(the_snapshot())
         each.save_snapshot(the_snapshot())
         each.get_snapshot(SNAPSHOT, USER)
+        each.list_snapshots(USER)
+        each.list_snapshots(USER, source_id=SOURCE, offset=50)
         each.mark_generated(SOURCE, USER)
     for arguments in (
         ["sources", "--user", USER],
@@ -174,6 +190,8 @@ def test_every_row_is_asked_for_in_a_users_name(cloud: Cloud) -> None:
             assert each.values("user_id") in ([MINE], [f"eq.{OTHER_USER}"]), each
             if any("snapshots(" in columns for columns in each.values("select")):
                 assert each.values("snapshots.user_id") == each.values("user_id"), each
+            if any("sources(" in columns for columns in each.values("select")):
+                assert each.values("sources.user_id") == each.values("user_id"), each
     others = [each for each in asked if each.values("user_id") == [f"eq.{OTHER_USER}"]]
     assert [each.method for each in others] == ["GET"]
 

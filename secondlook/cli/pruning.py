@@ -1,0 +1,71 @@
+"""`secondlook prune`: erase answers and inputs, keep the figures."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from dataclasses import asdict
+
+from secondlook.cli.arguments import Commands
+from secondlook.cli.printing import print_json
+
+
+def add(commands: Commands) -> None:
+    """Add the command.
+
+    Args:
+        commands: Those of the program.
+    """
+    prune = commands.add(
+        "prune", _prune, "Erase inputs, requests and answers of settled runs; the figures stay."
+    )
+    prune.add_argument("--older-than", type=_days, metavar="90d", help="of runs that ended so many days ago")
+    prune.add_argument("--user", metavar="U", help="of this user's runs")
+    prune.add_argument("--dry-run", action="store_true", help="only say what it would be")
+    prune.set_defaults(wrong=prune.error)
+
+
+def _days(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}d", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days: 90d")
+    return int(text[:-1])
+
+
+def _prune(args: argparse.Namespace) -> int:
+    from secondlook.validation.identifiers import canonical
+    from secondlook.wiring import connect
+
+    if args.older_than is None and args.user is None:
+        args.wrong("name --older-than, --user or both: nothing is erased by itself")
+    user = None if args.user is None else canonical(args.user, "user_id")
+    pruning = connect().pruning
+    found = pruning.look(older_than_days=args.older_than, user_id=user)
+    if not args.dry_run:
+        if not args.json:
+            print(_said(found.runs, found.answers, found.characters, "Would be erased"), file=sys.stderr)
+        if not _confirmed():
+            return 1
+        found = pruning.erase(older_than_days=args.older_than, user_id=user)
+    if args.json:
+        print_json({"dry_run": args.dry_run, **asdict(found)})
+        return 0
+    done = "Would be erased" if args.dry_run else "Erased"
+    print(_said(found.runs, found.answers, found.characters, done))
+    if found.unsettled:
+        print(f"Left alone: {found.unsettled} runs that are not settled")
+    return 0
+
+
+def _said(runs: int, answers: int, characters: int, done: str) -> str:
+    return (
+        f"{done}: inputs and requests of {runs:,} runs, {answers:,} answers, {characters:,} characters in all"
+    )
+
+
+def _confirmed() -> bool:
+    """Ask, where there is somebody to ask; a script has decided by calling."""
+    if not sys.stdin.isatty():
+        return True
+    print("It cannot be undone. Erase? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

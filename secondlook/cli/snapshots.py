@@ -1,0 +1,71 @@
+"""`secondlook compare`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from secondlook.cli.arguments import Commands, add_user, user_of
+from secondlook.cli.printing import plain, print_json, print_table
+
+if TYPE_CHECKING:
+    from secondlook.compare import BandChange, Comparison
+
+
+def add(commands: Commands) -> None:
+    """Add the command.
+
+    Args:
+        commands: Those of the program.
+    """
+    compare = commands.add("compare", _compare, "Hold one snapshot against another.")
+    compare.add_argument("first", metavar="A", help="the first snapshot's id")
+    compare.add_argument("second", metavar="B", help="the second's")
+    add_user(compare)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from secondlook.compare import compare, comparison_fields, read_side
+    from secondlook.wiring import connect
+
+    wiring = connect()
+    user = user_of(args, wiring)
+    store = wiring.store(wiring.own_access(user))
+    found = compare(*(read_side(store, wiring.ledger, each, user) for each in (args.first, args.second)))
+    if args.json:
+        print_json(comparison_fields(found))
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: Comparison) -> None:
+    first, second = found.first.snapshot, found.second.snapshot
+    print_table(
+        ("", "FIRST", "SECOND", "CHANGE"),
+        [
+            ("Source", found.first.source_name, found.second.source_name, ""),
+            ("Generated", first.generated_at, second.generated_at, ""),
+            (
+                "Estimates",
+                f"{first.estimate_count:,}",
+                f"{second.estimate_count:,}",
+                f"{found.estimates_change:+,}",
+            ),
+            ("Confidence", first.confidence_level, second.confidence_level, ""),
+            *(_row("Price", band) for band in found.price),
+            *(_row("Latency", band) for band in found.latency),
+        ],
+    )
+    for warning in found.warnings:
+        print(f"Warning: {plain(warning, limit=1000)}", file=sys.stderr)
+
+
+def _row(name: str, band: BandChange) -> tuple[str, str, str, str]:
+    return (
+        f"{name} {band.band}",
+        f"{band.before:,} ({band.share_before:.1%})",
+        f"{band.after:,} ({band.share_after:.1%})",
+        f"{band.change:+,} ({band.points:+.1f} points)",
+    )

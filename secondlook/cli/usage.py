@@ -1,0 +1,108 @@
+"""`secondlook usage`: tokens, cost, calls and how long they took."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from datetime import date
+from typing import TYPE_CHECKING
+
+from secondlook.cli.arguments import Commands
+from secondlook.cli.printing import print_table
+
+if TYPE_CHECKING:
+    from secondlook.ledger.usage import UsageQuery, UsageReport
+    from secondlook.wiring import Wiring
+
+# As in ledger.usage and models, which take SQLAlchemy's and pydantic's import to read.
+_DIMENSIONS = ("day", "model", "user", "source", "status")
+_AGENTS = ("openai", "offline")
+
+
+def add(commands: Commands) -> None:
+    """Add the command.
+
+    Args:
+        commands: Those of the program.
+    """
+    usage = commands.add("usage", _usage, "Add up tokens, cost, calls and durations.")
+    usage.add_argument(
+        "--by", choices=_DIMENSIONS, default="day", help="a row for each (default: %(default)s)"
+    )
+    usage.add_argument(
+        "--since", type=_day, metavar="DAY", help="the first day, YYYY-MM-DD in UTC (default: 30 days)"
+    )
+    usage.add_argument("--until", type=_day, metavar="DAY", help="the last day (default: today)")
+    usage.add_argument("--user", metavar="U", help="only this user's; everybody's by default")
+    usage.add_argument("--agent", choices=_AGENTS, help="only what this agent was asked")
+    usage.add_argument(
+        "--each", choices=("run", "call"), help="list every run or call instead: what the figures are made of"
+    )
+    usage.add_argument("--csv", action="store_true", help="print CSV, where not JSON")
+
+
+def _day(text: str) -> date:
+    try:
+        if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not a day: YYYY-MM-DD")
+
+
+def _usage(args: argparse.Namespace) -> int:
+    from secondlook.export import to_csv, to_json
+    from secondlook.ledger.usage import UsageQuery, report_fields, report_table
+    from secondlook.validation.identifiers import canonical
+    from secondlook.wiring import connect
+
+    wiring = connect()
+    since, until = wiring.usage.period(args.since, args.until)
+    user = None if args.user is None else canonical(args.user, "user_id")
+    query = UsageQuery(since, until, args.by, user, args.agent)
+    if args.each:
+        _print_each(args, wiring, query)
+        return 0
+    report = wiring.usage.report(query)
+    if args.json:
+        print(to_json(report_fields(report, wiring.budgets.standing(user))))
+    elif args.csv:
+        columns, rows = report_table(report)
+        sys.stdout.write(to_csv(columns, rows, missing="unknown"))
+    else:
+        _print_report(report)
+    return 0
+
+
+def _print_each(args: argparse.Namespace, wiring: Wiring, query: UsageQuery) -> None:
+    from secondlook.export import to_csv, to_json
+    from secondlook.ledger.usage import CALL_FIELDS, RUN_FIELDS
+
+    runs = args.each == "run"
+    columns = RUN_FIELDS if runs else CALL_FIELDS
+    rows = wiring.usage.each_run(query) if runs else wiring.usage.each_call(query)
+    sys.stdout.write(f"{to_json(rows)}\n" if args.json else to_csv(columns, rows))
+
+
+def _print_report(report: UsageReport) -> None:
+    from secondlook.ledger import tally as tallies
+
+    def cells(name: str, tally: tallies.Tally) -> tuple[str, ...]:
+        return (
+            name,
+            str(tally.runs),
+            str(tally.failed),
+            str(tally.calls),
+            str(tally.answered),
+            tallies.say_tokens(tally.total_tokens, estimated=tally.estimated > 0),
+            tallies.say_cost(tally),
+            tallies.say_rejected(tally),
+            tallies.say_percentiles(tally.call_ms, tally.answered),
+            tallies.say_percentiles(tally.provider_ms, tally.answered),
+        )
+
+    header = ("RUNS", "FAILED", "CALLS", "ANSWERED", "TOKENS", "COST", "REJECTED", "P50 / P95", "PROVIDER'S")
+    rows = [cells(row.key, row.tally) for row in report.rows]
+    print_table((report.query.by.upper(), *header), [*rows, cells("total", report.total)])
+    print(f"{report.query.since} to {report.query.until}, days in UTC", file=sys.stderr)

@@ -1,0 +1,355 @@
+"""Usage: what was made, sent and paid in some days, each figure a link to its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from secondlook.access import Access
+from secondlook.dashboard import budgets
+from secondlook.dashboard.problems import escape
+from secondlook.errors import RequestInvalid
+from secondlook.export import to_csv, to_json
+from secondlook.figures import money
+from secondlook.ledger.tally import (
+    Tally,
+    Total,
+    say_cost,
+    say_percentiles,
+    say_rate,
+    say_rejected,
+    say_tokens,
+    usd,
+)
+from secondlook.ledger.usage import (
+    CALL_FIELDS,
+    DIMENSIONS,
+    Dimension,
+    UsageQuery,
+    UsageReport,
+    UsageRow,
+    report_fields,
+    report_table,
+)
+from secondlook.run_filter import AGENTS, read_filter
+from secondlook.stores.samples import SAMPLE_USERS
+from secondlook.wiring import Wiring
+
+MOST_ROWS = 100
+"""Rows of the table; the CSV and JSON have all."""
+
+_MOST_BARS = 400
+_KEY = "usage-"
+_ANY = "any"
+_NAMES: Mapping[Dimension, str] = {
+    "day": "Day",
+    "model": "Model asked",
+    "user": "User",
+    "source": "Source",
+    "status": "Status of the run",
+}
+_MEASURES = ("Cost", "Tokens", "Calls")
+
+
+def show_usage(wiring: Wiring, access: Access) -> None:
+    """Filters, the figures in all, a chart, the rows, the budgets, and all of it to take away."""
+    query = _wanted(wiring, access)
+    _show_filters(query)
+    report = wiring.usage.report(query)
+    linked = _Links(query, wiring, access)
+    _show_total(report.total)
+    if query.by == "day":
+        _show_chart(report)
+    _show_rows(report, linked)
+    _show_failures(report.total, linked)
+    _show_budgets_and_files(wiring, access, report)
+
+
+# -- filters --------------------------------------------------------------------------------------------
+
+
+def _wanted(wiring: Wiring, access: Access) -> UsageQuery:
+    """What the URL asks for; what of it is wrong is said, and left out."""
+    params = st.query_params.to_dict()
+    found, wrong = read_filter({name: params.get(name, "") for name in ("since", "until", "agent")})
+    by = params.get("by", "day")
+    if by not in DIMENSIONS:
+        wrong.append(f"by must be one of {', '.join(DIMENSIONS)}; it is left out")
+        by = "day"
+    try:
+        since, until = wiring.usage.period(found.since, found.until)
+    except RequestInvalid:
+        wrong = [
+            *(each for each in wrong if "no run can be both" not in each),
+            "since is after until; both are left out",
+        ]
+        since, until = wiring.usage.period()
+    for problem in wrong:
+        st.warning(escape(problem), icon=":material/filter_alt_off:")
+    return UsageQuery(since, until, by, wiring.sees(access), found.agent)
+
+
+def _show_filters(query: UsageQuery) -> None:
+    """The URL is what holds: each widget shows it, and writes to it."""
+    for name, value in {
+        "by": query.by,
+        "since": query.since,
+        "until": query.until,
+        "agent": query.agent or _ANY,
+    }.items():
+        if st.session_state.get(_KEY + name) != value:
+            st.session_state[_KEY + name] = value
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.radio(
+            "By",
+            DIMENSIONS,
+            horizontal=True,
+            key=f"{_KEY}by",
+            format_func=str.capitalize,
+            on_change=_set,
+            args=("by",),
+        )
+        for label, name in (("From", "since"), ("To", "until")):
+            st.date_input(
+                f"{label}, UTC",
+                value=None,
+                min_value=date(1970, 1, 1),
+                max_value=date(9999, 12, 31),
+                format="YYYY-MM-DD",
+                key=f"{_KEY}{name}",
+                on_change=_set,
+                args=(name,),
+                width=180,
+            )
+        st.selectbox("Agent", (_ANY, *AGENTS), key=f"{_KEY}agent", on_change=_set, args=("agent",), width=150)
+
+
+def _set(name: str) -> None:
+    # Both days: the other one would move with today.
+    for each in ("since", "until") if name in {"since", "until"} else (name,):
+        value: Any = st.session_state[_KEY + each]
+        if value in {None, _ANY}:
+            st.query_params.pop(each, None)
+        else:
+            st.query_params[each] = str(value)
+
+
+# -- links ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Links:
+    """From figures to the runs that they are made of, by the filters of the page Runs."""
+
+    query: UsageQuery
+    wiring: Wiring
+    access: Access
+
+    def link(self, text: str, row: UsageRow | None = None, **more: str) -> str:
+        """A figure, linked; escaped for a place that takes Markdown."""
+        wanted = {"since": self.query.since.isoformat(), "until": self.query.until.isoformat()}
+        if self.query.agent is not None:
+            wanted["agent"] = self.query.agent
+        if not self.wiring.signs_in and (row is None or self.query.by != "user"):
+            wanted |= {"user": self.access.user_id, "everyone": "1"}  # there `user` says as whom one looks
+        if row is not None:
+            days = {"since": row.key, "until": row.key}
+            wanted |= days if self.query.by == "day" else {self.query.by: row.key}
+        return f"[{_cell(text)}](runs?{urlencode({**wanted, **more})})"
+
+
+# -- the figures ----------------------------------------------------------------------------------------
+
+
+def _show_total(total: Tally) -> None:
+    metrics = {
+        "Runs": f"{total.runs:,}",
+        "Failed runs": f"{total.failed:,} ({say_rate(total.failure_rate)})",
+        "Calls": f"{total.calls:,}",
+        "Calls without an answer": say_rate(total.call_error_rate),
+        "Tokens": say_tokens(total.total_tokens, estimated=total.estimated > 0),
+        "Cost": say_cost(total),
+        "Rejected answers": say_rejected(total),
+        "Whole call, p50 / p95": say_percentiles(total.call_ms, total.answered),
+        "Provider's own time": say_percentiles(total.provider_ms, total.answered),
+        "The rest: network and us": say_percentiles(total.own_ms, total.answered),
+    }
+    with st.container(horizontal=True):
+        for label, value in metrics.items():
+            st.metric(label, escape(value))
+    unknown = _unknown(total)
+    if unknown:
+        st.caption(escape(unknown))
+
+
+def _unknown(total: Tally) -> str:
+    """Of how many calls it is unknown what they took."""
+    parts = {"the tokens": total.total_tokens.unknown, "the cost": total.cost.unknown}
+    said = [
+        f"{name} of {number:,} call{'' if number == 1 else 's'}" for name, number in parts.items() if number
+    ]
+    if not said:
+        return ""
+    return (
+        f"Unknown: {' and '.join(said)}. ≥ is what is known: an answer did not tell, its model has no known "
+        "price, or nobody knows whether there was an answer."
+    )
+
+
+def _spec() -> dict[str, Any]:
+    bars = alt.Chart(alt.NamedData("rows"), height=240).mark_bar()
+    spec = bars.encode(
+        x=alt.X("day:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
+        y=alt.Y("value:Q", title=None, stack=True),
+        color=alt.Color("kind:N", title=None, sort=None, legend=alt.Legend(orient="bottom")),
+        tooltip=[
+            alt.Tooltip("day:N", title="Day"),
+            alt.Tooltip("kind:N", title="Kind"),
+            alt.Tooltip("said:N", title="Figure"),
+        ],
+    ).to_dict()
+    del spec["data"]
+    return spec
+
+
+_DAYS = _spec()
+
+
+def _show_chart(report: UsageReport) -> None:
+    with st.container(border=True):
+        measure = st.radio("A bar for each day", _MEASURES, horizontal=True, key=f"{_KEY}measure")
+        days = _days(report.query)
+        rows = {row.key: row.tally for row in report.rows}
+        kinds = _KINDS[measure]
+        bars = pd.DataFrame(
+            [
+                {"day": day, "kind": kind, "value": value, "said": said}
+                for day in days
+                for kind, figure in kinds.items()
+                for value, said in [figure(rows.get(day, Tally()))]
+            ]
+        )
+        whole = ", ".join(f"{kind} {figure(report.total)[1]}" for kind, figure in kinds.items())
+        text = f"{measure} by day from {days[0]} to {days[-1]}: {whole}."
+        st.vega_lite_chart(bars, _DAYS, width="stretch", alt=text)  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+
+
+def _days(query: UsageQuery) -> list[str]:
+    """All days of the period, or its last ones: those without a run are seen as such."""
+    number = min((query.until - query.since).days + 1, _MOST_BARS)
+    return [(query.until - timedelta(days=back)).isoformat() for back in reversed(range(number))]
+
+
+def _of_money(total: Total, *, estimated: bool) -> tuple[float, str]:
+    dollars = usd(total.known)
+    return float(dollars or 0), f"{'≥ ' if total.unknown else ''}{money(dollars, estimated=estimated)}"
+
+
+def _of_calls(number: int) -> tuple[float, str]:
+    return number, f"{number:,}"
+
+
+def _of_tokens(total: Total, tally: Tally) -> tuple[float, str]:
+    return total.known, say_tokens(total, estimated=tally.estimated > 0)
+
+
+_KINDS: Mapping[str, Mapping[str, Callable[[Tally], tuple[float, str]]]] = {
+    "Cost": {
+        "paid": lambda tally: _of_money(tally.cost, estimated=False),
+        "estimated, not paid": lambda tally: _of_money(tally.estimated_cost, estimated=True),
+    },
+    "Tokens": {
+        "prompt": lambda tally: _of_tokens(tally.prompt_tokens, tally),
+        "completion": lambda tally: _of_tokens(tally.completion_tokens, tally),
+    },
+    "Calls": {
+        "answered": lambda tally: _of_calls(tally.answered),
+        "not answered": lambda tally: _of_calls(tally.calls - tally.answered),
+    },
+}
+
+
+def _show_rows(report: UsageReport, links: _Links) -> None:
+    by = report.query.by
+    shown = report.rows[:MOST_ROWS]
+    lines = [_line("Total", report.total, links, None, _NAMES[by])]
+    lines += [_line(_named(by, row.key), row.tally, links, row, _NAMES[by]) for row in shown]
+    st.table(pd.DataFrame(lines), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+    if len(shown) < len(report.rows):
+        st.caption(f"The {len(shown)} that cost most of {len(report.rows):,}; CSV and JSON have all.")
+    st.caption(
+        "Each figure leads to its runs. Days are those of UTC: a run counts on the day it was made, a call "
+        "on the day it was sent, so the calls of a run that waited over midnight stand a day after it. "
+        "p50 and p95: half, and 95 %, of the answers took no longer."
+    )
+
+
+def _line(name: str, tally: Tally, links: _Links, row: UsageRow | None, heading: str) -> dict[str, str]:
+    def linked(text: str, **more: str) -> str:
+        return links.link(text, row, **more)
+
+    in_doubt = tally.statuses.get("in_doubt", 0)
+    return {
+        heading: links.link(name, row),
+        "Runs": linked(f"{tally.runs:,}"),
+        "Failed": linked(f"{tally.failed:,}", status="failed") if tally.failed else "0",
+        "In doubt": linked(f"{in_doubt:,}", status="in_doubt") if in_doubt else "0",
+        "Calls": linked(f"{tally.calls:,}"),
+        "No answer": _cell(say_rate(tally.call_error_rate)),
+        "Tokens": linked(say_tokens(tally.total_tokens, estimated=tally.estimated > 0)),
+        "Cost": linked(say_cost(tally)),
+        "Rejected": linked(say_rejected(tally), verdict="refused") if tally.rejected else "0",
+        "Call p50 / p95": _cell(say_percentiles(tally.call_ms, tally.answered)),
+        "Provider": _cell(say_percentiles(tally.provider_ms, tally.answered)),
+        "Rest": _cell(say_percentiles(tally.own_ms, tally.answered)),
+    }
+
+
+def _cell(text: str) -> str:
+    """Broken between figures alone: where the table is too wide, it is scrolled."""
+    whole = escape(text).replace(" ", "&nbsp;").replace("&#45;", "&#45;&#8288;")
+    return whole.replace("&nbsp;&#43;&nbsp;", " &#43; ").replace("&nbsp;/&nbsp;", "&nbsp;/ ")
+
+
+def _named(by: Dimension, key: str) -> str:
+    if by == "user":
+        return SAMPLE_USERS.get(key, key)
+    return key.replace("_", " ") if by == "status" else key
+
+
+def _show_failures(total: Tally, links: _Links) -> None:
+    if not total.failures:
+        return
+    codes = sorted(total.failures.items(), key=lambda found: (-found[1], found[0]))
+    said = ", ".join(
+        links.link(f"{code.replace('_', ' ')}: {number:,}", status="failed", code=code)
+        for code, number in codes
+    )
+    st.markdown(f"**Why runs failed** {said}")
+
+
+def _show_budgets_and_files(wiring: Wiring, access: Access, report: UsageReport) -> None:
+    standings = wiring.budgets.standing(access.user_id)
+    st.header("Budgets", anchor=False)
+    budgets.show_table(standings)
+    query = report.query
+    name = f"usage-by-{query.by}-{query.since}-{query.until}"
+
+    def each_call() -> str:
+        return to_csv(CALL_FIELDS, wiring.usage.each_call(query))
+
+    files: Sequence[tuple[str, Any, str, str]] = (
+        ("CSV", to_csv(*report_table(report), missing="unknown"), f"{name}.csv", "text/csv"),
+        ("JSON", to_json(report_fields(report, standings)), f"{name}.json", "application/json"),
+        ("Every call as CSV", each_call, f"calls-{query.since}-{query.until}.csv", "text/csv"),
+    )
+    with st.container(horizontal=True):
+        for label, data, file_name, mime in files:
+            st.download_button(label, data, file_name, mime, icon=":material/download:", on_click="ignore")

@@ -1,0 +1,72 @@
+"""Rows → CSV and JSON, as pages and the command line give them away. Pure.
+
+Spreadsheets run what a cell begins with as a formula: names, models and messages are foreign texts, so such
+a cell gets an apostrophe in front, by which a spreadsheet takes it for text.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import TypeAlias
+
+Cell: TypeAlias = str | int | float | Decimal | None
+"""A value of a table; None is unknown, or there is none."""
+
+_FORMULA = frozenset("=+-@")
+_LINES = frozenset("\t\r\n")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]], *, missing: str = "") -> str:
+    """A table as CSV (RFC 4180): a line of names, then the rows, each ended by CR LF.
+
+    Args:
+        columns: The names of the columns, in their order; a row's other values are left out.
+        rows: The values by column. Money comes as Decimal and is written to the last digit.
+        missing: What stands for None.
+    """
+    written = io.StringIO()
+    lines = csv.writer(written)
+    lines.writerow([neutralise(column) for column in columns])
+    for row in rows:
+        lines.writerow([_cell(row[column], missing) for column in columns])
+    return written.getvalue()
+
+
+def to_json(value: object) -> str:
+    """A value of mappings, sequences and cells as indented JSON, in ASCII; None is null.
+
+    Decimals become JSON numbers of up to fifteen figures: billionths of dollars below a million.
+    """
+    return json.dumps(value, indent=2, default=_plain)
+
+
+def neutralise(text: str) -> str:
+    """A foreign text for a cell: no formula, and nothing that a file in UTF-8 cannot hold.
+
+    Spaces before a sign are skipped, and its full-width form counts as it does: so some spreadsheets do.
+    """
+    text = "".join(each if each.isprintable() or each in _LINES else _REPLACEMENT for each in text)
+    sign = unicodedata.normalize("NFKC", text.lstrip(" ")[:1])
+    return f"'{text}" if sign in _FORMULA or text[:1] in _LINES else text
+
+
+def _cell(value: Cell, missing: str) -> str:
+    if value is None:
+        return missing
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return neutralise(value) if isinstance(value, str) else str(value)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")

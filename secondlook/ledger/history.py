@@ -1,0 +1,389 @@
+"""Looking back at runs: found by filters, counted and paged by the database, without their answers.
+
+The answers, inputs and requests are most of the ledger. What a run is looked for by lies in two indexes as
+well, so that finding and counting runs among many never touches them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from secondlook.database import Database, Migration
+from secondlook.errors import AnswerRejected
+from secondlook.ledger.reviews import reviews
+from secondlook.ledger.rows import ANSWER, NANO, iso
+from secondlook.ledger.tables import calls, runs
+from secondlook.models import AgentName, RunError, RunStatus, Usage
+from secondlook.run_filter import RunFilter, Verdict
+
+MOST_CHOICES = 200
+"""Values of a filter that are offered; others can be typed into the URL."""
+
+READ_REASONS = ("mismatch", "schema")
+"""Why an answer is refused that could be read: it differs from the input."""
+
+
+def _light_indexes(connection: sa.Connection) -> None:
+    # Of all columns that a run can be looked for by, in the order of lists: one for everybody's, one for each
+    # user's runs, in the place of the narrower one.
+    light = "created_at desc, run_id desc, status, error_code, agent, model, prompt_version, source_id"
+    connection.exec_driver_sql(f"create index runs_by_time on runs ({light}, user_id)")
+    connection.exec_driver_sql(f"create index runs_of_user on runs (user_id, {light})")
+    connection.exec_driver_sql("drop index runs_by_user")
+
+
+MIGRATIONS: tuple[Migration, ...] = (("history_001_light_indexes", _light_indexes),)
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as lists show it: without its input, request and answer.
+
+    Attributes:
+        passed: How many reviewers passed it.
+        failed: How many reviewers failed it.
+    """
+
+    run_id: str
+    number: int
+    source_id: str
+    user_id: str
+    agent: AgentName
+    model: str
+    prompt_version: str
+    status: RunStatus
+    attempts: int
+    error: RunError | None
+    created_at: str
+    finished_at: str | None
+    answered: bool
+    answered_model: str | None
+    request_id: str | None
+    usage: Usage
+    cost_usd: Decimal | None
+    latency_ms: int | None
+    provider_ms: int | None
+    passed: int
+    failed: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """What became of its answer."""
+        return verdict_of(self.status, self.error)
+
+
+def verdict_of(status: RunStatus, error: RunError | None) -> Verdict:
+    """What became of a run's answer: accepted, refused by a rule, or none of both."""
+    if status is RunStatus.DONE:
+        return "accepted"
+    return "refused" if error is not None and error.code == AnswerRejected.code else "none"
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """A page of runs, and how many match in all."""
+
+    rows: tuple[RunRow, ...]
+    total: int
+
+
+CallOutcome = Literal["answered", "not_processed", "refused", "unknown"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to the agent, and what came of it.
+
+    Attributes:
+        outcome: None while it is under way, or where its process ended.
+        counts: Whether its answer is the one that counts.
+        answer_length: Characters, or on Postgres bytes, of its answer; None where none came.
+    """
+
+    number: int
+    sent_at: str
+    ended_at: str | None
+    outcome: CallOutcome | None
+    http_status: int | None
+    error: str | None
+    request_id: str | None
+    model: str | None
+    usage: Usage
+    cost_usd: Decimal | None
+    latency_ms: int | None
+    provider_ms: int | None
+    counts: bool
+    answer_length: int | None
+
+
+class Neighbours(NamedTuple):
+    """The runs before and after one in a list, newest first."""
+
+    newer: str | None
+    older: str | None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What runs can be found by, as far as it is not fixed."""
+
+    models: Sequence[str] = field(default=())
+    prompts: Sequence[str] = field(default=())
+    users: Sequence[str] = field(default=())
+
+
+class History:
+    """Runs as people look back at them.
+
+    Args:
+        database: The ledger's database, with its tables.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(
+        self, wanted: RunFilter, *, only: str | None = None, offset: int = 0, limit: int = 25
+    ) -> RunPage:
+        """A page of the runs that a filter means, newest first.
+
+        Args:
+            wanted: The filter.
+            only: The user whose runs may be seen; None for a reviewer, who sees everybody's.
+            offset: How many runs to leave out first.
+            limit: How many to read at the most.
+        """
+        where = conditions(wanted, only)
+
+        def look(connection: sa.Connection) -> RunPage:
+            total = connection.scalar(sa.select(sa.func.count()).select_from(runs).where(*where)) or 0
+            # The last page there is, where somebody asks for one behind it.
+            start = min(offset, max(0, total - 1) // limit * limit)
+            found = sa.select(runs.c.run_id).where(*where).order_by(*_ORDER).limit(limit).offset(start)
+            return RunPage(_rows(connection, found), total)
+
+        return self._database.read(look)
+
+    def all(self, wanted: RunFilter, *, only: str | None = None, limit: int = 100_000) -> tuple[RunRow, ...]:
+        """All runs that a filter means, newest first, up to a limit: for an export."""
+        found = sa.select(runs.c.run_id).where(*conditions(wanted, only)).order_by(*_ORDER).limit(limit)
+        return self._database.read(lambda connection: _rows(connection, found))
+
+    def neighbours(self, run_id: str, wanted: RunFilter, *, only: str | None = None) -> Neighbours:
+        """The runs next to one among those that a filter means; the run itself need not be one of them."""
+        where = conditions(wanted, only)
+        place = sa.select(runs.c.created_at).where(runs.c.run_id == run_id)
+
+        def look(connection: sa.Connection) -> Neighbours:
+            at = connection.scalar(place)
+            if at is None:
+                return Neighbours(None, None)
+            here = sa.tuple_(sa.literal(at), sa.literal(run_id))
+            there = sa.tuple_(runs.c.created_at, runs.c.run_id)
+            ids = sa.select(runs.c.run_id).where(*where).limit(1)
+            newer = ids.where(there > here).order_by(runs.c.created_at, runs.c.run_id)
+            older = ids.where(there < here).order_by(*_ORDER)
+            return Neighbours(connection.scalar(newer), connection.scalar(older))
+
+        return self._database.read(look)
+
+    def calls(self, run_id: str) -> tuple[Call, ...]:
+        """The requests of a run, in their order; whoever asks has seen that they may."""
+        counts = sa.select(runs.c.answered_call).where(runs.c.run_id == run_id).scalar_subquery()
+        light = [column for column in calls.c if column.name not in {"body", "reservation"}]
+        query = (
+            sa.select(
+                *light,
+                counts.label("counts"),
+                sa.func.length(sa.type_coerce(calls.c.body, sa.Text)).label("length"),
+            )
+            .where(calls.c.run_id == run_id)
+            .order_by(calls.c.number)
+        )
+        found = self._database.read(lambda connection: connection.execute(query).all())
+        return tuple(_read_call(row) for row in found)
+
+    def choices(self, *, only: str | None = None) -> Choices:
+        """The models, prompt versions and users that runs can be found by."""
+
+        def values(connection: sa.Connection, column: sa.Column[Any]) -> list[str]:
+            query = sa.select(column).where(*conditions(RunFilter(), only)).distinct()
+            return list(connection.scalars(query.order_by(column).limit(MOST_CHOICES)))
+
+        def look(connection: sa.Connection) -> Choices:
+            return Choices(
+                models=values(connection, runs.c.model),
+                prompts=values(connection, runs.c.prompt_version),
+                users=values(connection, runs.c.user_id),
+            )
+
+        return self._database.read(look)
+
+
+_ORDER = (runs.c.created_at.desc(), runs.c.run_id.desc())
+
+
+def conditions(wanted: RunFilter, only: str | None = None) -> list[sa.ColumnElement[bool]]:
+    """A filter as SQL on the table of runs.
+
+    Args:
+        wanted: The filter.
+        only: The user whose runs may be seen, whatever the filter says; None for everybody's.
+    """
+    equal = {
+        "status": wanted.status,
+        "error_code": wanted.code,
+        "model": wanted.model,
+        "agent": wanted.agent,
+        "prompt_version": wanted.prompt,
+        "source_id": wanted.source,
+    }
+    found = [runs.c[name] == value for name, value in equal.items() if value is not None]
+    found += [runs.c.user_id == user for user in (only, wanted.user) if user is not None]
+    if wanted.from_second is not None:
+        found.append(runs.c.created_at >= wanted.from_second)
+    if wanted.to_second is not None:
+        found.append(runs.c.created_at < wanted.to_second)
+    if wanted.verdict is not None:
+        found.append(_VERDICTS[wanted.verdict])
+    if wanted.failures:
+        found.append(runs.c.status.in_((RunStatus.FAILED, RunStatus.IN_DOUBT)))
+    if wanted.differs:
+        found.append(runs.c.run_id.in_(_differing()))
+    if wanted.review is not None:
+        found.append(_reviewed(wanted.review))
+    return found
+
+
+_REFUSED = sa.and_(runs.c.error_code.is_not(None), runs.c.error_code == AnswerRejected.code)
+_VERDICTS: dict[str, sa.ColumnElement[bool]] = {
+    "accepted": runs.c.status == RunStatus.DONE,
+    "refused": _REFUSED,
+    "none": sa.and_(runs.c.status != RunStatus.DONE, sa.not_(_REFUSED)),
+}
+
+
+def _differing() -> sa.Select[tuple[str]]:
+    """Runs whose answer was read and is not the input's: told by the error's text, of refused runs alone."""
+    refused = runs.alias("refused")
+    # In JSON text the quotes of a message's own are escaped: this is the field and nothing else.
+    read = (refused.c.error.contains(f'"reason":"{reason}"', autoescape=True) for reason in READ_REASONS)
+    return sa.select(refused.c.run_id).where(refused.c.error_code == AnswerRejected.code, sa.or_(*read))
+
+
+def _reviewed(review: str) -> sa.ColumnElement[bool]:
+    if review == "none":
+        return ~sa.exists().where(reviews.c.run_id == runs.c.run_id)
+    return runs.c.run_id.in_(sa.select(reviews.c.run_id).where(reviews.c.passed == (review == "pass")))
+
+
+def _count_reviews(*, passed: bool) -> sa.ScalarSelect[int]:
+    return (
+        sa.select(sa.func.count())
+        .select_from(reviews)
+        .where(reviews.c.run_id == runs.c.run_id, reviews.c.passed == passed)
+        .correlate(runs)
+        .scalar_subquery()
+    )
+
+
+_LIGHT = (
+    *(
+        runs.c[name]
+        for name in (
+            "run_id",
+            "number",
+            "source_id",
+            "user_id",
+            "agent",
+            "model",
+            "prompt_version",
+            "status",
+            "attempts",
+            "answered_call",
+            "error",
+            "created_at",
+            "finished_at",
+        )
+    ),
+    *(column for column in ANSWER if column is not calls.c.body),
+    _count_reviews(passed=True).label("passed"),
+    _count_reviews(passed=False).label("failed"),
+)
+
+
+def _rows(connection: sa.Connection, ids: sa.Select[tuple[str]]) -> tuple[RunRow, ...]:
+    """The light rows of some runs. Their ids come from an index alone; the rows are looked up then."""
+    page = ids.subquery()
+    query = (
+        sa.select(*_LIGHT)
+        .select_from(page)
+        .join(runs, runs.c.run_id == page.c.run_id)
+        .outerjoin(calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call))
+        .order_by(*_ORDER)
+    )
+    return tuple(_read_row(row) for row in connection.execute(query))
+
+
+def _read_row(row: sa.Row[Any]) -> RunRow:
+    return RunRow(
+        run_id=row.run_id,
+        number=row.number,
+        source_id=row.source_id,
+        user_id=row.user_id,
+        agent=row.agent,
+        model=row.model,
+        prompt_version=row.prompt_version,
+        status=RunStatus(row.status),
+        attempts=row.attempts,
+        error=RunError.model_validate_json(row.error) if row.error else None,
+        created_at=iso(row.created_at),
+        finished_at=None if row.finished_at is None else iso(row.finished_at),
+        answered=row.answered_call is not None,
+        answered_model=row.answered_model,
+        request_id=row.request_id,
+        usage=_usage(row),
+        cost_usd=_dollars(row.cost_nanousd),
+        latency_ms=row.latency_ms,
+        provider_ms=row.provider_ms,
+        passed=row.passed,
+        failed=row.failed,
+    )
+
+
+def _read_call(row: sa.Row[Any]) -> Call:
+    return Call(
+        number=row.number,
+        sent_at=iso(row.sent_at),
+        ended_at=None if row.ended_at is None else iso(row.ended_at),
+        outcome=row.outcome,
+        http_status=row.http_status,
+        error=row.error,
+        request_id=row.request_id,
+        model=row.model,
+        usage=_usage(row),
+        cost_usd=_dollars(row.cost_nanousd),
+        latency_ms=row.latency_ms,
+        provider_ms=row.provider_ms,
+        counts=row.counts == row.number,
+        answer_length=row.length,
+    )
+
+
+def _usage(row: sa.Row[Any]) -> Usage:
+    return Usage(
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        total_tokens=row.total_tokens,
+        cached_tokens=row.cached_tokens,
+        estimated=bool(row.estimated),
+    )
+
+
+def _dollars(nanousd: int | None) -> Decimal | None:
+    return None if nanousd is None else Decimal(nanousd) / NANO

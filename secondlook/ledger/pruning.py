@@ -1,0 +1,158 @@
+"""Erasing what runs were about, and keeping what they took.
+
+Of settled runs the input, the request, the answers and the warnings, which quote them, are overwritten;
+status, verdict, tokens, cost and times stay, so that every figure is the same before and after. A run that
+is not settled needs its input, and is left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from secondlook.database import Database, Migration, now
+from secondlook.ledger.tables import calls, runs
+from secondlook.models import AgentInput, DecisionLatency, Demand, RunStatus
+
+_AT_ONCE = 500
+"""Runs a transaction: nobody else's waits long for it."""
+
+_DAY_SECONDS = 86_400
+_FINAL = tuple(status for status in RunStatus if status.final)
+
+_NOTHING = AgentInput(
+    demand=Demand(weekly_volume=(), price_distribution=()),
+    decision_latency=DecisionLatency(distribution=()),
+    estimate_count=0,
+    confidence_level="low",
+).model_dump_json()
+
+
+def _erased_at(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("alter table runs add column erased_at double precision")
+
+
+MIGRATIONS: tuple[Migration, ...] = (("pruning_001_erased_at", _erased_at),)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was erased, or would be.
+
+    Attributes:
+        runs: Runs whose input and request.
+        answers: How many answers of theirs; a run may have several.
+        characters: How long all of that was, in characters, or where the database keeps bytes, in bytes.
+        unsettled: Runs that were meant as well and left alone: they are not settled.
+    """
+
+    runs: int
+    answers: int
+    characters: int
+    unsettled: int
+
+
+class Pruning:
+    """Erases from the ledger.
+
+    Args:
+        database: The ledger's database, with its tables.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def look(self, *, older_than_days: int | None = None, user_id: str | None = None) -> Pruned:
+        """Say what would be erased.
+
+        Args:
+            older_than_days: Only runs that have ended at least so many days ago, by the database's clock.
+            user_id: Only this user's.
+        """
+        which = _which(older_than_days, user_id)
+        return self._database.read(lambda connection: _measure(connection, which))
+
+    def erase(self, *, older_than_days: int | None = None, user_id: str | None = None) -> Pruned:
+        """Erase, a few runs at a time, so that others can go on; broken off, it can be begun again.
+
+        Args:
+            older_than_days: Only of runs that have ended at least so many days ago, by the database's clock.
+            user_id: Only of this user's.
+
+        Returns:
+            What was erased.
+        """
+        which = _which(older_than_days, user_id)
+        found = self._database.read(lambda connection: list(connection.scalars(_ids(which))))
+        erased = Pruned(0, 0, 0, self._database.read(lambda connection: _count_unsettled(connection, which)))
+        for start in range(0, len(found), _AT_ONCE):
+            part = runs.c.run_id.in_(found[start : start + _AT_ONCE])
+            erased = _sum(
+                erased, self._database.write(lambda connection, part=part: _erase(connection, part))
+            )
+        self._database.let_go(runs.name, calls.name)
+        return erased
+
+
+def _which(older_than_days: int | None, user_id: str | None) -> list[sa.ColumnElement[bool]]:
+    which: list[sa.ColumnElement[bool]] = []
+    if user_id is not None:
+        which.append(runs.c.user_id == user_id)
+    if older_than_days is not None:
+        ended = sa.func.coalesce(runs.c.finished_at, runs.c.created_at)
+        which.append(ended <= now() - older_than_days * _DAY_SECONDS)
+    return which
+
+
+_OF_RUN = calls.c.run_id == runs.c.run_id
+_SETTLED = runs.c.status.in_(_FINAL)
+# An answer may come after its run was given up and erased.
+_LEFT = runs.c.erased_at.is_(None) | sa.exists().where(_OF_RUN, calls.c.body.is_not(None))
+
+
+def _ids(which: list[sa.ColumnElement[bool]]) -> sa.Select[tuple[str]]:
+    return sa.select(runs.c.run_id).where(_SETTLED, _LEFT, *which).order_by(runs.c.run_id)
+
+
+def _count_unsettled(connection: sa.Connection, which: list[sa.ColumnElement[bool]]) -> int:
+    counted = sa.select(sa.func.count()).select_from(runs).where(sa.not_(_SETTLED), *which)
+    return connection.scalar(counted) or 0
+
+
+def _measure(connection: sa.Connection, which: list[sa.ColumnElement[bool]]) -> Pruned:
+    fresh = sa.and_(_SETTLED, runs.c.erased_at.is_(None), *which)
+    length = sa.func.length(runs.c.input) + sa.func.length(runs.c.request) + sa.func.length(runs.c.warnings)
+    of_runs = connection.execute(sa.select(sa.func.count(), sa.func.sum(length)).where(fresh)).one()
+    answers = sa.select(sa.func.count(calls.c.body), sa.func.sum(_length_of_body())).join(runs, _OF_RUN)
+    of_calls = connection.execute(answers.where(_SETTLED, *which)).one()
+    characters = int(of_runs[1] or 0) + int(of_calls[1] or 0)
+    return Pruned(of_runs[0], of_calls[0], characters, _count_unsettled(connection, which))
+
+
+def _erase(connection: sa.Connection, part: sa.ColumnElement[bool]) -> Pruned:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("pragma secure_delete = on")  # or the file keeps what nothing points to
+    erased = _measure(connection, [part])
+    settled = sa.select(runs.c.run_id).where(_SETTLED, part)
+    connection.execute(sa.update(calls).where(calls.c.run_id.in_(settled)).values(body=None))
+    connection.execute(
+        sa.update(runs)
+        .where(_SETTLED, part, runs.c.erased_at.is_(None))
+        .values(input=_NOTHING, request="{}", warnings="[]", erased_at=now())
+    )
+    return Pruned(erased.runs, erased.answers, erased.characters, 0)
+
+
+def _length_of_body() -> sa.ColumnElement[Any]:
+    return sa.func.length(sa.type_coerce(calls.c.body, sa.Text))
+
+
+def _sum(one: Pruned, other: Pruned) -> Pruned:
+    return Pruned(
+        one.runs + other.runs,
+        one.answers + other.answers,
+        one.characters + other.characters,
+        one.unsettled + other.unsettled,
+    )

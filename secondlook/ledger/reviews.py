@@ -1,0 +1,146 @@
+"""What people say of a run: passed or failed, with a note; one word of each reviewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from secondlook.database import Database, Migration, now
+from secondlook.errors import RequestInvalid
+from secondlook.ledger.rows import iso
+from secondlook.ledger.tables import Label
+from secondlook.validation.identifiers import canonical
+
+MOST_NOTE = 2_000
+"""Characters of a note."""
+
+_AT_ONCE = 500  # ids in one statement
+
+_metadata = sa.MetaData()
+
+reviews = sa.Table(
+    "reviews",
+    _metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("reviewer_id", sa.Text, primary_key=True),
+    sa.Column("reviewer", Label),
+    sa.Column("passed", sa.Boolean),
+    sa.Column("note", Label),
+    sa.Column("reviewed_at", sa.Double),
+)
+
+
+def _reviews(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(
+        """
+        create table reviews (
+          run_id text not null references runs (run_id),
+          reviewer_id text not null,
+          reviewer text not null,
+          passed boolean not null,
+          note text not null,
+          reviewed_at double precision not null,
+          primary key (run_id, reviewer_id)
+        )
+        """
+    )
+    connection.exec_driver_sql("create index reviews_passed on reviews (passed, run_id)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (("reviews_001_reviews", _reviews),)
+
+
+@dataclass(frozen=True)
+class Review:
+    """A reviewer's word on a run.
+
+    Attributes:
+        reviewer: Their name, as other people know them, when they said it.
+    """
+
+    run_id: str
+    reviewer_id: str
+    reviewer: str
+    passed: bool
+    note: str
+    reviewed_at: str
+
+
+class Reviews:
+    """The reviews on a ledger. Who may review, and see which run, the caller has looked at.
+
+    Args:
+        database: The ledger's database, with its tables.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of_run(self, run_id: str) -> tuple[Review, ...]:
+        """What was said of a run, newest first."""
+        return self.of_runs([run_id]).get(run_id, ())
+
+    def of_runs(self, run_ids: Sequence[str]) -> dict[str, tuple[Review, ...]]:
+        """What was said of each of some runs, newest first; those that nobody has reviewed are left out."""
+        found: dict[str, tuple[Review, ...]] = {}
+
+        def read(connection: sa.Connection) -> None:
+            for start in range(0, len(run_ids), _AT_ONCE):
+                query = (
+                    sa.select(reviews)
+                    .where(reviews.c.run_id.in_(run_ids[start : start + _AT_ONCE]))
+                    .order_by(reviews.c.reviewed_at.desc(), reviews.c.reviewer_id)
+                )
+                for row in connection.execute(query):
+                    found[row.run_id] = (*found.get(row.run_id, ()), _read(row))
+
+        self._database.read(read)
+        return found
+
+    def say(self, run_id: str, reviewer_id: str, *, reviewer: str, passed: bool, note: str = "") -> None:
+        """Pass or fail a run, in the place of what the same reviewer said before.
+
+        Args:
+            run_id: The run.
+            reviewer_id: Whose word it is.
+            reviewer: Their name, as other people know them.
+            passed: Whether it passes.
+            note: Why, in plain text.
+
+        Raises:
+            SourceNotFound: The id is none.
+            RequestInvalid: The note is too long.
+        """
+        if len(note) > MOST_NOTE:
+            raise RequestInvalid(f"A note has at most {MOST_NOTE:,} characters", hint="Shorten it.")
+        said = {"reviewer": reviewer, "passed": passed, "note": note.strip(), "reviewed_at": now()}
+        row = {"run_id": canonical(run_id, "run_id"), "reviewer_id": reviewer_id, **said}
+
+        def write(connection: sa.Connection) -> None:
+            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            key = [reviews.c.run_id, reviews.c.reviewer_id]
+            connection.execute(
+                insert(reviews).values(row).on_conflict_do_update(index_elements=key, set_=said)
+            )
+
+        self._database.write(write)
+
+    def take_back(self, run_id: str, reviewer_id: str) -> None:
+        """Forget what a reviewer said of a run."""
+        which = (reviews.c.run_id == run_id) & (reviews.c.reviewer_id == reviewer_id)
+        self._database.write(lambda connection: connection.execute(sa.delete(reviews).where(which)))
+
+
+def _read(row: sa.Row[Any]) -> Review:
+    return Review(
+        run_id=row.run_id,
+        reviewer_id=row.reviewer_id,
+        reviewer=row.reviewer,
+        passed=bool(row.passed),
+        note=row.note,
+        reviewed_at=iso(row.reviewed_at),
+    )

@@ -1,0 +1,249 @@
+"""What some runs and their calls come to: the figures that the page Usage and `secondlook usage` show.
+
+Pure. What is unknown is counted, and never taken for nothing: a sum of which a part is unknown has no value,
+only what is known of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from typing import Any
+
+from secondlook.export import Cell
+from secondlook.figures import duration, money
+from secondlook.ledger.rows import NANO
+from secondlook.models import RunStatus
+
+
+@dataclass(frozen=True)
+class Total:
+    """A sum over calls.
+
+    Attributes:
+        known: Of those that it is known of.
+        unknown: Of how many it is unknown: an answer did not tell it, its model has no known price, or nobody
+            knows whether there was an answer.
+    """
+
+    known: int = 0
+    unknown: int = 0
+
+    @property
+    def value(self) -> int | None:
+        """The sum; None where a part of it is unknown."""
+        return None if self.unknown else self.known
+
+    def __add__(self, other: Total) -> Total:
+        return Total(self.known + other.known, self.unknown + other.unknown)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Durations in milliseconds, in order."""
+
+    values: Sequence[int] = ()
+
+    def percentile(self, percent: int) -> int | None:
+        """The smallest duration that at least so many percent of all do not exceed; None of none.
+
+        It is the nearest rank: of n durations in order the one at place ⌈percent · n / 100⌉, counted from 1.
+        So it is always one that was measured. It is Hyndman and Fan's type 1, and Postgres' percentile_disc.
+        """
+        if not self.values:
+            return None
+        return self.values[-(-percent * len(self.values) // 100) - 1]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The figures of some runs and calls.
+
+    A run counts on the day when it was made, a call on the day when it was sent, whenever it ends, as in the
+    budgets. Every call counts: also one whose answer was rejected, came late, or was followed by another.
+
+    Attributes:
+        statuses: Runs by their status now.
+        failures: Failed runs by the code of their error.
+        outcomes: Calls by what they brought: answered, refused, not_processed, unknown, or under_way.
+        prompt_tokens: Of answers, as the provider counted them; those of the offline agent are estimates.
+        estimated: Answers whose tokens are estimates.
+        cost: Billionths of dollars that were paid, also for answers that were rejected.
+        estimated_cost: What the offline agent's answers would have cost: nothing was paid.
+        rejected: Answers of runs that failed because their answer broke a rule.
+        rejected_cost: The part of the cost that was paid for them.
+        call_ms: Of each answer, from sending to its last byte.
+        provider_ms: The provider's own time for it, where it tells.
+        own_ms: The rest: the way there and back, and this program. Of answers whose provider tells.
+    """
+
+    statuses: Mapping[str, int] = field(default_factory=dict[str, int])
+    failures: Mapping[str, int] = field(default_factory=dict[str, int])
+    outcomes: Mapping[str, int] = field(default_factory=dict[str, int])
+    prompt_tokens: Total = Total()
+    completion_tokens: Total = Total()
+    total_tokens: Total = Total()
+    cached_tokens: Total = Total()
+    estimated: int = 0
+    cost: Total = Total()
+    estimated_cost: Total = Total()
+    rejected: int = 0
+    rejected_cost: Total = Total()
+    call_ms: Samples = Samples()
+    provider_ms: Samples = Samples()
+    own_ms: Samples = Samples()
+
+    @property
+    def runs(self) -> int:
+        """Runs that were made."""
+        return sum(self.statuses.values())
+
+    @property
+    def open_runs(self) -> int:
+        """Runs that go on by themselves."""
+        return sum(self.statuses.get(status, 0) for status in RunStatus if status.active)
+
+    @property
+    def calls(self) -> int:
+        """Calls that were sent."""
+        return sum(self.outcomes.values())
+
+    @property
+    def answered(self) -> int:
+        """Calls that were answered."""
+        return self.outcomes.get("answered", 0)
+
+    @property
+    def failed(self) -> int:
+        """Runs that have failed."""
+        return self.statuses.get(RunStatus.FAILED, 0)
+
+    @property
+    def failure_rate(self) -> float | None:
+        """Failed runs of those that are done or have failed; None where there is none."""
+        ended = self.statuses.get(RunStatus.DONE, 0) + self.failed
+        return self.failed / ended if ended else None
+
+    @property
+    def call_error_rate(self) -> float | None:
+        """Calls that brought no answer of those that have ended; None where none has."""
+        ended = self.calls - self.outcomes.get("under_way", 0)
+        return (ended - self.answered) / ended if ended else None
+
+
+def add_up(tallies: Sequence[Tally]) -> Tally:
+    """The figures of all of them together."""
+    return merge({each.name: [getattr(tally, each.name) for tally in tallies] for each in fields(Tally)})
+
+
+def merge(parts: Mapping[str, Sequence[object]]) -> Tally:
+    """A tally of parts of its figures, by their names."""
+    figures: dict[str, Any] = {name: _merged(values) for name, values in parts.items() if values}
+    return Tally(**figures)
+
+
+def _merged(values: Sequence[Any]) -> object:
+    if isinstance(values[0], Total):
+        return sum(values, Total())
+    if isinstance(values[0], Samples):
+        return Samples(sorted(each for samples in values for each in samples.values))
+    if isinstance(values[0], Mapping):
+        counter: Counter[str] = Counter()
+        for counted in values:
+            counter.update(counted)
+        return dict(counter)
+    return sum(values)
+
+
+_SAMPLES = ("call_ms", "provider_ms", "own_ms")
+_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
+_MONEY = {"cost": "cost_usd", "estimated_cost": "estimated_cost_usd", "rejected_cost": "rejected_cost_usd"}
+
+
+def usd(nanousd: int | None) -> Decimal | None:
+    """Dollars, to the last digit."""
+    return None if nanousd is None else Decimal(nanousd) / NANO
+
+
+def say_cost(tally: Tally) -> str:
+    """What was paid, as people read it; what the offline agent would have cost stands beside it, marked."""
+    said = [] if tally.cost == Total() and tally.estimated_cost != Total() else [_say_money(tally.cost)]
+    if tally.estimated_cost != Total():
+        said.append(f"{_say_money(tally.estimated_cost, estimated=True)} not paid")
+    return " + ".join(said)
+
+
+def say_rejected(tally: Tally) -> str:
+    """How many answers were rejected, and what they have cost, as people read it."""
+    return (
+        f"{tally.rejected:,}"
+        if not tally.rejected
+        else f"{tally.rejected:,}, {_say_money(tally.rejected_cost)}"
+    )
+
+
+def say_tokens(total: Total, *, estimated: bool) -> str:
+    """A number of tokens as people read it.
+
+    Args:
+        total: The number.
+        estimated: Whether a part of it is an estimate.
+    """
+    if total.unknown and not total.known:
+        return "unknown"
+    return f"{'≥ ' if total.unknown else ''}{'≈ ' if estimated else ''}{total.known:,}"
+
+
+def say_percentiles(samples: Samples, answered: int) -> str:
+    """The median and the 95th percentile as people read them.
+
+    Args:
+        samples: What is known of the answers.
+        answered: How many answers there are.
+    """
+    found = [each for percent in PERCENTILES if (each := samples.percentile(percent)) is not None]
+    return " / ".join(map(duration, found)) or ("unknown" if answered else "none")
+
+
+def say_rate(rate: float | None) -> str:
+    """A share as people read it."""
+    return "none" if rate is None else f"{rate:.1%}"
+
+
+def _say_money(total: Total, *, estimated: bool = False) -> str:
+    if total.unknown and not total.known:
+        return money(None, estimated=estimated)
+    return f"{'≥ ' if total.unknown else ''}{money(usd(total.known), estimated=estimated)}"
+
+
+def tally_fields(tally: Tally) -> dict[str, Cell]:
+    """Every figure by name, as exports have it; None is unknown, or there is nothing to divide by.
+
+    Of each sum `…_known` is what is known of it and `…_unknown` of how many calls it is unknown.
+    """
+    found: dict[str, Cell] = {"runs": tally.runs}
+    found |= {status: tally.statuses.get(status, 0) for status in ("done", "failed", "in_doubt", "cancelled")}
+    found |= {"open": tally.open_runs, "failure_rate": tally.failure_rate, "calls": tally.calls}
+    found |= {f"calls_{outcome}": tally.outcomes.get(outcome, 0) for outcome in OUTCOMES}
+    found |= {"call_error_rate": tally.call_error_rate, "answers_rejected": tally.rejected}
+    found["answers_estimated"] = tally.estimated
+    for name in _TOKENS:
+        total: Total = getattr(tally, name)
+        found |= {name: total.value, f"{name}_known": total.known, f"{name}_unknown": total.unknown}
+    for name, written in _MONEY.items():
+        total = getattr(tally, name)
+        known = usd(total.known)
+        found |= {written: usd(total.value), f"{written}_known": known, f"{written}_unknown": total.unknown}
+    for name in _SAMPLES:
+        samples: Samples = getattr(tally, name)
+        found |= {f"{name}_p{percent}": samples.percentile(percent) for percent in PERCENTILES}
+        found[f"{name}_known"] = len(samples.values)
+    return found
+
+
+OUTCOMES = ("answered", "refused", "not_processed", "unknown", "under_way")
+PERCENTILES = (50, 95)
+FIELDS = tuple(tally_fields(Tally()))
+"""The names of the figures, in their order."""

@@ -1,0 +1,70 @@
+"""The page Runs without a browser: a run in every state, and one that was erased."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from secondlook.dashboard import resources
+from secondlook.models import RunStatus
+from tests.examples import USER
+from tests.ledger import carrying
+from tests.processes import ROOT
+
+MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
+
+WORDS = {
+    RunStatus.QUEUED: "queued",
+    RunStatus.CALLING: "asking the agent",
+    RunStatus.ANSWERED: "being checked and stored",
+    RunStatus.DONE: "done",
+    RunStatus.FAILED: "failed",
+    RunStatus.IN_DOUBT: "in doubt",
+    RunStatus.CANCELLED: "given up",
+}
+
+
+@pytest.fixture
+def page() -> Generator[AppTest]:
+    """The list, drawn once."""
+    resources.clear()
+    try:
+        app = AppTest.from_file(str(MAIN), default_timeout=60).run()
+        yield app.switch_page(str(ROOT / "pages" / "runs.py")).run()
+    finally:
+        resources.clear()
+
+
+def metrics(page: AppTest) -> dict[str, str]:
+    """The figures of the open run."""
+    return {metric.label: metric.value for metric in page.metric}
+
+
+@pytest.mark.parametrize("state", list(carrying.STATES))
+def test_every_state(page: AppTest, state: str) -> None:
+    """Each is drawn and named; of one without an answer nothing is made up."""
+    assert [info.value for info in page.info][-1].startswith("There are no runs yet")
+    ledger = resources.wiring().ledger
+    run = ledger.get(carrying.STATES[state](ledger).run_id)
+    page.query_params["run"] = run.run_id
+    page.run()
+    assert not page.exception
+    assert any(WORDS[run.status] in each.value for each in page.markdown)
+    matched = metrics(page)["Values that match"]
+    assert matched == ("22 of 22" if run.answer is not None else "no answer")
+
+
+def test_an_erased_run(page: AppTest) -> None:
+    """It says that it was erased and when, and shows what it took."""
+    wiring = resources.wiring()
+    run = carrying.done(wiring.ledger)
+    wiring.pruning.erase(user_id=USER)
+    page.query_params["run"] = run.run_id
+    page.run()
+    assert not page.exception
+    assert any("were erased on" in info.value for info in page.info)
+    shown = metrics(page)
+    assert (shown["Values that match"], shown["Requests"]) == ("erased", "1")
+    assert "unknown" not in shown["Tokens"]

@@ -1,0 +1,79 @@
+"""Usage in a real browser: looked at, followed to a run, taken away."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Dashboard, assert_accessible
+from tests.mixed_runs import insert, mixed
+
+pytestmark = pytest.mark.browser
+
+
+def open_usage(tab: Dashboard, query: str = "") -> None:
+    """Go to the page and wait until it is drawn."""
+    tab.page.goto(f"{tab.url}/usage?{query}")
+    tab.page.get_by_role("heading", name="Usage", exact=True).wait_for()
+    tab.page.get_by_role("button", name="Every call as CSV").wait_for()
+    tab.settle()
+
+
+def take(tab: Dashboard, name: str) -> Path:
+    """Press a button that gives a file away."""
+    with tab.page.expect_download() as taken:
+        tab.page.get_by_role("button", name=name, exact=True).click()
+    return taken.value.path()
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_look_follow_and_take_away(dashboard: Dashboard) -> None:
+    """By keyboard to another grouping; a figure leads to its runs; files and command line say the same."""
+    home = dashboard.home
+    insert(home.data / "ledger.db", mixed(400, days=20, until=time.time() - 60))
+    open_usage(dashboard)
+    dashboard.see("A bar for each day")
+    dashboard.page.get_by_role("radio", name="Day").focus()
+    dashboard.page.keyboard.press("ArrowRight")
+    dashboard.page.get_by_role("columnheader", name="Model asked").wait_for()
+    assert "by=model" in dashboard.page.url
+
+    shown: dict[str, Any] = json.loads(take(dashboard, "JSON").read_text(), parse_float=Decimal)
+    said = json.loads(home.call("usage", "--by", "model").out, parse_float=Decimal)
+    assert shown["total"] == said["total"]
+    assert shown["rows"] == said["rows"]
+    table = rows(take(dashboard, "CSV"))
+    assert [row["model"].removeprefix("'") for row in table] == [row["model"] for row in shown["rows"]]
+    assert all(row["model"][0] not in "=+-@" for row in table)
+    assert len(rows(take(dashboard, "Every call as CSV"))) == shown["total"]["calls"]
+
+    failed = dashboard.page.get_by_role("row", name="Total").get_by_role("link").nth(2)
+    assert failed.inner_text() == f"{shown['total']['failed']:,}"
+    with dashboard.page.context.expect_page() as opened:
+        failed.click()
+    opened.value.get_by_text(f"{shown['total']['failed']} runs").first.wait_for()
+
+
+@pytest.mark.parametrize(("color_scheme", "width"), [("light", 1440), ("dark", 390), ("dark", 1440)])
+def test_axe_finds_nothing(open_page: Callable[..., Dashboard], color_scheme: str, width: int) -> None:
+    """The page has no accessibility violation, empty or full, and does not scroll sideways."""
+    tab = open_page(color_scheme, width)
+    for query in ("", "by=day", "by=status&since=nonsense"):
+        open_usage(tab, query)
+        tab.page.wait_for_timeout(600)
+        assert_accessible(tab.page)
+        assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        if not query:
+            insert(tab.home.data / "ledger.db", mixed(60, days=9, until=time.time() - 60))
