@@ -19,7 +19,13 @@ from secondlook.models import BandCount, WeekCount
 _HEIGHT_WEEKS = 220
 _BAND_STEP = 44
 _PAIRED_STEP = 18
-_PAIRED_COLOR = alt.Color("snapshot:N", title=None, sort=None, legend=alt.Legend(orient="top", labelLimit=0))
+FIRST, SECOND = "First", "Second"
+"""How two snapshots are told apart: in each chart by the same color, whichever has the first row."""
+
+_PAIR = alt.Scale(domain=[FIRST, SECOND])
+_PAIRED_COLOR = alt.Color(
+    "snapshot:N", title=None, scale=_PAIR, legend=alt.Legend(orient="top", labelLimit=0)
+)
 
 
 def _weekly_spec() -> dict[str, Any]:
@@ -54,7 +60,7 @@ def _paired_weeks_spec() -> dict[str, Any]:
     return _without_data(
         bars.encode(
             x=alt.X("week:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
-            xOffset=alt.XOffset("snapshot:N", sort=None),
+            xOffset=alt.XOffset("snapshot:N", scale=_PAIR),
             y=alt.Y("count:Q", title="Estimates", axis=alt.Axis(tickMinStep=1, format="d")),
             color=_PAIRED_COLOR,
             tooltip=[
@@ -72,7 +78,7 @@ def _paired_bands_spec() -> dict[str, Any]:
         bars.encode(
             x=alt.X("share:Q", title=None, axis=alt.Axis(format="%", tickCount=5)),
             y=alt.Y("band:N", title=None, sort=None, axis=alt.Axis(labelLimit=120)),
-            yOffset=alt.YOffset("snapshot:N", sort=None),
+            yOffset=alt.YOffset("snapshot:N", scale=_PAIR),
             color=_PAIRED_COLOR,
             tooltip=[
                 alt.Tooltip("snapshot:N", title="Snapshot"),
@@ -118,24 +124,24 @@ def band_rows(bands: Sequence[BandCount]) -> pd.DataFrame:
     )
 
 
-def paired_weeks(weeks: Sequence[WeekChange], names: tuple[str, str]) -> pd.DataFrame:
+def paired_weeks(weeks: Sequence[WeekChange]) -> pd.DataFrame:
     """Columns week, snapshot, count: a row for each snapshot that covers the week."""
     rows = [
         {"week": week.week, "snapshot": name, "count": count}
         for week in weeks
-        for name, count in zip(names, (week.before, week.after), strict=True)
+        for name, count in zip((FIRST, SECOND), (week.before, week.after), strict=True)
         if count is not None
     ]
     return pd.DataFrame(rows, columns=["week", "snapshot", "count"])
 
 
-def paired_bands(bands: Sequence[BandChange], names: tuple[str, str]) -> pd.DataFrame:
+def paired_bands(bands: Sequence[BandChange]) -> pd.DataFrame:
     """Columns band, snapshot, count, share: a row for each band in each snapshot."""
     rows = [
         {"band": band.band, "snapshot": name, "count": count, "share": part}
         for band in bands
         for name, count, part in zip(
-            names, (band.before, band.after), (band.share_before, band.share_after), strict=True
+            (FIRST, SECOND), (band.before, band.after), (band.share_before, band.share_after), strict=True
         )
     ]
     return pd.DataFrame(rows, columns=["band", "snapshot", "count", "share"])

@@ -10,12 +10,11 @@ import streamlit as st
 from secondlook.access import Access
 from secondlook.compare import BandChange, Comparison, Side, WeekChange, compare, read_side
 from secondlook.dashboard import charts, links
+from secondlook.dashboard.charts import FIRST, SECOND
 from secondlook.dashboard.problems import escape
 from secondlook.dashboard.snapshots import can_be_drawn, show_marks
 from secondlook.validation.identifiers import not_found
 from secondlook.wiring import Wiring
-
-FIRST, SECOND = "First", "Second"
 
 
 def show_comparison(wiring: Wiring, access: Access, pair: str) -> None:
@@ -102,11 +101,10 @@ def signed(change: int) -> str:
 
 
 def _show_charts(found: Comparison) -> None:
-    names = (FIRST, SECOND)
     with st.container(border=True):
         st.markdown("**Weekly volume**")
         st.vega_lite_chart(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-            charts.paired_weeks(found.weeks, names),
+            charts.paired_weeks(found.weeks),
             charts.PAIRED_WEEKS,
             width="stretch",
             alt=_describe_weeks(found.weeks),
@@ -119,7 +117,7 @@ def _show_charts(found: Comparison) -> None:
         with column:
             st.markdown(f"**{name}**, share of all")
             st.vega_lite_chart(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-                charts.paired_bands(bands, names),
+                charts.paired_bands(bands),
                 charts.PAIRED_BANDS,
                 width="stretch",
                 alt=_describe_bands(name, bands),
