@@ -12,7 +12,9 @@ import pytest
 
 from secondlook.errors import SourceNotFound
 from secondlook.ledger.batches import Batches
+from secondlook.ledger.budgets import Budgets
 from secondlook.ledger.runs import Ledger, open_ledger
+from secondlook.ledger.standing import Limits
 from secondlook.models import Batch, BatchStatus, RunStatus
 from tests.examples import NOBODY, OTHER_USER, USER, example_answer, example_plan
 from tests.ledger import carrying
@@ -63,6 +65,27 @@ def test_an_empty_batch_ends(batches: Batches) -> None:
     batch = begun(batches, 0)
     assert batches.release(8) == []
     assert batches.get(batch.batch_id, USER).status is BatchStatus.ENDED
+
+
+def test_a_batch_stands_while_sending_is_off(ledger: Ledger, batches: Batches) -> None:
+    """Nothing of it is let go, and so nothing refused; it goes on when sending is on again."""
+    switch = Budgets(ledger._database, Limits())  # pyright: ignore[reportPrivateUsage]
+    batch = begun(batches)
+    switch.switch(sending=False, by="operator@example.com")
+    assert batches.release(8) == []
+    assert batches.get(batch.batch_id, USER).status is BatchStatus.RUNNING
+    switch.switch(sending=True, by="operator@example.com")
+    assert len(batches.release(8)) == 4
+
+
+def test_of_another_store(ledger: Ledger, batches: Batches) -> None:
+    """A process on another store neither lets go of a batch nor counts what is under way there."""
+    elsewhere = Batches(ledger._database, store="another")  # pyright: ignore[reportPrivateUsage]
+    begun(batches)
+    assert (elsewhere.any_running(), elsewhere.release(8)) == (False, [])
+    assert len(batches.release(8)) == 4
+    begun(elsewhere, name="there")
+    assert len(elsewhere.release(4)) == 4
 
 
 @pytest.mark.parametrize("state", list(carrying.STATES))
