@@ -13,6 +13,7 @@ from secondlook.access import Access
 from secondlook.agent.prompt import estimate_usage
 from secondlook.errors import LedgerUnavailable, SecondlookError, SourceNotFound
 from secondlook.ledger.budgets import Allowance
+from secondlook.ledger.rows import nano
 from secondlook.ledger.runs import JOURNAL_PATIENCE_SECONDS
 from secondlook.models import Batch, BatchStatus, Plan, SourceRecord
 from secondlook.orchestrator import plan_of
@@ -77,7 +78,8 @@ def forecast(wiring: Wiring, access: Access, selection: Selection) -> Forecast:
 def allowance(wiring: Wiring, access: Access, found: Forecast) -> Allowance:
     """How many of a batch's calls the budgets would hold now, each at the average cost, and why not all."""
     number = max(1, found.runnable)
-    each = None if found.cost_usd is None else int(found.cost_usd * 10**9) // number
+    cost = nano(found.cost_usd)
+    each = None if cost is None else cost // number
     return wiring.budgets.allows(access.user_id, number, each)
 
 

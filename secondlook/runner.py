@@ -19,6 +19,7 @@ from secondlook.errors import (
     SourceNotFound,
     rebuild,
 )
+from secondlook.ledger.rows import nano
 from secondlook.ledger.runs import OpenRun, in_doubt
 from secondlook.log import log_failed
 from secondlook.models import Batch, Plan, Run, RunStatus, SnapshotRun
@@ -208,10 +209,7 @@ class Runner:
 
     def _hold_against_budgets(self, plan: Plan) -> None:
         """Refuse what no budget holds before there is a run of it; each call is held against them too."""
-        ceiling = ceiling_of(plan)
-        allowance = self._wiring.budgets.allows(
-            plan.user_id, 1, None if ceiling is None else int(ceiling * 10**9)
-        )
+        allowance = self._wiring.budgets.allows(plan.user_id, 1, nano(ceiling_of(plan)))
         if allowance.refusal is not None:
             raise allowance.refusal
 

@@ -21,7 +21,7 @@ from secondlook.agent.retries import Retries
 from secondlook.errors import ApiKeyMissing, NotSignedIn, SecondlookError, StoreUnavailable
 from secondlook.ledger.runs import Ledger, open_ledger
 from secondlook.models import AgentName, Plan, Run, RunStatus
-from secondlook.orchestrator import execute, prepare, result_of
+from secondlook.orchestrator import Agents, execute, prepare, result_of
 from secondlook.settings import load_settings
 from secondlook.stores.base import Store
 from tests.examples import (
@@ -88,17 +88,17 @@ class House:
             raise NotSignedIn("Not now")
         return self.store
 
-    def execute(self, run: Run, *, production: bool = False) -> Run:
-        """Steps 6 to 9, once."""
+    def execute(self, run: Run, agents: Agents | None = None, *, production: bool = False) -> Run:
+        """Steps 6 to 9, once; with the house's agent where none is given."""
 
-        def agents(name: AgentName) -> Agent:
+        def of_the_house(name: AgentName) -> Agent:
             self.asked.append(name)
             return self.agent
 
         execute(
             run.run_id,
             stores=self.stores,
-            agents=agents,
+            agents=agents or of_the_house,
             ledger=self.ledger,
             retries=ONCE,
             production=production,
@@ -520,15 +520,7 @@ def test_who_signs_out_while_the_agent_answers(house: House) -> None:
         house.signed_out = True
         return house.agent
 
-    execute(
-        run.run_id,
-        stores=house.stores,
-        agents=agents,
-        ledger=house.ledger,
-        retries=ONCE,
-        production=False,
-    )
-    assert house.ledger.get(run.run_id).status is RunStatus.DONE
+    assert house.execute(run, agents).status is RunStatus.DONE
 
 
 def test_a_doubt_needs_nobody(house: House) -> None:
@@ -569,15 +561,7 @@ def test_a_late_answer_spares_the_second_call(house: House) -> None:
         house.ledger.journal(run.run_id, 1, example_answer())
         return house.agent
 
-    execute(
-        run.run_id,
-        stores=house.stores,
-        agents=agents,
-        ledger=house.ledger,
-        retries=ONCE,
-        production=False,
-    )
-    ended = house.ledger.get(run.run_id)
+    ended = house.execute(run, agents)
     assert (ended.status, ended.attempts) == (RunStatus.DONE, 1)
     assert query(house.folder / "ledger.db", "select count(*) from calls") == [(1,)]
 
@@ -590,15 +574,7 @@ def test_a_run_that_is_given_up_as_it_is_taken_up(house: House) -> None:
         house.ledger.cancel(run.run_id, USER)
         return house.agent
 
-    execute(
-        run.run_id,
-        stores=house.stores,
-        agents=agents,
-        ledger=house.ledger,
-        retries=ONCE,
-        production=False,
-    )
-    ended = house.ledger.get(run.run_id)
+    ended = house.execute(run, agents)
     assert (ended.status, ended.attempts) == (RunStatus.CANCELLED, 0)
 
 

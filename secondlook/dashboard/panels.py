@@ -1,8 +1,9 @@
-"""Pieces of a source's page: who answers, the source, its buckets, its snapshot."""
+"""Pieces that several pages draw: who answers, the source, its buckets, its snapshot, a day to choose."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 
 import pandas as pd
 import streamlit as st
@@ -200,6 +201,29 @@ def _show_usage(run: Run, check: str) -> None:
         "Snapshot id": run.run_id,
     }
     show_facts(facts)
+
+
+def ask_day(label: str, name: str, key: str, changed: Callable[[str], None], *, width: int) -> None:
+    """A day in UTC, or none.
+
+    Args:
+        label: What it is.
+        name: Given to `changed`.
+        key: Of the session's state, where the choice stands.
+        changed: Called when another day is chosen.
+        width: In pixels.
+    """
+    st.date_input(
+        f"{label}, UTC",
+        value=None,
+        min_value=date(1970, 1, 1),
+        max_value=date(9999, 12, 31),
+        format="YYYY-MM-DD",
+        key=key,
+        on_change=changed,
+        args=(name,),
+        width=width,
+    )
 
 
 def show_facts(facts: Mapping[str, str]) -> None:

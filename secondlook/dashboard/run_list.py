@@ -13,6 +13,7 @@ import streamlit as st
 
 from secondlook import export, lens
 from secondlook.access import Access
+from secondlook.dashboard import panels
 from secondlook.dashboard.budgets import moment
 from secondlook.dashboard.problems import escape
 from secondlook.figures import duration, money
@@ -128,17 +129,7 @@ def _show_more(wiring: Wiring, access: Access, wanted: RunFilter) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for label, name, day in (("Since", "since", wanted.since), ("Until", "until", wanted.until)):
             _hold(name, day)
-            st.date_input(
-                f"{label}, UTC",
-                value=None,
-                min_value=date(1970, 1, 1),
-                max_value=date(9999, 12, 31),
-                format="YYYY-MM-DD",
-                key=f"{_KEY}{name}",
-                on_change=_set,
-                args=(name,),
-                width=200,
-            )
+            panels.ask_day(label, name, f"{_KEY}{name}", _set, width=200)
         _hold("source", wanted.source or "")
         st.text_input(
             "Source",

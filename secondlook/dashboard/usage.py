@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,11 +13,12 @@ import pandas as pd
 import streamlit as st
 
 from secondlook.access import Access
-from secondlook.dashboard import budgets
+from secondlook.dashboard import budgets, panels
 from secondlook.dashboard.problems import escape
 from secondlook.errors import RequestInvalid
 from secondlook.export import to_csv, to_json
 from secondlook.figures import money
+from secondlook.ledger.rows import usd
 from secondlook.ledger.tally import (
     Tally,
     Total,
@@ -26,7 +27,6 @@ from secondlook.ledger.tally import (
     say_rate,
     say_rejected,
     say_tokens,
-    usd,
 )
 from secondlook.ledger.usage import (
     CALL_FIELDS,
@@ -117,17 +117,7 @@ def _show_filters(query: UsageQuery) -> None:
             args=("by",),
         )
         for label, name in (("From", "since"), ("To", "until")):
-            st.date_input(
-                f"{label}, UTC",
-                value=None,
-                min_value=date(1970, 1, 1),
-                max_value=date(9999, 12, 31),
-                format="YYYY-MM-DD",
-                key=f"{_KEY}{name}",
-                on_change=_set,
-                args=(name,),
-                width=180,
-            )
+            panels.ask_day(label, name, f"{_KEY}{name}", _set, width=180)
         st.selectbox("Agent", (_ANY, *AGENTS), key=f"{_KEY}agent", on_change=_set, args=("agent",), width=150)
 
 

@@ -27,7 +27,7 @@ from secondlook.database import Database, insert_new, now
 from secondlook.errors import SourceNotFound
 from secondlook.ledger import pace
 from secondlook.ledger.budgets import is_switched_off
-from secondlook.ledger.rows import NANO, dump, iso, run_columns
+from secondlook.ledger.rows import NANO, dump, iso, iso_or_none, run_columns
 from secondlook.ledger.statements import IS_OPEN, IS_QUEUED, OPEN
 from secondlook.ledger.tables import batches, calls, runs
 from secondlook.models import Batch, BatchStatus, Plan, RunStatus
@@ -434,6 +434,6 @@ def _read(connection: sa.Connection, row: sa.Row[Any]) -> Batch:
         failures={code or "unknown": number for code, number in connection.execute(_FAILURES, mine)},
         cost_usd=Decimal(int(cost or 0)) / NANO if answered == priced else None,
         created_at=iso(row.created_at),
-        ended_at=None if row.ended_at is None else iso(row.ended_at),
+        ended_at=iso_or_none(row.ended_at),
         elapsed_s=max(0.0, end - row.created_at - row.idle_s),
     )

@@ -16,7 +16,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from secondlook.database import Database, Migration, now
-from secondlook.ledger.rows import dump, iso
+from secondlook.ledger.rows import dump, iso, iso_or_none
 from secondlook.models import Run, RunStatus
 
 LEASE_SECONDS = 60
@@ -274,12 +274,8 @@ def _read(row: sa.Row[Any]) -> Delivery:
         created_at=iso(row.created_at),
         attempts=row.attempts,
         due_at=iso(row.due_at),
-        delivered_at=_iso(row.delivered_at),
-        given_up_at=_iso(row.given_up_at),
+        delivered_at=iso_or_none(row.delivered_at),
+        given_up_at=iso_or_none(row.given_up_at),
         last_status=row.last_status,
         last_error=row.last_error,
     )
-
-
-def _iso(seconds: float | None) -> str | None:
-    return None if seconds is None else iso(seconds)

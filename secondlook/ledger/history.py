@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from secondlook.database import Database, Migration
 from secondlook.errors import AnswerRejected
 from secondlook.ledger.reviews import reviews
-from secondlook.ledger.rows import ANSWER, NANO, iso
+from secondlook.ledger.rows import ANSWER, iso, iso_or_none, read_usage, usd
 from secondlook.ledger.tables import calls, runs
 from secondlook.models import AgentName, RunError, RunStatus, Usage
 from secondlook.run_filter import RunFilter, Verdict
@@ -343,12 +343,12 @@ def _read_row(row: sa.Row[Any]) -> RunRow:
         attempts=row.attempts,
         error=RunError.model_validate_json(row.error) if row.error else None,
         created_at=iso(row.created_at),
-        finished_at=None if row.finished_at is None else iso(row.finished_at),
+        finished_at=iso_or_none(row.finished_at),
         answered=row.answered_call is not None,
         answered_model=row.answered_model,
         request_id=row.request_id,
-        usage=_usage(row),
-        cost_usd=_dollars(row.cost_nanousd),
+        usage=read_usage(row),
+        cost_usd=usd(row.cost_nanousd),
         latency_ms=row.latency_ms,
         provider_ms=row.provider_ms,
         passed=row.passed,
@@ -360,30 +360,16 @@ def _read_call(row: sa.Row[Any]) -> Call:
     return Call(
         number=row.number,
         sent_at=iso(row.sent_at),
-        ended_at=None if row.ended_at is None else iso(row.ended_at),
+        ended_at=iso_or_none(row.ended_at),
         outcome=row.outcome,
         http_status=row.http_status,
         error=row.error,
         request_id=row.request_id,
         model=row.model,
-        usage=_usage(row),
-        cost_usd=_dollars(row.cost_nanousd),
+        usage=read_usage(row),
+        cost_usd=usd(row.cost_nanousd),
         latency_ms=row.latency_ms,
         provider_ms=row.provider_ms,
         counts=row.counts == row.number,
         answer_length=row.length,
     )
-
-
-def _usage(row: sa.Row[Any]) -> Usage:
-    return Usage(
-        prompt_tokens=row.prompt_tokens,
-        completion_tokens=row.completion_tokens,
-        total_tokens=row.total_tokens,
-        cached_tokens=row.cached_tokens,
-        estimated=bool(row.estimated),
-    )
-
-
-def _dollars(nanousd: int | None) -> Decimal | None:
-    return None if nanousd is None else Decimal(nanousd) / NANO

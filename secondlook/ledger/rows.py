@@ -89,25 +89,30 @@ def read_run(row: sa.Row[Any]) -> Run:
         answer=row.body,
         answered_model=row.answered_model,
         request_id=row.request_id,
-        usage=Usage(
-            prompt_tokens=row.prompt_tokens,
-            completion_tokens=row.completion_tokens,
-            total_tokens=row.total_tokens,
-            cached_tokens=row.cached_tokens,
-            estimated=bool(row.estimated),
-        ),
-        cost_usd=None if row.cost_nanousd is None else Decimal(row.cost_nanousd) / NANO,
+        usage=read_usage(row),
+        cost_usd=usd(row.cost_nanousd),
         latency_ms=row.latency_ms,
         provider_ms=row.provider_ms,
         generated_at=row.generated_at,
         created_at=iso(row.created_at),
-        started_at=None if row.started_at is None else iso(row.started_at),
-        finished_at=None if row.finished_at is None else iso(row.finished_at),
+        started_at=iso_or_none(row.started_at),
+        finished_at=iso_or_none(row.finished_at),
         elapsed_ms=max(0, round((end - row.created_at) * 1000)),
         store=row.store,
         batch_id=row.batch_id,
         waits_ms=_waits_ms(row),
-        erased_at=None if row.erased_at is None else iso(row.erased_at),
+        erased_at=iso_or_none(row.erased_at),
+    )
+
+
+def read_usage(row: sa.Row[Any]) -> Usage:
+    """The usage in a row of calls, or in one with the columns of ANSWER."""
+    return Usage(
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        total_tokens=row.total_tokens,
+        cached_tokens=row.cached_tokens,
+        estimated=bool(row.estimated),
     )
 
 
@@ -148,3 +153,18 @@ def dump(value: object) -> str:
 def iso(seconds: float) -> str:
     """A point in time, from seconds since 1970."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso_or_none(seconds: float | None) -> str | None:
+    """Likewise, of what may not have been yet."""
+    return None if seconds is None else iso(seconds)
+
+
+def nano(dollars: Decimal | None) -> int | None:
+    """Billionths of a dollar, as money is kept; None where nobody knows."""
+    return None if dollars is None else int((dollars * NANO).to_integral_value())
+
+
+def usd(nanousd: int | None) -> Decimal | None:
+    """Dollars, to the last digit; None where nobody knows."""
+    return None if nanousd is None else Decimal(nanousd) / NANO

@@ -35,12 +35,12 @@ from secondlook.ledger.budgets import Reservation
 from secondlook.ledger.pace import hold, note_limits
 from secondlook.ledger.rows import (
     ANSWER,
-    NANO,
     UNANSWERED,
     dump,
     error_columns,
     in_doubt,
     iso,
+    nano,
     read_run,
     run_columns,
 )
@@ -227,7 +227,7 @@ class Ledger:
         def begin(connection: sa.Connection) -> bool:
             begun = connection.execute(BEGIN_CALL, {**names, "lease_seconds": self.lease_seconds}).rowcount
             if begun:
-                reserved = budgets.reserve(connection, self._limits, run.user_id, _nano(ceiling))
+                reserved = budgets.reserve(connection, self._limits, run.user_id, nano(ceiling))
                 call = {"run_id": run.run_id, "number": number, "reservation": reserved.dump()}
                 connection.execute(NOTE_CALL, call)
             return bool(begun)
@@ -249,7 +249,7 @@ class Ledger:
         Raises:
             LedgerUnavailable: The ledger could not be written for JOURNAL_PATIENCE_SECONDS.
         """
-        spent = _nano(cost)
+        spent = nano(cost)
         names = {"run": run_id, "call": number}
         kept = {
             "cost_nanousd": spent,
@@ -671,10 +671,6 @@ def _end_call(connection: sa.Connection, run: Run, number: int, error: ProviderE
         )
     )
     return ended.rowcount == 1
-
-
-def _nano(cost: Decimal | None) -> int | None:
-    return None if cost is None else int((cost * NANO).to_integral_value())
 
 
 def _names(run: Run) -> dict[str, object]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
 from typing import Any
 
 from secondlook.export import Cell
 from secondlook.figures import duration, money
-from secondlook.ledger.rows import NANO
+from secondlook.ledger.rows import usd
 from secondlook.models import RunStatus
 
 
@@ -160,11 +159,6 @@ def _merged(values: Sequence[Any]) -> object:
 _SAMPLES = ("call_ms", "provider_ms", "own_ms")
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
 _MONEY = {"cost": "cost_usd", "estimated_cost": "estimated_cost_usd", "rejected_cost": "rejected_cost_usd"}
-
-
-def usd(nanousd: int | None) -> Decimal | None:
-    """Dollars, to the last digit."""
-    return None if nanousd is None else Decimal(nanousd) / NANO
 
 
 def say_cost(tally: Tally) -> str:

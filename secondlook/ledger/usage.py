@@ -19,10 +19,10 @@ import sqlalchemy as sa
 from secondlook.database import Database, Migration, now
 from secondlook.errors import AnswerRejected, RequestInvalid
 from secondlook.export import Cell
-from secondlook.ledger.rows import iso
+from secondlook.ledger.rows import iso, iso_or_none, usd
 from secondlook.ledger.standing import Standing, standing_fields
 from secondlook.ledger.tables import calls, runs
-from secondlook.ledger.tally import FIELDS, Samples, Tally, Total, add_up, merge, tally_fields, usd
+from secondlook.ledger.tally import FIELDS, Samples, Tally, Total, add_up, merge, tally_fields
 from secondlook.models import AgentName, RunStatus
 
 Dimension = Literal["day", "model", "user", "source", "status"]
@@ -391,5 +391,5 @@ def _between(at: sa.Column[float], query: UsageQuery) -> tuple[sa.ColumnElement[
 
 def _call_fields(row: Mapping[str, Any]) -> dict[str, Cell]:
     times = {name: iso(row[name]) for name in ("created_at", "sent_at")}
-    ended = None if row["ended_at"] is None else iso(row["ended_at"])
+    ended = iso_or_none(row["ended_at"])
     return {**row, **times, "ended_at": ended, "cost_usd": usd(row["cost_usd"])}

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from secondlook.ledger.runs import Ledger, open_ledger
+from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
+from secondlook.ledger.usage import UsageLog
 from tests.ledger.carrying import Where
 from tests.postgres_server import PostgresServer, postgres_server
 
@@ -38,3 +39,12 @@ def ledger(where: Where) -> Generator[Ledger]:
     opened = open_ledger(where, lease_seconds=15)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def usage(ledger: Ledger, where: Where) -> Generator[UsageLog]:
+    """The ledger's usage, on connections of its own."""
+    assert ledger.store == "embedded"
+    database = ledger_database(where)
+    yield UsageLog(database)
+    database.close()

@@ -31,15 +31,6 @@ def pruning(ledger: Ledger, where: Where) -> Generator[Pruning]:
     database.close()
 
 
-@pytest.fixture
-def usage(ledger: Ledger, where: Where) -> Generator[UsageLog]:
-    """The ledger's usage, on connections of its own."""
-    assert ledger.store == "embedded"
-    database = ledger_database(where)
-    yield UsageLog(database)
-    database.close()
-
-
 def figures(usage: UsageLog) -> list[object]:
     """All that Usage shows, and the lists it is made of."""
     ever = [UsageQuery(date(2000, 1, 1), date(2100, 1, 1), by) for by in DIMENSIONS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from secondlook import cli
 from secondlook.errors import RequestInvalid
-from secondlook.ledger.runs import Ledger, ledger_database
+from secondlook.ledger.runs import Ledger
 from secondlook.ledger.tally import Samples, Tally, Total, say_cost, say_percentiles, say_tokens
 from secondlook.ledger.usage import DIMENSIONS, Dimension, UsageLog, UsageQuery
 from tests.examples import OTHER_USER, USER, Json, example_answer
@@ -37,15 +37,6 @@ from tests.mixed_runs import insert, mixed
 
 SCRIPT = Path(__file__).parent.parent / "recompute_usage.py"
 EVER = UsageQuery(date(2000, 1, 1), date(2100, 1, 1))
-
-
-@pytest.fixture
-def usage(ledger: Ledger, where: Where) -> Generator[UsageLog]:
-    """The ledger's usage, on connections of its own."""
-    assert ledger.store == "embedded"
-    database = ledger_database(where)
-    yield UsageLog(database)
-    database.close()
 
 
 def total(usage: UsageLog) -> Tally:
