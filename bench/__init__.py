@@ -1,1 +1,1 @@
-"""Comparisons, run by hand: `python -m bench [snapshot] [tokens] [rerun]`. Never part of the test suite."""
+"""Measured side by side, run by hand: `python -m bench [NAME ...]`. Never part of the test suite."""

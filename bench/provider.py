@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from subprocess import PIPE, Popen
 
@@ -24,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
         """One chat completion."""
         body = self.rfile.read(int(self.headers["content-length"]))
         if body not in self.known:
-            self.known[body] = respond(httpx2.Request("POST", "http://local", content=body)).content
+            self.known[body] = completion(body)
         answer = self.known[body]
         time.sleep(self.seconds)
         self.send_response(200)
@@ -37,6 +40,12 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+def completion(body: bytes) -> bytes:
+    """The body of the answer, with what the offline agent leaves out and some clients insist on."""
+    answer = json.loads(respond(httpx2.Request("POST", "http://local", content=body)).content)
+    return json.dumps({"id": "chatcmpl-local", "created": int(time.time()), **answer}).encode()
+
+
 class Server(ThreadingHTTPServer):
     """Takes many connections at the same moment."""
 
@@ -44,11 +53,15 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
 
-def start(seconds: float = 0.0) -> tuple[Popen[str], str]:
-    """Start the server, which takes so long for an answer; returns its process and base URL."""
-    process = Popen([sys.executable, "-m", "bench.provider", str(seconds)], stdout=PIPE, text=True)
-    assert process.stdout is not None  # noqa: S101 -- it was asked for
-    return process, process.stdout.readline().strip()
+@contextmanager
+def answering(seconds: float = 0.0) -> Generator[str]:
+    """Run the server, which takes so long for an answer, and give its base URL."""
+    with Popen([sys.executable, "-m", "bench.provider", str(seconds)], stdout=PIPE, text=True) as process:
+        assert process.stdout is not None  # noqa: S101 -- it was asked for
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 if __name__ == "__main__":

@@ -1,85 +1,109 @@
-"""One snapshot on the embedded store next to a bare SDK call of the same request, turn by turn.
+"""One snapshot on the embedded store next to other libraries' bare structured calls of the same request.
 
-The model's own time is nearly nothing here: a local server answers at once from memory.
+The model's own time is nearly nothing: a local server answers all of them at once from memory. Ours loads the
+source, notes the run in the ledger, makes the call, journals and validates the answer, stores the snapshot
+and marks the source; theirs is the call and the answer as a pydantic model.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import statistics
 import tempfile
-import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-import openai
-
-from bench.provider import start
-from bench.table import quantiles, show
-from secondlook import run_snapshot
+from bench.environment import ROOT
+from bench.line import Goal, Line, compared, not_measured
+from bench.provider import answering
+from bench.turns import Child, in_turn, serve
 from secondlook.access import Access
 from secondlook.runner import Runner
 from secondlook.wiring import connect
 
 SOURCE = "4bb9bd05-cd46-52e5-8032-8c5993b8c91a"
 USER = "a0000000-0000-4000-8000-000000000001"
-RUNS = 200
+TURNS = 200
+WHAT = "one snapshot, embedded store: load, ledger, call, validate, store"
+
+BELOW = Goal("<", 1)
+RIVALS = {
+    "openai_create": ("openai", "openai {}, create", None),
+    "openai_parse": ("openai", "openai {}, .parse", None),
+    "instructor": ("instructor", "instructor {}, bare call", BELOW),
+    "pydantic_ai": ("pydantic-ai", "pydantic-ai {}, bare call", BELOW),
+    "langchain_openai": ("langchain-openai", "langchain-openai {}, bare call", BELOW),
+}
+"""Modules of bench.rivals: their environment, how they are called, and what ours must be of theirs."""
 
 
-def main() -> None:
-    """Print milliseconds and the ratio to the bare call."""
-    process, base_url = start()
+def lines() -> Iterator[Line]:
+    """A line for each rival."""
+    with ExitStack() as stack:
+        base_url = stack.enter_context(answering())
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        settings = agent_settings(base_url) | {"SECONDLOOK_DATA_DIR": folder}
+        asked = {"base_url": base_url, "request": request_of(settings)}
+        told = {"source": SOURCE, "user": USER, "settings": settings}
+        contenders = {"ours": stack.enter_context(Child("bench.snapshot", told)).once}
+        for name, (environment, _, _) in RIVALS.items():
+            if (home := home_of(environment)).joinpath("installed").exists():
+                python = home / "bin" / "python"
+                child = stack.enter_context(Child(f"bench.rivals.{name}", asked, python))
+                contenders[name] = child.once
+        medians = {name: statistics.median(each) for name, each in in_turn(contenders, TURNS).items()}
+    for name, (environment, words, goal) in RIVALS.items():
+        against = words.format(version_of(environment))
+        if name in medians:
+            yield compared(WHAT, against, medians["ours"], medians[name], "ms", goal)
+        else:
+            yield not_measured(WHAT, against, goal, "no environment: `make bench-rivals`")
+
+
+def agent_settings(base_url: str) -> dict[str, str]:
+    """Settings by which the local server is the model."""
+    return {"SECONDLOOK_AGENT": "openai", "OPENAI_API_KEY": "sk-local", "OPENAI_BASE_URL": base_url}
+
+
+def request_of(settings: dict[str, str]) -> dict[str, Any]:
+    """The request that a run of the source sends: the ledger has it."""
+    os.environ.update(settings)
+    wiring = connect()
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ.update(
-                SECONDLOOK_DATA_DIR=folder,
-                SECONDLOOK_AGENT="openai",
-                OPENAI_API_KEY="sk-local",
-                OPENAI_BASE_URL=base_url,
-            )
-            compare(base_url)
+        return dict(Runner(wiring).submit(SOURCE, Access(USER)).request)
     finally:
-        process.terminate()
-        process.wait()
+        wiring.close()
 
 
-def compare(base_url: str) -> None:
-    """Run the bare call, the runner and run_snapshot in turn."""
+def home_of(environment: str) -> Path:
+    """The folder of a rival's environment; the file `installed` in it says that it is whole."""
+    return ROOT / ".venv" / "rivals" / environment
+
+
+def version_of(environment: str) -> str:
+    """The version that a rival's lock has."""
+    lock = (ROOT / "bench" / "rivals" / f"{environment}.txt").read_text()
+    found = re.search(rf"^{environment}(?:-slim)?==(\S+)", lock, re.MULTILINE)
+    return "" if found is None else found[1]
+
+
+def make(told: dict[str, Any]) -> Callable[[], object]:
+    """One snapshot of the source, again and again, as a page or the command line makes it."""
+    os.environ.update(told["settings"])
     wiring = connect()
     runner = Runner(wiring)
-    made = run_snapshot(source_id=SOURCE, user_id=USER, regenerate=True)
-    request: Any = wiring.ledger.get(made.run_id).request
-    create: Any = openai.OpenAI(api_key="sk-local", base_url=base_url, max_retries=0).chat.completions.create
+    access = Access(told["user"])
 
-    def with_runner() -> None:
-        runner.carry(runner.submit(SOURCE, Access(USER), regenerate=True).run_id)
+    def once() -> None:
+        run = runner.carry(runner.submit(told["source"], access, regenerate=True).run_id)
+        if run.status != "done":
+            raise SystemExit(f"the run is {run.status}")
 
-    contenders: dict[str, Callable[[], object]] = {
-        "bare chat.completions.create": partial(create, **request),
-        "one snapshot (page, command line)": with_runner,
-        "run_snapshot (reads the settings too)": lambda: run_snapshot(
-            source_id=SOURCE, user_id=USER, regenerate=True
-        ),
-    }
-    samples: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(RUNS + 10):
-        for name, call in contenders.items():
-            started = time.perf_counter()
-            call()
-            if turn >= 10:
-                samples[name].append((time.perf_counter() - started) * 1000)
-    bare = quantiles(samples["bare chat.completions.create"])[1]
-    rows: list[list[str]] = []
-    for name, taken in samples.items():
-        least, median, p95 = quantiles(taken)
-        rows.append(
-            [
-                name,
-                f"{least:.1f}",
-                f"{median:.1f}",
-                f"{p95:.1f}",
-                f"{median / bare:.1f}",
-                f"{median - bare:.1f}",
-            ]
-        )
-    show(["what, in ms", "min", "median", "p95", "x bare", "above bare"], rows)
+    return once
+
+
+if __name__ == "__main__":
+    serve(make)

@@ -1,23 +1,27 @@
 """Tokens of a whole call by o200k, next to the same with indented JSON and the schema as pydantic makes it.
 
-Needs Node and `npm ci --prefix bench`: the ranks come with the npm package gpt-tokenizer.
+The ranks come with the npm package gpt-tokenizer.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+from bench.line import Goal, Line, compared, not_measured
 from bench.table import show
+from dev.local_supabase.node import NodeMissing, node
 from secondlook.agent.prompt import estimate_usage, messages
 from secondlook.agent.schema import SNAPSHOT_RESULT
 from secondlook.models import AgentInput, BandCount, DecisionLatency, Demand, SnapshotResult, WeekCount
 from secondlook.validation.answer import expected_answer
 
 HERE = Path(__file__).parent
+GOAL = Goal("≤", 0.5)
+PARTS = ("messages", "schema", "answer")
 FIRST = date(2025, 1, 6)
 COUNTS = (15, 18, 22, 9, 14, 31, 8, 12, 17, 20, 11, 16)
 
@@ -65,31 +69,42 @@ def parts(agent_input: AgentInput) -> dict[str, str]:
 
 def count(texts: Iterable[str]) -> list[int]:
     """Tokens of each text."""
-    command = ["node", str(HERE / "tokens.mjs")]
+    command = [str(node()), str(HERE / "tokens.mjs")]
     done = subprocess.run(
         command, input=json.dumps(list(texts)), capture_output=True, text=True, check=True, cwd=HERE
     )
     return json.loads(done.stdout)
 
 
-def main() -> None:
-    """Print tokens for 12, 26 and 52 weeks."""
-    rows: list[list[str]] = []
+def missing() -> str | None:
+    """What is not here, and how to get it."""
+    try:
+        node()
+    except NodeMissing as error:
+        return str(error)
+    return None if (HERE / "node_modules").is_dir() else "no gpt-tokenizer: `npm ci --prefix bench`"
+
+
+def lines() -> Iterator[Line]:
+    """A line for 12, 26 and 52 weeks."""
+    why = missing()
     for weeks in (12, 26, 52):
-        agent_input = example(weeks)
-        texts = parts(agent_input)
+        what, against = f"tokens of a whole call, {weeks} weeks (o200k)", "indented JSON, pydantic's schema"
+        if why is not None:
+            yield not_measured(what, against, GOAL, why)
+            continue
+        texts = parts(example(weeks))
         counted = dict(zip(texts, count(texts.values()), strict=True))
-        ours = counted["messages"] + counted["schema"] + counted["answer"]
-        plain = counted["plain messages"] + counted["plain schema"] + counted["plain answer"]
-        estimated = estimate_usage(agent_input)
-        rows.append(
-            [
-                str(weeks),
-                *(str(counted[part]) for part in ("messages", "schema", "answer")),
-                str(ours),
-                f"{estimated.prompt_tokens} + {estimated.completion_tokens}",
-                str(plain),
-                f"{ours / plain:.2f}",
-            ]
-        )
-    show(["weeks", "messages", "schema", "answer", "in all", "estimated", "plain", "x plain"], rows)
+        ours, plain = (sum(counted[f"{of}{part}"] for part in PARTS) for of in ("", "plain "))
+        yield compared(what, against, ours, plain, "tokens", GOAL)
+
+
+def main() -> None:
+    """Print the parts of a call, and what the formulas of `agent.prompt` make of it."""
+    rows: list[list[str]] = []
+    for weeks in (12, 26, 52, 104):
+        counted = count(parts(example(weeks)).values())[: len(PARTS)]
+        estimated = estimate_usage(example(weeks))
+        said = f"{estimated.prompt_tokens} + {estimated.completion_tokens}"
+        rows.append([str(weeks), *map(str, counted), said])
+    show(["weeks", *PARTS, "estimated: request + answer"], rows)

@@ -2,14 +2,20 @@
 
 import streamlit as st
 
-from secondlook.dashboard import batches, budgets, doubts, resources, session
+from secondlook.dashboard import batches, body, budgets, doubts, resources, session
 
-access = session.require_access()
-wiring = resources.wiring()
 
-st.title("Batch")
-batches.show_beginning(wiring, access)
-batches.show_batches(wiring, access)
-doubts.show_doubts(wiring, access)
-doubts.show_failed(wiring, access)
-budgets.show_budgets(wiring, access)
+def draw() -> None:
+    """The page's own part."""
+    access = session.require_access()
+    wiring = resources.wiring()
+
+    st.title("Batch", anchor=False)
+    batches.show_beginning(wiring, access)
+    batches.show_batches(wiring, access)
+    doubts.show_doubts(wiring, access)
+    doubts.show_failed(wiring, access)
+    budgets.show_budgets(wiring, access)
+
+
+body.show_body(draw)

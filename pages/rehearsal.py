@@ -2,10 +2,16 @@
 
 import streamlit as st
 
-from secondlook.dashboard import rehearsal, resources, session
+from secondlook.dashboard import body, rehearsal, resources, session
 
-access = session.require_access()
-wiring = resources.wiring()
 
-st.title("Rehearsal")
-rehearsal.show_rehearsal(wiring, access)
+def draw() -> None:
+    """The page's own part."""
+    access = session.require_access()
+    wiring = resources.wiring()
+
+    st.title("Rehearsal", anchor=False)
+    rehearsal.show_rehearsal(wiring, access)
+
+
+body.show_body(draw)

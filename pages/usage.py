@@ -2,9 +2,15 @@
 
 import streamlit as st
 
-from secondlook.dashboard import resources, session, usage
+from secondlook.dashboard import body, resources, session, usage
 
-access = session.require_access()
 
-st.title("Usage")
-usage.show_usage(resources.wiring(), access)
+def draw() -> None:
+    """The page's own part."""
+    access = session.require_access()
+
+    st.title("Usage", anchor=False)
+    usage.show_usage(resources.wiring(), access)
+
+
+body.show_body(draw)

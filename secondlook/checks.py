@@ -20,6 +20,7 @@ IMPORTS = (
     "openai",
     "pandas",
     "psycopg",
+    "pyarrow",
     "pydantic",
     "sqlalchemy",
     "streamlit",

@@ -5,19 +5,20 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from secondlook.errors import SecondlookError
+from secondlook.turns import Turn, Turns
 
 BUSY_SECONDS = 5
 """How long a writer waits for another process's write before it gives up."""
@@ -31,9 +32,6 @@ its locks: a carrier whose machine is gone must not keep others from its run."""
 
 _MIGRATING = 0x5EC04D10
 """The advisory lock of whoever migrates; any number that no other program takes."""
-
-_OUTSIDE = "outside"
-"""The option of a connection that begins no transaction."""
 
 Migration = tuple[str, Callable[[sa.Connection], None]]
 """A name, never used twice in one database, and what it does."""
@@ -61,10 +59,13 @@ def _now_on_postgres(_element: now, _compiler: object, **_options: object) -> st
     return "cast(extract(epoch from clock_timestamp()) as double precision)"
 
 
-def insert_new(connection: sa.Connection, table: sa.Table) -> sa.Insert:
-    """An insert that does nothing where a row with one of its unique keys is there."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
+def insert_new(dialect: str, table: sa.Table) -> sa.Insert:
+    """An insert, in the words of a database, that does nothing where a row with one of its keys is there."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def take_turns(connection: sa.Connection, number: int) -> None:
@@ -114,19 +115,6 @@ def sqlite_engine(
         if entry.info.setdefault("identity", identity) != identity:
             raise DisconnectionError
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        options = connection.get_execution_options()
-        if options.get(_OUTSIDE):
-            return
-        if options.get("read_only", False):
-            connection.exec_driver_sql("begin")
-            return
-        # What is not flushed is not lost where this process dies, only where the machine does.
-        flush = "full" if options.get("durable", True) else "normal"
-        connection.exec_driver_sql(f"pragma synchronous={flush}")
-        connection.exec_driver_sql("begin immediate")
-
     return engine
 
 
@@ -142,7 +130,7 @@ def postgres_engine(url: str) -> sa.Engine:
     Raises:
         ValueError: It is not such a URL. The message has no part of it.
     """
-    engine = sa.create_engine(
+    return sa.create_engine(
         _postgres_url(url),
         connect_args={
             "autocommit": True,  # transactions begin below
@@ -164,23 +152,6 @@ def postgres_engine(url: str) -> sa.Engine:
         max_overflow=16,
         pool_timeout=BUSY_SECONDS,
     )
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        options = connection.get_execution_options()
-        if options.get(_OUTSIDE):
-            return
-        read_only = options.get("read_only", False)
-        mode = "repeatable read, read only" if read_only else "read committed"
-        soft = "" if read_only or options.get("durable", True) else "; set local synchronous_commit = off"
-        # In one message. Not as options of the connection: poolers refuse them, or lose them.
-        connection.exec_driver_sql(
-            f"begin isolation level {mode}; "
-            f"set local lock_timeout = {int(BUSY_SECONDS * 1000)}; "
-            f"set local idle_in_transaction_session_timeout = {ABANDONED_SECONDS * 1000}{soft}"
-        )
-
-    return engine
 
 
 def _postgres_url(url: str) -> sa.URL:
@@ -223,6 +194,81 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
+Kind = Literal["read", "durable", "soft"]
+"""Of a transaction: one that only reads, one that is on disk when it has ended, or one that will be."""
+
+
+def _begin_on_sqlite(connection: sa.Connection, kind: Kind) -> None:
+    # By the driver itself: around statements as small as these, SQLAlchemy takes ten times as long as they.
+    driver: Any = connection.connection.driver_connection
+    if kind == "read":
+        driver.execute("begin")
+        return
+    # What is not flushed is not lost where this process dies, only where the machine does.
+    flush = "full" if kind == "durable" else "normal"
+    if connection.info.get("flush") != flush:
+        driver.execute(f"pragma synchronous={flush}")
+        connection.info["flush"] = flush
+    driver.execute("begin immediate")
+
+
+def _begin_on_postgres(connection: sa.Connection, kind: Kind) -> None:
+    mode = "repeatable read, read only" if kind == "read" else "read committed"
+    soft = "; set local synchronous_commit = off" if kind == "soft" else ""
+    # In one message. Not as options of the connection: poolers refuse them, or lose them.
+    connection.exec_driver_sql(
+        f"begin isolation level {mode}; "
+        f"set local lock_timeout = {int(BUSY_SECONDS * 1000)}; "
+        f"set local idle_in_transaction_session_timeout = {ABANDONED_SECONDS * 1000}{soft}"
+    )
+
+
+# Not as listeners of the engine's events: with one of them, SQLAlchemy tells of every statement.
+_BEGIN: Mapping[str, Callable[[sa.Connection, Kind], None]] = {
+    "sqlite": _begin_on_sqlite,
+    "postgresql": _begin_on_postgres,
+}
+
+
+_SNAPSHOT = sa.text("select pg_current_snapshot()::text")
+"""Which transactions of Postgres are seen; one that writes has a number of its own."""
+
+
+class _Watch:
+    """Tells whether anybody wrote to an SQLite file, by a connection that never does so itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._opened = 0
+
+    def version(self) -> object:
+        with self._lock:
+            identity = _identity(self._path)
+            if identity is None:
+                return object()  # of a file that is not there nothing holds
+            if self._connection is None or identity != self._identity:
+                self._close()
+                self._connection = sqlite3.connect(
+                    self._path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
+                )
+                self._identity = identity
+                self._opened += 1
+            # What the pragma gives is a number of this connection's own.
+            return self._opened, self._connection.execute("pragma data_version").fetchone()
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 class Database:
     """A database as the layers above use it: whole transactions, and one kind of error.
 
@@ -235,27 +281,27 @@ class Database:
 
     def __init__(self, engine: sa.Engine, unavailable: Callable[[str], SecondlookError]) -> None:
         self._engine = engine
-        self._reader = engine.execution_options(read_only=True)
-        self._soft = engine.execution_options(durable=False)
+        self._begin = _BEGIN[engine.dialect.name]
         self._unavailable = unavailable
-        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
+        self._turns = Turns() if engine.dialect.name == "sqlite" else None
+        self._watch = None if self._turns is None else _Watch(Path(str(engine.url.database)))
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run a reading transaction."""
-        return self._guard(self._reader.connect, work)
+        return self._guard("read", work)
 
-    def write(self, work: Callable[[sa.Connection], T]) -> T:
+    def write(self, work: Callable[[sa.Connection], T], turn: Turn = Turn.USUAL) -> T:
         """Run a transaction that may write."""
-        with self._in_turn():
-            return self._guard(self._engine.begin, work)
+        with self._in_turn(turn):
+            return self._guard("durable", work)
 
-    def write_soft(self, work: Callable[[sa.Connection], T]) -> T:
+    def write_soft(self, work: Callable[[sa.Connection], T], turn: Turn = Turn.USUAL) -> T:
         """Run a writing transaction that a machine's power cut may undo, with all soft ones after it.
 
         It is never undone alone: what a later durable transaction has written stands on it.
         """
-        with self._in_turn():
-            return self._guard(self._soft.begin, work)
+        with self._in_turn(turn):
+            return self._guard("soft", work)
 
     def migrate(self, migrations: Sequence[Migration]) -> None:
         """Apply, in their order, the migrations that this database has not seen. They are append-only.
@@ -283,38 +329,50 @@ class Database:
             else:
                 connection.exec_driver_sql("pragma wal_checkpoint(truncate)").all()
 
-        self._guard(self._engine.execution_options(**{_OUTSIDE: True}).connect, clean)
+        self._guard(None, clean)
+
+    def version(self) -> object:
+        """What is another one after each transaction that wrote, whoever's: while it is equal, so is all."""
+        if self._watch is None:
+            return self.read(lambda connection: connection.scalar(_SNAPSHOT))
+        try:
+            return self._watch.version()
+        except sqlite3.Error as error:
+            raise self._unavailable(_words(error)) from None
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+        if self._watch is not None:
+            self._watch.close()
 
     @contextmanager
-    def _in_turn(self) -> Generator[None]:
+    def _in_turn(self, turn: Turn) -> Generator[None]:
         """Let one thread write at a time where the database would: SQLite itself would have the rest poll."""
-        if self._turn is None:
+        if self._turns is None:
             yield
             return
-        if not self._turn.acquire(timeout=BUSY_SECONDS):
+        if not self._turns.take(turn, BUSY_SECONDS):
             raise self._unavailable("database is locked")
         try:
             yield
         finally:
-            self._turn.release()
+            self._turns.give()
 
-    def _guard(
-        self, open_: Callable[[], AbstractContextManager[sa.Connection]], work: Callable[[sa.Connection], T]
-    ) -> T:
+    def _guard(self, kind: Kind | None, work: Callable[[sa.Connection], T]) -> T:
+        """Run a transaction, or what may be in none."""
         try:
-            with open_() as connection:
+            with self._engine.begin() as connection:
+                if kind is not None:
+                    self._begin(connection, kind)
                 return work(connection)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise self._unavailable(_words(error)) from None
 
 
-def _words(error: SQLAlchemyError) -> str:
+def _words(error: SQLAlchemyError | sqlite3.Error) -> str:
     """The driver's own words, in one line; parameters are never among them."""
-    cause: Any = getattr(error, "orig", None)
+    cause: Any = error if isinstance(error, sqlite3.Error) else getattr(error, "orig", None)
     # Of a value that it cannot take (class 22), Postgres quotes the value.
     if cause is None or (getattr(cause, "sqlstate", None) or "").startswith("22"):
         return type(cause or error).__name__

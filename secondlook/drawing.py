@@ -7,11 +7,11 @@ from xml.sax.saxutils import escape
 
 from secondlook.figures import fill_weeks, share
 from secondlook.models import BandCount, WeekCount
+from secondlook.palette import colors, series
 
 MOST = 1100
 """So many bars are drawn at the most: twenty years of weeks, and some."""
 
-_INK, _FAINT, _BAR = "#0b1416", "#d5dedd", "#0f766e"
 _FONT = "font-family='system-ui, -apple-system, Segoe UI, Roboto, sans-serif'"
 _WIDTH, _HALF = 720, 352
 _LABELS = 9  # along the weeks
@@ -68,18 +68,21 @@ def covered(weeks: Sequence[WeekCount]) -> list[WeekCount]:
 
 
 def _svg(width: int, height: float, said: str, parts: Sequence[str]) -> str:
+    ink = colors("light")["textColor"]
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height:g}' role='img' {_FONT} "
-        f"font-size='12' fill='{_INK}'><title>{escape(said)}</title>{''.join(parts)}</svg>"
+        f"font-size='12' fill='{ink}'><title>{escape(said)}</title>{''.join(parts)}</svg>"
     )
 
 
 def _bar(x: float, y: float, width: float, height: float) -> str:
-    return f"<rect x='{x:.2f}' y='{y:.2f}' width='{width:.2f}' height='{height:.2f}' fill='{_BAR}'/>"
+    place = f"x='{x:.2f}' y='{y:.2f}' width='{width:.2f}' height='{height:.2f}'"
+    return f"<rect {place} fill='{series('light')[0]}'/>"
 
 
 def _line(x: float, y: float, to: float, *, faint: bool = False) -> str:
-    return f"<path d='M{x:g} {y:g}H{to:g}' stroke='{_FAINT if faint else _INK}' stroke-width='1'/>"
+    stroke = colors("light")["borderColor" if faint else "textColor"]
+    return f"<path d='M{x:g} {y:g}H{to:g}' stroke='{stroke}' stroke-width='1'/>"
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", bold: bool = False) -> str:

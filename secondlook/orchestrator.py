@@ -109,12 +109,19 @@ def plan_of(
 
 
 def execute(
-    run_id: str, *, stores: Stores, agents: Agents, ledger: Ledger, retries: Retries, production: bool
+    run_id: str,
+    *,
+    stores: Stores,
+    agents: Agents,
+    ledger: Ledger,
+    retries: Retries,
+    production: bool,
+    answered: Callable[[], None] = lambda: None,
 ) -> None:
     """Steps 6 to 9, or what is left of them: call the agent, store the snapshot, mark the source.
 
     A request that the provider certainly did not process leaves the run queued, to be sent again when it
-    is due.
+    is due. `answered` is called when an answer is kept, before anything is made of it.
 
     Raises:
         NotSignedIn: Nobody may act for the run's user now; it goes on at their next sign-in.
@@ -131,7 +138,7 @@ def execute(
             return
         store = _or_hold_up(run, stores, run.user_id, ledger)
         if run.status is RunStatus.QUEUED:
-            _call(run, _or_hold_up(run, agents, run.agent, ledger), ledger, retries)
+            _call(run, _or_hold_up(run, agents, run.agent, ledger), ledger, retries, answered)
             watch.lap("call")
         run = ledger.get(run_id)
         if run.status is RunStatus.ANSWERED:
@@ -146,7 +153,7 @@ def _or_hold_up(run: Run, get: Callable[[Name], T], name: Name, ledger: Ledger) 
         raise
 
 
-def _call(run: Run, agent: Agent, ledger: Ledger, retries: Retries) -> None:
+def _call(run: Run, agent: Agent, ledger: Ledger, retries: Retries, answered: Callable[[], None]) -> None:
     try:
         number = ledger.begin_call(run, ceiling_of(run))
     except OverBudget as error:
@@ -158,6 +165,7 @@ def _call(run: Run, agent: Agent, ledger: Ledger, retries: Retries) -> None:
     def journal(given: AgentAnswer) -> None:
         cost = pricing.cost_usd(given.usage, given.model or run.model)
         ledger.journal(run.run_id, number, given, cost)
+        answered()
 
     asked = time.monotonic()
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from secondlook.drawing import draw_bands, draw_weeks
 from secondlook.figures import money
 from secondlook.models import Run, RunStatus, Snapshot
+from secondlook.palette import colors
 from secondlook.validation.answer import count_matches
 from secondlook.validation.stored import fingerprint
 
@@ -36,6 +37,7 @@ def write_report(snapshot: Snapshot, source_name: str, run: Run | None) -> str:
     """
     result = snapshot.result
     return _template().render(
+        colors=colors("light"),
         title=_plain(source_name) or "A source that is gone",
         snapshot=snapshot,
         made_by=_made_by(run),

@@ -24,6 +24,7 @@ from secondlook.ledger.runs import OpenRun, in_doubt
 from secondlook.log import log_failed
 from secondlook.models import Batch, Plan, Run, RunStatus, SnapshotRun
 from secondlook.orchestrator import ceiling_of, execute, prepare, result_of
+from secondlook.settings import Settings
 from secondlook.stores.base import Store
 from secondlook.validation.identifiers import canonical
 from secondlook.wiring import Hand, Wiring, connect
@@ -109,6 +110,11 @@ def error_of(run: Run) -> SecondlookError:
         )
     error.usage = run.usage if run.answered else None
     return error
+
+
+def batch_threads(settings: Settings) -> int:
+    """So many that what has been answered and is being stored keeps nothing from being sent."""
+    return 2 * settings.concurrency
 
 
 def _check_store(run: Run, store: str) -> None:
@@ -225,7 +231,6 @@ class Runner:
             LedgerUnavailable: The run goes on once the ledger can be written.
             ApiKeyMissing: The run is queued for OpenAI and there is no key any more.
         """
-        _check_store(self._wiring.ledger.get(run_id), self._wiring.store_name)
         while True:
             try:
                 self._execute(run_id)
@@ -235,6 +240,7 @@ class Runner:
             run = self._wiring.ledger.get(run_id)
             if not run.status.active:
                 return run
+            _check_store(run, self._wiring.store_name)
             time.sleep(_POLL_SECONDS if run.waits_ms is None else min(run.waits_ms / 1000, SWEEP_SECONDS))
             self._wiring.ledger.mind_clock()
 
@@ -252,7 +258,7 @@ class Runner:
                 return
             self._busy.add(run_id)
             if in_batch not in self._pools:
-                threads = self._wiring.settings.concurrency if in_batch else WORKERS
+                threads = batch_threads(self._wiring.settings) if in_batch else WORKERS
                 self._pools[in_batch] = ThreadPoolExecutor(threads, thread_name_prefix="secondlook-run")
             self._pools[in_batch].submit(self._carry_quietly, run_id, in_batch=in_batch)
 
@@ -387,23 +393,27 @@ class Runner:
 
     def _carry_quietly(self, run_id: str, *, in_batch: bool) -> None:
         try:
-            self.take_up(run_id)
+            self.take_up(run_id, in_batch=in_batch)
         finally:
             with self._lock:
                 self._busy.discard(run_id)
-        if in_batch:
-            self.look_again()  # so that no place of the batch stays empty
 
-    def take_up(self, run_id: str) -> None:
-        """Carry a run as far as it goes now, in this thread; what is in the way is logged and noted there."""
+    def take_up(self, run_id: str, *, in_batch: bool = False) -> None:
+        """Carry a run as far as it goes now, in this thread; what is in the way is logged and noted there.
+
+        Of a batch, the next one is looked for as soon as this one's answer is kept, and when it has ended:
+        no place stays empty.
+        """
+        look_again = self.look_again if in_batch else lambda: None
         try:
-            self._execute(run_id)
+            self._execute(run_id, answered=look_again)
         except SecondlookError as error:
             log_failed(f"Run {run_id}", error.code)
         except Exception as error:  # noqa: BLE001 -- a message or a traceback could hold an answer
             log_failed(f"Run {run_id}", type(error).__name__)
+        look_again()
 
-    def _execute(self, run_id: str) -> None:
+    def _execute(self, run_id: str, answered: Callable[[], None] = lambda: None) -> None:
         wiring = self._wiring
         execute(
             run_id,
@@ -412,6 +422,7 @@ class Runner:
             ledger=wiring.ledger,
             retries=wiring.retries,
             production=wiring.settings.production,
+            answered=answered,
         )
 
     def _store(self, user_id: str) -> Store:

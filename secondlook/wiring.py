@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from secondlook.access import Access
 from secondlook.agent.retries import Retries
-from secondlook.database import Database
 from secondlook.errors import (
     ApiKeyMissing,
     LedgerUnavailable,
@@ -20,19 +19,10 @@ from secondlook.errors import (
     SettingInvalid,
     StoreUnavailable,
 )
-from secondlook.ledger.batches import Batches
-from secondlook.ledger.budgets import Budgets
-from secondlook.ledger.history import History
-from secondlook.ledger.pruning import Pruning
-from secondlook.ledger.reviews import Reviews
-from secondlook.ledger.runs import Ledger, ledger_database
-from secondlook.ledger.standing import Limits
-from secondlook.ledger.usage import UsageLog
 from secondlook.models import AgentName
 from secondlook.settings import Settings, load_settings
 from secondlook.stores.base import Store
 from secondlook.stores.samples import SAMPLE_USERS
-from secondlook.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -40,7 +30,15 @@ if TYPE_CHECKING:
     from secondlook.agent.client import Agent
     from secondlook.auth.attempts import Attempts
     from secondlook.auth.sessions import Sessions
+    from secondlook.database import Database
+    from secondlook.ledger.batches import Batches
+    from secondlook.ledger.budgets import Budgets
+    from secondlook.ledger.history import History
     from secondlook.ledger.jobs import Jobs
+    from secondlook.ledger.pruning import Pruning
+    from secondlook.ledger.reviews import Reviews
+    from secondlook.ledger.runs import Ledger
+    from secondlook.ledger.usage import UsageLog
     from secondlook.project import Project
     from secondlook.stores.row_security import RowSecurity
     from secondlook.webhook import Webhook
@@ -191,6 +189,9 @@ class Wiring:
         """
 
         def make() -> Ledger:
+            from secondlook.ledger.runs import Ledger
+            from secondlook.ledger.standing import Limits
+
             embedded = self.settings.ledger_url is None
             return Ledger(
                 self._database,
@@ -212,6 +213,8 @@ class Wiring:
         """
 
         def make() -> Batches:
+            from secondlook.ledger.batches import Batches
+
             _ = self.ledger  # makes the tables
             return Batches(self._database, store=self.store_name)
 
@@ -226,6 +229,8 @@ class Wiring:
         """
 
         def make() -> History:
+            from secondlook.ledger.history import History
+
             _ = self.ledger  # makes the tables
             return History(self._database)
 
@@ -240,6 +245,8 @@ class Wiring:
         """
 
         def make() -> Reviews:
+            from secondlook.ledger.reviews import Reviews
+
             _ = self.ledger  # makes the tables
             return Reviews(self._database)
 
@@ -254,6 +261,8 @@ class Wiring:
         """
 
         def make() -> UsageLog:
+            from secondlook.ledger.usage import UsageLog
+
             _ = self.ledger  # makes the tables
             return UsageLog(self._database)
 
@@ -268,6 +277,8 @@ class Wiring:
         """
 
         def make() -> Pruning:
+            from secondlook.ledger.pruning import Pruning
+
             _ = self.ledger  # makes the tables
             return Pruning(self._database)
 
@@ -280,7 +291,14 @@ class Wiring:
         Raises:
             LedgerUnavailable: The ledger, where it is counted, cannot be opened.
         """
-        return self._part("budgets", lambda: Budgets(self._database, Limits.of(self.settings)))
+
+        def make() -> Budgets:
+            from secondlook.ledger.budgets import Budgets
+            from secondlook.ledger.standing import Limits
+
+            return Budgets(self._database, Limits.of(self.settings))
+
+        return self._part("budgets", make)
 
     @property
     def webhook(self) -> Webhook | None:
@@ -367,6 +385,8 @@ class Wiring:
     @property
     def _database(self) -> Database:
         def make() -> Database:
+            from secondlook.ledger.runs import ledger_database
+
             if self.settings.ledger_url is not None:
                 return ledger_database(self.settings.ledger_url.get_secret_value())
             return ledger_database(self._file("ledger.db", LedgerUnavailable))
@@ -380,6 +400,8 @@ class Wiring:
             return cast("T", self._parts[name])  # made by the same function
 
     def _open_embedded(self) -> Store:
+        from secondlook.stores.sqlite import SqliteStore
+
         return SqliteStore(self._file("store.db", StoreUnavailable))
 
     def _people_project(self) -> Project:

@@ -155,9 +155,7 @@ class Worker:
         await asyncio.get_running_loop().run_in_executor(self._threads, self._take_up, run_id, in_batch)
 
     def _take_up(self, run_id: str, in_batch: bool) -> None:
-        self.runner.take_up(run_id)
-        if in_batch:
-            self.runner.look_again()  # so that no place of the batch stays empty
+        self.runner.take_up(run_id, in_batch=in_batch)
 
 
 def _app(wiring: Wiring) -> App:

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -130,25 +130,24 @@ class Agent:
         Raises:
             ProviderError: There is no answer; its `outcome` says what became of the request.
         """
-        received: Future[None] = Future()
+        received = threading.Event()
         journaled: Future[None] = Future()
 
         def carry() -> None:
             try:
                 answer = self._send(request)
-                received.set_result(None)
+                received.set()
                 journal(answer)
             except BaseException as error:  # noqa: BLE001 -- handed to the waiting thread as it is
                 journaled.set_exception(error)
-                if not received.done():
-                    received.set_result(None)
+                received.set()
             else:
                 journaled.set_result(None)
 
         # A daemon: a process that must end does not wait for a silent server.
         threading.Thread(target=carry, name="secondlook-call", daemon=True).start()
         # The deadline is the provider's: an answer that is here is waited for until it is kept.
-        if not wait([received], timeout=self._deadline).done:
+        if not received.wait(self._deadline):
             raise _failure(
                 "time-out", f"no whole answer within {self._deadline:g} seconds", outcome="unknown"
             )

@@ -13,11 +13,12 @@ import streamlit as st
 from secondlook import batch
 from secondlook.access import Access
 from secondlook.batch import Forecast, Selection
-from secondlook.dashboard import resources, session
+from secondlook.dashboard import body, links, panels, resources, session
 from secondlook.dashboard.budgets import moment
 from secondlook.dashboard.problems import escape, show_error
 from secondlook.errors import SecondlookError
 from secondlook.figures import money, roughly
+from secondlook.ledger.budgets import SwitchedOff
 from secondlook.models import Batch, BatchStatus, RunStatus
 from secondlook.validation.buckets import GENERATED, RUNNABLE
 from secondlook.wiring import Wiring
@@ -108,8 +109,14 @@ def show_beginning(wiring: Wiring, access: Access) -> None:
                 width=160,
                 help="Runs begun a minute, at the most. Empty: as many as there is room for.",
             )
-            st.button("Look at them", icon=":material/search:", on_click=_look)
-        looked: _Looked | None = st.session_state.get(_LOOKED)
+            looked: _Looked | None = st.session_state.get(_LOOKED)
+            found_out = looked is not None and looked.user_id == access.user_id
+            st.button(
+                "Look at them",
+                type="secondary" if found_out else "primary",  # then the confirmation is what to press next
+                icon=":material/search:",
+                on_click=_look,
+            )
         if looked is None or looked.user_id != access.user_id:
             st.caption("Looking costs nothing, and nothing is sent before you confirm.")
             return
@@ -139,15 +146,14 @@ def _show_forecast(wiring: Wiring, access: Access, found: Forecast) -> None:
         "Cost": money(found.cost_usd, estimated=found.cost_usd is not None),
         "Budgets allow": allowed,
     }
-    with st.container(horizontal=True):
-        for label, value in figures.items():
-            st.metric(label, escape(value))
+    panels.show_metrics(figures)
     left_out = [
         f":material/remove: {n:,} left out: {_reason(code)}" for code, n in found.refused.most_common()
     ]
     st.markdown("  \n".join(left_out))
     if not found.runnable:
-        st.info("None of these sources can be run.")
+        st.info("None of these sources can be run: choose the others above, or see what each one lacks.")
+        links.show_sources_link("See the sources")
         return
     if allowance.refusal is not None:
         show_error(allowance.refusal)
@@ -185,6 +191,7 @@ def _begin() -> None:
     looked: _Looked | None = st.session_state.pop(_LOOKED, None)
     if looked is None or looked.user_id != access.user_id:
         return  # pressed twice
+    body.draw_whole()
     wiring = resources.wiring()
     st.session_state[_BEGINNING] = resources.runner().begin(
         lambda: batch.begin(wiring, access, looked.selection, concurrency=concurrency, per_minute=per_minute)
@@ -299,9 +306,7 @@ def _show_figures(each: Batch) -> None:
     }
     if left is not None:
         figures["Time left"] = f"about {roughly(left)}"
-    with st.container(horizontal=True):
-        for name, value in figures.items():
-            st.metric(name, escape(value))
+    panels.show_metrics(figures)
 
 
 def _offline() -> bool:
@@ -373,6 +378,7 @@ def _decide(label: str, batch_id: str) -> None:
     access, batches = session.require_access(), resources.wiring().batches
     decide = {"Pause": batches.pause, "Stop": batches.stop}.get(label, batches.resume)
     decide(batch_id, access.user_id)
+    body.draw_whole()
     if decide == batches.resume:
         resources.runner().look_again()
 
@@ -386,12 +392,18 @@ _ENDS: Mapping[RunStatus, str] = {
 }
 
 
-def show_news(wiring: Wiring, access: Access) -> None:
-    """Say on whichever page is open that a batch or a run has finished, whoever began it."""
+def show_news(wiring: Wiring, access: Access, off: SwitchedOff | None) -> None:
+    """Say on whichever page is open that a batch or a run has finished, whoever began it.
+
+    Args:
+        wiring: The parts to work with.
+        access: Who looks at the page.
+        off: What the page says of sending; it is drawn anew where somebody switches that.
+    """
     live = _going_on(wiring, access).live
     with st.sidebar:
         # Another tab or a terminal may begin something: an idle page looks too, less often.
-        st.fragment(_tell, run_every=_NEWS_SECONDS if live else _IDLE_SECONDS)(live)
+        st.fragment(_tell, run_every=_NEWS_SECONDS if live else _IDLE_SECONDS)(live, off)
 
 
 @dataclass(frozen=True)
@@ -412,7 +424,7 @@ def _going_on(wiring: Wiring, access: Access) -> _GoingOn:
     return _GoingOn(user, wiring.batches.statuses(user), wiring.ledger.going_on(user))
 
 
-def _tell(live: bool) -> None:
+def _tell(live: bool, off: SwitchedOff | None) -> None:
     access, wiring = session.require_access(), resources.wiring()
     there = _going_on(wiring, access)
     known: _GoingOn | None = st.session_state.get(_KNOWN)
@@ -429,11 +441,23 @@ def _tell(live: bool) -> None:
     news += [_ENDS.get(wiring.ledger.get(run_id, access.user_id).status, "") for run_id in gone]
     if any(news):
         st.session_state[_NEWS] = ("  \n".join(filter(None, news)), time.monotonic() + _NEWS_SHOWN_SECONDS)
+    if there.live:
+        st.caption(f":material/pending: {_say_going_on(there)}")
     text, until = st.session_state.get(_NEWS, ("", 0.0))
     if time.monotonic() < until:  # said again as long as it is news: a page drawn anew would drop it
         st.toast(text, icon=":material/notifications:", duration="long")
-    elif live != there.live:
-        st.rerun()  # to look more or less often from now on
+    elif live != there.live or off != wiring.budgets.switched_off():
+        st.rerun()  # to look more or less often from now on, and to say what was switched
+
+
+def _say_going_on(there: _GoingOn) -> str:
+    moving = sum(status in _MOVING for status in there.batches.values())
+    numbers = {"run": len(there.runs), "batch": moving}
+    said = [f"{n:,} {name if n == 1 else _PLURALS[name]}" for name, n in numbers.items() if n]
+    return f"Going on: {' and '.join(said)}"
+
+
+_PLURALS = {"run": "runs", "batch": "batches"}
 
 
 def _of_batch(ended: Batch) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-import pandas as pd
 import streamlit as st
 
 from secondlook.access import Access
-from secondlook.dashboard import resources, session
+from secondlook.dashboard import body, resources, session, tables
 from secondlook.dashboard.problems import escape
 from secondlook.errors import NotSignedIn
 from secondlook.figures import money
-from secondlook.ledger.budgets import Budgets
+from secondlook.ledger.budgets import SwitchedOff
 from secondlook.ledger.standing import BudgetName, Standing
 from secondlook.models import BatchStatus
 from secondlook.wiring import Wiring
@@ -27,9 +26,8 @@ _NAMES: Mapping[BudgetName, str] = {
 }
 
 
-def show_switched_off(budgets: Budgets) -> None:
+def show_switched_off(off: SwitchedOff | None) -> None:
     """At the top of every page, where it is seen on a phone too: that nothing is sent."""
-    off = budgets.switched_off()
     if off is not None:
         st.error(
             f"**Sending is off** since {escape(moment(off.since))}, by {escape(off.by, limit=80)}. "
@@ -63,7 +61,7 @@ def _show_standings() -> None:
 def show_table(standings: Sequence[Standing]) -> None:
     """Budgets as a table."""
     st.table(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-        pd.DataFrame([_row(standing) for standing in standings]), hide_index=True, border="horizontal"
+        tables.of_rows([_row(standing) for standing in standings]), hide_index=True, border="horizontal"
     )
 
 
@@ -119,3 +117,4 @@ def _switch(sending: bool) -> None:
     if not _may_switch(wiring, access):
         raise NotSignedIn("Only reviewers can switch sending off and on", hint="Ask a reviewer.")
     wiring.budgets.switch(sending=sending, by=session.own_name())
+    body.draw_whole()

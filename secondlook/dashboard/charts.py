@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import pandas as pd
 
 from secondlook.compare import BandChange, WeekChange
+from secondlook.dashboard import tables
+from secondlook.dashboard.tables import Table
 from secondlook.drawing import covered
 from secondlook.figures import busiest, largest, share
 from secondlook.models import BandCount, WeekCount
@@ -22,15 +23,17 @@ _PAIRED_STEP = 18
 FIRST, SECOND = "First", "Second"
 """How two snapshots are told apart: in each chart by the same color, whichever has the first row."""
 
+LEGEND = alt.Legend(orient="top", labelLimit=0, offset=6, padding=0)
+_PADDING = {"left": 2, "right": 2, "top": 6, "bottom": 2}
+"""Streamlit leaves more room below a chart: its frame is its edge."""
+
 _PAIR = alt.Scale(domain=[FIRST, SECOND])
-_PAIRED_COLOR = alt.Color(
-    "snapshot:N", title=None, scale=_PAIR, legend=alt.Legend(orient="top", labelLimit=0)
-)
+_PAIRED_COLOR = alt.Color("snapshot:N", title=None, scale=_PAIR, legend=LEGEND)
 
 
 def _weekly_spec() -> dict[str, Any]:
     bars = alt.Chart(alt.NamedData("rows"), height=_HEIGHT_WEEKS).mark_bar()
-    return _without_data(
+    return without_data(
         bars.encode(
             x=alt.X("week:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
             y=alt.Y("count:Q", title="Estimates", axis=alt.Axis(tickMinStep=1, format="d")),
@@ -42,7 +45,7 @@ def _weekly_spec() -> dict[str, Any]:
 def _band_spec() -> dict[str, Any]:
     # Count and share are part of the axis label: a text mark would not follow the theme's colour.
     bars = alt.Chart(alt.NamedData("rows"), height=alt.Step(_BAND_STEP)).mark_bar()
-    return _without_data(
+    return without_data(
         bars.encode(
             x=alt.X("count:Q", title="Estimates", axis=alt.Axis(tickMinStep=1, tickCount=6, format="d")),
             y=alt.Y("label:N", title=None, sort=None, axis=alt.Axis(labelLimit=200)),
@@ -57,7 +60,7 @@ def _band_spec() -> dict[str, Any]:
 
 def _paired_weeks_spec() -> dict[str, Any]:
     bars = alt.Chart(alt.NamedData("rows"), height=_HEIGHT_WEEKS).mark_bar()
-    return _without_data(
+    return without_data(
         bars.encode(
             x=alt.X("week:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
             xOffset=alt.XOffset("snapshot:N", scale=_PAIR),
@@ -74,7 +77,7 @@ def _paired_weeks_spec() -> dict[str, Any]:
 
 def _paired_bands_spec() -> dict[str, Any]:
     bars = alt.Chart(alt.NamedData("rows"), height=alt.Step(_PAIRED_STEP)).mark_bar()
-    return _without_data(
+    return without_data(
         bars.encode(
             x=alt.X("share:Q", title=None, axis=alt.Axis(format="%", tickCount=5)),
             y=alt.Y("band:N", title=None, sort=None, axis=alt.Axis(labelLimit=120)),
@@ -90,10 +93,11 @@ def _paired_bands_spec() -> dict[str, Any]:
     )
 
 
-def _without_data(chart: alt.Chart) -> dict[str, Any]:
+def without_data(chart: alt.Chart) -> dict[str, Any]:
+    """The spec of a chart whose rows the page sends."""
     spec = chart.to_dict()
     del spec["data"]
-    return spec
+    return {**spec, "padding": _PADDING}
 
 
 WEEKLY = _weekly_spec()
@@ -102,17 +106,19 @@ PAIRED_WEEKS = _paired_weeks_spec()
 PAIRED_BANDS = _paired_bands_spec()
 
 
-def weekly_rows(weeks: Sequence[WeekCount]) -> pd.DataFrame:
+def weekly_rows(weeks: Sequence[WeekCount]) -> Table:
     """Columns week, count: every covered week, those without estimates as 0."""
     filled = covered(weeks)
-    return pd.DataFrame({"week": [week.week for week in filled], "count": [week.count for week in filled]})
+    return tables.of_columns(
+        {"week": [week.week for week in filled], "count": [week.count for week in filled]}
+    )
 
 
-def band_rows(bands: Sequence[BandCount]) -> pd.DataFrame:
+def band_rows(bands: Sequence[BandCount]) -> Table:
     """Columns band, count, share (0 to 1 of the bands' sum), label; in the order of the bands."""
     whole = sum(band.count for band in bands)
     shares = [share(band.count, whole) for band in bands]
-    return pd.DataFrame(
+    return tables.of_columns(
         {
             "band": [band.band for band in bands],
             "count": [band.count for band in bands],
@@ -124,7 +130,7 @@ def band_rows(bands: Sequence[BandCount]) -> pd.DataFrame:
     )
 
 
-def paired_weeks(weeks: Sequence[WeekChange]) -> pd.DataFrame:
+def paired_weeks(weeks: Sequence[WeekChange]) -> Table:
     """Columns week, snapshot, count: a row for each snapshot that covers the week."""
     rows = [
         {"week": week.week, "snapshot": name, "count": count}
@@ -132,10 +138,10 @@ def paired_weeks(weeks: Sequence[WeekChange]) -> pd.DataFrame:
         for name, count in zip((FIRST, SECOND), (week.before, week.after), strict=True)
         if count is not None
     ]
-    return pd.DataFrame(rows, columns=["week", "snapshot", "count"])
+    return tables.of_rows(rows, ("week", "snapshot", "count"))
 
 
-def paired_bands(bands: Sequence[BandChange]) -> pd.DataFrame:
+def paired_bands(bands: Sequence[BandChange]) -> Table:
     """Columns band, snapshot, count, share: a row for each band in each snapshot."""
     rows = [
         {"band": band.band, "snapshot": name, "count": count, "share": part}
@@ -144,7 +150,7 @@ def paired_bands(bands: Sequence[BandChange]) -> pd.DataFrame:
             (FIRST, SECOND), (band.before, band.after), (band.share_before, band.share_after), strict=True
         )
     ]
-    return pd.DataFrame(rows, columns=["band", "snapshot", "count", "share"])
+    return tables.of_rows(rows, ("band", "snapshot", "count", "share"))
 
 
 def describe_weeks(weeks: Sequence[WeekCount]) -> str:

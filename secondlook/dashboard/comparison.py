@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from secondlook.access import Access
 from secondlook.compare import BandChange, Comparison, Side, WeekChange, compare, read_side
-from secondlook.dashboard import charts, links
+from secondlook.dashboard import charts, links, tables
 from secondlook.dashboard.charts import FIRST, SECOND
 from secondlook.dashboard.problems import escape
 from secondlook.dashboard.snapshots import can_be_drawn, show_marks
@@ -32,7 +31,7 @@ def show_comparison(wiring: Wiring, access: Access, pair: str) -> None:
     found = compare(*(read_side(store, ledger, each.strip(), access.user_id) for each in ids))
     st.header("Comparison", divider="gray", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
-        links.show_history_link(label="All snapshots")
+        links.show_way("All snapshots")
         st.button("Swap", icon=":material/swap_horiz:", on_click=_swap, args=(ids,))
     for column, name, side in zip(
         st.columns(2, border=True), (FIRST, SECOND), (found.first, found.second), strict=True
@@ -64,7 +63,8 @@ def _show_side(name: str, side: Side) -> None:
     if side.run is not None:
         run = side.run
         st.caption(f"Model {escape(run.answered_model or run.model)}, prompt {escape(run.prompt_version)}")
-    links.show_snapshot_link(side.snapshot.snapshot_id)
+    snapshot_id = side.snapshot.snapshot_id
+    links.show_way("The snapshot by itself", ":material/photo_camera:", snapshot=snapshot_id)
 
 
 def _show_totals(found: Comparison) -> None:
@@ -74,21 +74,27 @@ def _show_totals(found: Comparison) -> None:
         st.metric(
             "Estimates",
             f"{after.estimate_count:,}",
-            f"{signed(found.estimates_change)} from {before.estimate_count:,}",
+            f"{signed(found.estimates_change)} from {before.estimate_count:,}"
+            if found.estimates_change
+            else "as before",
             delta_color="off",
             delta_arrow="off",
         )
         st.metric(
             "Confidence",
             after.confidence_level,
-            f"was {before.confidence_level}",
+            f"was {before.confidence_level}"
+            if before.confidence_level != after.confidence_level
+            else "as before",
             delta_color="off",
             delta_arrow="off",
         )
         for name, band in (("Price band that moved most", price), ("Latency band that moved most", latency)):
             if band is not None:
-                change = f"{band.points:+.1f} points"
-                st.metric(name, escape(band.band, limit=20), change, delta_color="off", delta_arrow="off")
+                moved = bool(band.points)
+                said = escape(band.band, limit=20) if moved else "none"
+                change = f"{band.points:+.1f} points" if moved else "the same shares"
+                st.metric(name, said, change, delta_color="off", delta_arrow="off")
 
 
 def _both(found: Comparison) -> tuple[tuple[BandChange, ...], tuple[BandChange, ...]]:
@@ -149,7 +155,7 @@ def _band_row(band: BandChange) -> dict[str, str]:
 
 def _show_table(rows: Sequence[dict[str, str]]) -> None:
     shown = [{name: escape(value, limit=60) for name, value in row.items()} for row in rows]
-    st.table(pd.DataFrame(shown), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+    st.table(tables.of_rows(shown), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
 
 
 def _describe_weeks(weeks: Sequence[WeekChange]) -> str:

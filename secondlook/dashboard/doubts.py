@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from secondlook.access import Access
-from secondlook.dashboard import PAGES, resources, session
+from secondlook.dashboard import PAGES, body, resources, session
 from secondlook.dashboard.budgets import moment
 from secondlook.dashboard.problems import escape
 from secondlook.models import Run, RunStatus
@@ -72,12 +72,19 @@ def _show_together(shown: Sequence[Run], *, sure: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Tick all", icon=":material/select_all:", on_click=_tick_all, args=(shown,))
         st.button(
-            f"Send {len(ticked)} ticked again",
+            f"Send {len(ticked)} ticked again" if ticked else "Send ticked again",
+            key="resend-ticked",
             disabled=not (sure and ticked),
             on_click=_resend,
             args=(ticked,),
         )
-        st.button(f"Give {len(ticked)} ticked up", disabled=not ticked, on_click=_cancel, args=(ticked,))
+        st.button(
+            f"Give {len(ticked)} ticked up" if ticked else "Give ticked up",
+            key="cancel-ticked",
+            disabled=not ticked,
+            on_click=_cancel,
+            args=(ticked,),
+        )
 
 
 def _show_doubt(run: Run, name: str, *, sure: bool) -> None:
@@ -137,5 +144,6 @@ def _cancel(run_ids: Sequence[str]) -> None:
 
 
 def _settled(number: int, what: str) -> None:
+    body.draw_whole()
     st.session_state["twice"] = False  # each time anew
     st.session_state[_SETTLED] = f"{number} run{'' if number == 1 else 's'} {what}"

@@ -18,13 +18,18 @@ from secondlook.settings import Settings
 _WARM = (
     "PIL.Image",
     "openai",
+    "pandas",
     "pyarrow.pandas_compat",
+    "secondlook.dashboard.batches",
+    "secondlook.dashboard.comparison",
+    "secondlook.dashboard.doubts",
     "secondlook.dashboard.listing",
-    "secondlook.dashboard.runs",
-    "secondlook.dashboard.session",
+    "secondlook.dashboard.rehearsal",
+    "secondlook.dashboard.run_detail",
+    "secondlook.dashboard.usage",
     "streamlit.material_icon_names",
 )
-"""What the first page would import; the rest comes with it."""
+"""What the first view of a page would import; the rest comes with it. pyarrow looks for a pandas."""
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -28,15 +29,35 @@ def show_snapshot_link(snapshot_id: str, label: str = "The snapshot by itself") 
 
 def show_snapshot_links(snapshot_id: str, source_id: str) -> None:
     """From a source's snapshot to its own page, and to those before it."""
-    with st.container(horizontal=True):
-        show_snapshot_link(snapshot_id, "By itself: report, charts, comparison")
-        show_history_link(source_id, "All snapshots of this source")
+    show_snapshot_link(snapshot_id, "By itself: charts and comparison")
+    show_history_link(source_id, "All snapshots of this source")
 
 
-def show_history_link(source_id: str | None = None, label: str = "Its snapshots") -> None:
-    """To the history of snapshots, of a source or of all."""
-    of = {} if source_id is None else {"source": source_id}
-    _show_link("snapshots.py", label, ":material/history:", **of)
+def show_history_link(source_id: str, label: str) -> None:
+    """To the history of a source's snapshots."""
+    _show_link("snapshots.py", label, ":material/history:", source=source_id)
+
+
+def show_way(label: str, icon: str = ":material/history:", **query: str) -> None:
+    """To another part of the same page, by what its URL takes: a link to it would look like the open one."""
+    st.button(
+        label,
+        key=f"way {label} {query}",
+        type="tertiary",
+        icon=icon,
+        on_click=_go,
+        args=(query,),
+    )
+
+
+def _go(query: Mapping[str, str]) -> None:
+    kept = {name: st.query_params[name] for name in ("user",) if name in st.query_params}
+    st.query_params.from_dict({**kept, **query})
+
+
+def show_sources_link(label: str = "Choose a source") -> None:
+    """To the list of sources, where snapshots begin."""
+    _show_link("sources.py", label, ":material/table_rows:")
 
 
 def _show_link(page: str, label: str, icon: str, **query: str) -> None:

@@ -12,6 +12,7 @@ from secondlook.errors import SecondlookError
 ICON = Path(__file__).with_name("icon.svg")  # a named icon would be fetched from another site
 
 st.set_page_config(page_title="2ndlook snapshots", page_icon=str(ICON), layout="wide")
+st.logo(str(ICON.with_name("logo.svg")), size="large")
 page = st.navigation(
     [
         st.Page(PAGES / "sources.py", title="Sources", icon=":material/table_rows:", default=True),
@@ -25,9 +26,10 @@ page = st.navigation(
 try:
     wiring = resources.wiring()
     session.show_identity()
-    budgets.show_switched_off(wiring.budgets)
+    off = wiring.budgets.switched_off()
+    budgets.show_switched_off(off)
     panels.show_agent(wiring, shutdown_notice(wiring.settings.model, datetime.now(UTC).date()))
-    batches.show_news(wiring, session.require_access())
+    batches.show_news(wiring, session.require_access(), off)
     page.run()
 except SecondlookError as error:
     problems.show_error(error)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from typing import Literal
 
-import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from secondlook import pricing, report
 from secondlook.agent.prompt import estimate_usage
-from secondlook.dashboard import charts
+from secondlook.dashboard import charts, tables
 from secondlook.dashboard.problems import escape, show_error
+from secondlook.dashboard.tables import Cell, Table
 from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
 from secondlook.figures import busiest, largest, money
 from secondlook.ledger.runs import Ledger
@@ -21,7 +23,8 @@ from secondlook.runner import total_ms
 from secondlook.validation import stored
 from secondlook.wiring import Wiring
 
-_JSON_PIXELS = 520
+_RESULT_PIXELS = 560
+_METRIC_PIXELS = 148  # two beside each other on a phone, six on a screen
 
 
 def show_agent(wiring: Wiring, notice: str | None) -> None:
@@ -40,7 +43,7 @@ def show_agent(wiring: Wiring, notice: str | None) -> None:
                 st.badge("OpenAI", icon=":material/cloud:", color="green")
         st.caption(f"Model: {escape(settings.model)}")
         if notice is not None:
-            st.warning(escape(notice), icon=":material/schedule:")
+            st.markdown(f":small[:orange[:material/schedule: {escape(notice)}]]")
 
 
 def show_source(view: Preview, snapshot: Snapshot | None) -> None:
@@ -48,9 +51,11 @@ def show_source(view: Preview, snapshot: Snapshot | None) -> None:
     st.header(escape(view.source.source_name, limit=120), divider="gray", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(escape(view.source.source_type, limit=40), color="gray")
-        st.badge(escape(view.source.status, limit=40), color="gray")
+        st.badge(escape(view.source.status.replace("_", " "), limit=40), color="gray")
         if snapshot is not None and changed_since(snapshot.result, view.agent_input):
             st.badge("buckets changed since this snapshot", icon=":material/sync_problem:", color="orange")
+        elif snapshot is not None:
+            st.badge("up to date: the same buckets as its snapshot", icon=":material/check:", color="green")
     if view.agent_input is None:
         return
     weeks = view.agent_input.demand.weekly_volume
@@ -63,9 +68,7 @@ def show_source(view: Preview, snapshot: Snapshot | None) -> None:
         "Largest price band": largest(view.agent_input.demand.price_distribution).band,
         "Largest latency band": largest(view.agent_input.decision_latency.distribution).band,
     }
-    with st.container(horizontal=True):
-        for label, value in figures.items():
-            st.metric(label, escape(value))
+    show_metrics(figures, width=_METRIC_PIXELS)
     for warning in view.warnings:
         st.warning(escape(warning), icon=":material/warning:")
 
@@ -113,18 +116,23 @@ def show_charts(demand: Demand, latency: DecisionLatency) -> None:
             _show_numbers(name, lambda banded=banded: _shares(banded))
 
 
-def _shares(banded: pd.DataFrame) -> pd.DataFrame:
-    return banded[["band", "count"]].assign(share=banded["share"].map("{:.1%}".format))
+def _shares(banded: Table) -> Table:
+    columns = banded.to_pydict()
+    shares = [f"{part:.1%}" for part in columns["share"]]
+    return tables.of_columns({"band": columns["band"], "count": columns["count"], "share": shares})
 
 
-def _show_numbers(key: str, numbers: Callable[[], pd.DataFrame]) -> None:
+def _show_numbers(key: str, numbers: Callable[[], Table]) -> None:
     panel = st.expander("Numbers", type="compact", key=f"numbers-{key}", on_change="rerun")
     if panel.open:
-        shown = numbers().map(_cell)
+        columns = numbers().to_pydict()
+        shown = tables.of_columns(
+            {name: [_cell(each) for each in values] for name, values in columns.items()}
+        )
         panel.table(shown, hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
 
 
-def _cell(value: object) -> object:
+def _cell(value: Cell) -> Cell:
     return escape(value) if isinstance(value, str) else value  # a table takes Markdown
 
 
@@ -139,55 +147,107 @@ def read_snapshot(record: SourceRecord) -> Snapshot | None:
         return None
 
 
-def show_snapshot(snapshot: Snapshot, ledger: Ledger) -> None:
-    """The validated JSON next to what it took."""
-    st.subheader("Snapshot", anchor="snapshot")
-    try:
-        run = ledger.get(snapshot.snapshot_id, snapshot.user_id)
-    except SourceNotFound:
-        run = None
-    matched, values = report.matches(snapshot, run)
-    said = report.standing(snapshot, run)
+def result_place() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Where a result stands, next to what it took: of one size, so that nothing jumps when a run ends."""
+    st.subheader("Snapshot", anchor=False)
     left, right = st.columns([3, 2])
+    return left.container(height=_RESULT_PIXELS, border=True), right
+
+
+def show_waiting() -> None:
+    """Where the usage of a run will stand."""
+    st.caption("What it takes is shown here once the agent has answered.")
+    st.skeleton(_RESULT_PIXELS - 40)
+
+
+def run_of(snapshot: Snapshot, ledger: Ledger) -> Run | None:
+    """The run that made a snapshot; None where that was made elsewhere."""
+    try:
+        return ledger.get(snapshot.snapshot_id, snapshot.user_id)
+    except SourceNotFound:
+        return None
+
+
+def show_json(snapshot: Snapshot, run: Run | None, before: Callable[[], None] | None = None) -> None:
+    """The validated JSON.
+
+    Args:
+        snapshot: What it is of.
+        run: The run that made it.
+        before: Draws what stands above it.
+    """
+    said = report.standing(snapshot, run)
     text = snapshot.result.model_dump_json(indent=2)
     # The button lies inside: by keyboard, a part of a page can only be scrolled where it holds a focus.
-    with left, st.container(height=_JSON_PIXELS, border=True):
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            kind = "Stored result, not checked here" if said.warns else "Validated result"
-            st.caption(f"{kind}, generated {escape(snapshot.generated_at)}", width="content")
-            st.download_button(
-                "Download JSON",
-                text,
-                file_name=f"snapshot-{snapshot.snapshot_id}.json",
-                mime="application/json",
-                icon=":material/download:",
-                on_click="ignore",
-            )
-        st.json(text, expanded=True)
-    with right:
-        if run is None:
-            st.info("This snapshot was made elsewhere: its usage is unknown here.")
-        else:
-            erased = run.erased_at is not None
-            _show_usage(run, said.text if erased else f"{matched} of {values} values match the buckets")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        kind = "Stored result, not checked here" if said.warns else "Validated result"
+        # Of a set width: browsers learn that of a text late, and all below would jump on a phone.
+        st.caption(f"{kind}, generated {escape(snapshot.generated_at)}", width=300)
+        st.download_button(
+            "Download JSON",
+            text,
+            file_name=f"snapshot-{snapshot.snapshot_id}.json",
+            mime="application/json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    if before is not None:
+        before()
+    st.json(text, expanded=True)
+
+
+def show_snapshot_usage(snapshot: Snapshot, run: Run | None) -> None:
+    """What a snapshot took, and whether it still holds what was accepted."""
+    if run is None:
+        st.info("This snapshot was made elsewhere: its usage is unknown here.")
+        return
+    matched, values = report.matches(snapshot, run)
+    erased = run.erased_at is not None
+    said = (
+        report.standing(snapshot, run).text if erased else f"{matched} of {values} values match the buckets"
+    )
+    show_usage(run, said)
+
+
+def show_report_button(snapshot: Snapshot, source_name: str, run: Run | None) -> None:
+    """The report to take away."""
+    st.download_button(
+        "Report for print and PDF",
+        lambda: report.write_report(snapshot, source_name, run).encode(),
+        file_name=f"snapshot-{snapshot.snapshot_id}.html",
+        mime="text/html",
+        icon=":material/print:",
+        on_click="ignore",
+        help="One page, whole by itself: open it, then print it or save it as PDF",
+    )
 
 
 def _tokens(count: int | None) -> str:
     return "unknown" if count is None else f"{count:,}"
 
 
-def _show_usage(run: Run, check: str) -> None:
+def show_usage(run: Run, check: str) -> None:
+    """What a run took.
+
+    Args:
+        run: The run.
+        check: What became of its answer.
+    """
     usage: Usage = run.usage
     st.caption(
         "Estimated usage: the offline agent answered"
         if usage.estimated
         else "Usage, as the provider counted it"
     )
-    left, right = st.columns(2)
-    left.metric("Prompt tokens", _tokens(usage.prompt_tokens))
-    right.metric("Completion tokens", _tokens(usage.completion_tokens))
-    left.metric("Total tokens", _tokens(usage.total_tokens))
-    right.metric("Cost", escape(money(run.cost_usd, estimated=usage.estimated)))
+    show_metrics(
+        {
+            "Prompt tokens": _tokens(usage.prompt_tokens),
+            "Completion tokens": _tokens(usage.completion_tokens),
+            "Total tokens": _tokens(usage.total_tokens),
+            "Cost": money(run.cost_usd, estimated=usage.estimated),
+        },
+        width=_METRIC_PIXELS,
+    )
     facts = {
         "Check": check,
         "Agent": "offline agent" if run.agent == "offline" else "OpenAI",
@@ -226,10 +286,22 @@ def ask_day(label: str, name: str, key: str, changed: Callable[[str], None], *, 
     )
 
 
+def show_metrics(figures: Mapping[str, str], *, width: int | Literal["content"] = "content") -> None:
+    """Figures with their names, side by side.
+
+    Args:
+        figures: What is shown.
+        width: In pixels, where lines of them are to be aligned: longer ones are cut off.
+    """
+    with st.container(horizontal=True, gap="small" if isinstance(width, int) else "medium"):
+        for label, value in figures.items():
+            st.metric(label, escape(value), width=width)
+
+
 def show_facts(facts: Mapping[str, str]) -> None:
     """Names and what is to be said of each, as a table without a header."""
     st.table(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-        pd.DataFrame(
+        tables.of_columns(
             {"": [escape(name) for name in facts], " ": [escape(value) for value in facts.values()]}
         ),
         hide_index=True,

@@ -9,7 +9,7 @@ import streamlit as st
 
 from secondlook.access import Access
 from secondlook.agent.rehearsal import KINDS
-from secondlook.dashboard import links, panels, resources, runs, session
+from secondlook.dashboard import body, links, panels, resources, runs, session
 from secondlook.dashboard.problems import escape, show_error
 from secondlook.errors import SecondlookError
 from secondlook.figures import duration, money
@@ -50,7 +50,8 @@ def show_rehearsal(wiring: Wiring, access: Access) -> None:
     run = _rehearsal(wiring, access)
     names = _sources(wiring.store(access), access.user_id)
     if not names:
-        st.info("No source can be run: bucket one first.")
+        st.info("No source can be run. Bucket one first: it can be rehearsed here then.")
+        links.show_sources_link("See the sources")
         return
     run = _show_choice(wiring, access, names, run)
     if run is not None:
@@ -74,7 +75,9 @@ def _sources(store: Store, user_id: str) -> dict[str, str]:
     found = [
         row.source
         for status in (RUNNABLE, GENERATED)
-        for row in store.list_sources(user_id, SourceQuery(status=status, limit=_SOURCES)).rows
+        for row in store.list_sources(
+            user_id, SourceQuery(status=status, limit=_SOURCES, known_total=_SOURCES)
+        ).rows
     ]
     return {source.source_id: source.source_name for source in found}
 
@@ -131,6 +134,7 @@ def _begin(source_id: str, model: str) -> None:
         return
     resources.runner().start(run.run_id)
     st.query_params["run"] = run.run_id
+    body.draw_whole()
 
 
 # -- what becomes of it ---------------------------------------------------------------------------------
@@ -167,8 +171,17 @@ def _show_run(run_id: str, before: RunStatus) -> None:
 
 
 def _show_verdict(run: Run) -> None:
-    if run.status is RunStatus.DONE:
-        st.success("Accepted: every value equals the buckets.", icon=":material/check:")
+    """As tall while it goes on as afterwards, so that nothing jumps."""
+    if run.status.active:
+        st.info(
+            "**On its way.** Each step is shown as it is taken.\n\nWhat becomes of it is said here.",
+            icon=":material/pending:",
+        )
+    elif run.status is RunStatus.DONE:
+        st.success(
+            "**Accepted: every value equals the buckets.**\n\nA snapshot was stored, as of any right answer.",
+            icon=":material/check:",
+        )
     elif run.status is RunStatus.IN_DOUBT:
         _show_doubt(run)
     elif run.status.final:
@@ -187,6 +200,7 @@ def _show_doubt(run: Run) -> None:
 
 def _cancel(run_id: str) -> None:
     resources.wiring().ledger.cancel(run_id, session.require_access().user_id)
+    body.draw_whole()
 
 
 def _left_behind(wiring: Wiring, access: Access, run: Run) -> dict[str, str]:

@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import pandas as pd
 import streamlit as st
 
 from secondlook import export, lens
 from secondlook.access import Access
-from secondlook.dashboard import links, panels, resources, run_list, runs, session
+from secondlook.dashboard import links, panels, resources, run_list, runs, session, tables
 from secondlook.dashboard.budgets import moment
 from secondlook.dashboard.problems import escape, show_error, visible
 from secondlook.errors import NotSignedIn, SecondlookError
@@ -175,9 +174,7 @@ def _show_figures(seen: Lens) -> None:
         "Provider's own time": "unknown" if run.provider_ms is None else duration(run.provider_ms),
         "Requests": str(run.attempts),
     }
-    with st.container(horizontal=True):
-        for label, value in figures.items():
-            st.metric(label, escape(value))
+    panels.show_metrics(figures)
 
 
 def _matched(seen: Lens) -> str:
@@ -234,17 +231,14 @@ def _show_cells(found: Trace, *, answered: bool) -> None:
         cut = ", and the answer holds still more, which is in its text" if found.cut else ""
         one = found.differing == 1
         words = "value does not match**; it comes first" if one else "values do not match**; they come first"
-        st.markdown(f"**{found.differing:,} {words}{cut}.")
+        st.markdown(f":red[:material/cancel: **{found.differing:,} {words}{cut}.]")
     else:
-        st.markdown("**Every value matches**, in its place and of its type.")
+        st.markdown(":green[:material/check_circle: **Every value matches**, in its place and of its type.]")
     if found.findings:
         st.markdown("\n".join(f"- {escape(finding)}" for finding in found.findings))
-    table = pd.DataFrame([_cell_row(cell) for cell in found.cells])
     shown = min(len(found.cells), _MOST_ROWS)
-    shades = [_shade(cell) for cell in found.cells]
-    styled = table.style.apply(lambda _column: shades, axis=0)  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType] -- pandas' own
     st.dataframe(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-        styled if found.differing else table,
+        tables.of_rows([_cell_row(cell) for cell in found.cells]),
         hide_index=True,
         height=_ROW_PIXELS * (shown + 1) + 3,
         placeholder="none",
@@ -271,10 +265,6 @@ def _cell_row(cell: Cell) -> dict[str, str | None]:
         "Came back": cell.came,
         "Where": cell.path,
     }
-
-
-def _shade(cell: Cell) -> str:
-    return "" if cell.matches else "background-color: rgba(220, 60, 60, 0.16)"
 
 
 # -- what happened --------------------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from secondlook import export, lens
 from secondlook.access import Access
-from secondlook.dashboard import panels
+from secondlook.dashboard import links, panels, tables
 from secondlook.dashboard.budgets import moment
 from secondlook.dashboard.problems import escape
 from secondlook.figures import duration, money
@@ -36,17 +36,17 @@ _WORDS: Mapping[str, str] = {
     **{code: code.replace("_", " ") for code in CODES},
 }
 _COLUMNS = {
-    "Created, UTC": st.column_config.TextColumn(width=130),
-    "Status": st.column_config.TextColumn(width=75),
-    "Verdict": st.column_config.TextColumn(width=80),
-    "Why": st.column_config.TextColumn(width=250),
+    "Created, UTC": st.column_config.TextColumn(width=122),
+    "Status": st.column_config.TextColumn(width=68),
+    "Verdict": st.column_config.TextColumn(width=74),
+    "Why": st.column_config.TextColumn(width=186),
+    "Cost": st.column_config.TextColumn(width=72, alignment="right"),
+    "Tokens": st.column_config.TextColumn(width=62, alignment="right"),
+    "Call": st.column_config.TextColumn(width=60, alignment="right"),
     "Review": st.column_config.TextColumn(width=60),
-    "Model": st.column_config.TextColumn(width=160),
-    "Tokens": st.column_config.TextColumn(width=70, alignment="right"),
-    "Cost": st.column_config.TextColumn(width=80, alignment="right"),
-    "Call": st.column_config.TextColumn(width=70, alignment="right"),
-    "Source": st.column_config.TextColumn(width=80),
-    "User": st.column_config.TextColumn(width=80),
+    "Model": st.column_config.TextColumn(width=155),
+    "Source": st.column_config.TextColumn(width=76),
+    "User": st.column_config.TextColumn(width=76),
 }
 
 
@@ -67,14 +67,29 @@ def wanted_runs(wiring: Wiring) -> RunFilter:
 def show_runs(wiring: Wiring, access: Access, wanted: RunFilter) -> None:
     """Draw filters, table and pages; a chosen row goes into the URL."""
     only = wiring.sees(access)
+    way = st.container(horizontal=True, vertical_alignment="center")
     _show_filters(wiring, access, wanted)
     page = int(st.query_params.get(PAGE, "1"))
     found = wiring.history.page(wanted, only=only, offset=(page - 1) * PAGE_SIZE, limit=PAGE_SIZE)
     if not found.total:
         _show_empty(filtered=bool(wanted.params()))
         return
+    if found.rows:
+        _show_way(way, found.rows[0], newest=page == 1)
     _show_table(found, users=only is None)
     _show_foot(wiring, wanted, only, found.total, page)
+
+
+def _show_way(way: DeltaGenerator, first: RunRow, *, newest: bool) -> None:
+    """What to do first, at the top, where it is seen first."""
+    way.button(
+        "Open the newest" if newest else "Open the first shown",
+        type="primary",
+        icon=":material/search:",
+        on_click=change_url,
+        kwargs={OPEN: first.run_id},
+    )
+    way.markdown("or tick a run in the table (Shift+Space by keyboard): why it ended so.", width="content")
 
 
 def change_url(**values: str | None) -> None:
@@ -193,9 +208,10 @@ def _clear() -> None:
 
 def _show_empty(*, filtered: bool) -> None:
     if filtered:
-        st.info("No run matches. Clear a filter, or look at another day.")
+        st.info("No run matches. Clear the filters above, or look at another day.")
     else:
-        st.info("There are no runs yet. Generate a snapshot on the page Sources, and its run appears here.")
+        st.info("There are no runs yet. Generate a snapshot: its run appears here.")
+        links.show_sources_link()
 
 
 # -- the table ------------------------------------------------------------------------------------------
@@ -215,18 +231,18 @@ def _show_table(found: RunPage, *, users: bool) -> None:
         "Status": lambda row: row.status.replace("_", " "),
         "Verdict": lambda row: "" if row.verdict == "none" else row.verdict,
         "Why": _why,
+        "Cost": lambda row: money(row.cost_usd, estimated=row.usage.estimated) if row.answered else "",
+        "Tokens": _tokens,
+        "Call": lambda row: "" if row.latency_ms is None else duration(row.latency_ms),
         "Review": _reviewed,
         "Model": lambda row: export.neutralise(row.answered_model or row.model),
-        "Tokens": _tokens,
-        "Cost": lambda row: money(row.cost_usd, estimated=row.usage.estimated) if row.answered else "",
-        "Call": lambda row: "" if row.latency_ms is None else duration(row.latency_ms),
         "Source": lambda row: row.source_id[:8],
         "User": lambda row: row.user_id[:8],
     }
     if not users:
         del cells["User"]
     st.dataframe(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-        pd.DataFrame({name: [cell(row) for row in found.rows] for name, cell in cells.items()}),
+        tables.of_columns({name: [cell(row) for row in found.rows] for name, cell in cells.items()}),
         hide_index=True,
         height=_ROW_PIXELS * (len(ids) + 1) + 3,
         column_config=_COLUMNS,
@@ -261,7 +277,7 @@ def _show_foot(wiring: Wiring, wanted: RunFilter, only: str | None, total: int, 
     pages = math.ceil(total / PAGE_SIZE)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         noun = "run" if total == 1 else "runs"
-        st.caption(f"{total:,} {noun}. Tick one, or press Shift+Space on it, to open it.", width="content")
+        st.caption(f"{total:,} {noun}.", width="content")
         if pages > 1:
             shown = min(page, pages)
             # Another list is another widget: Streamlit warns where one with a default is set from outside.

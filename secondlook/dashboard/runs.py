@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from secondlook.dashboard import listing, panels, resources, session
+from secondlook.dashboard import body, links, listing, panels, resources, session
 from secondlook.dashboard.problems import escape, show_error
 from secondlook.errors import SecondlookError
 from secondlook.figures import duration
-from secondlook.models import Run, RunStatus
+from secondlook.models import Run, RunStatus, Snapshot
 from secondlook.preview import Preview
 from secondlook.runner import error_of, total_ms
 from secondlook.validation.buckets import GENERATED
 
 _REFRESH_SECONDS = 0.5
 _DOUBT_SECONDS = 3
+_LINKS_PIXELS = 40
 _REFUSED = "refused"
 
 STEPS = (
@@ -33,13 +34,11 @@ def show_generate(view: Preview, run: Run | None) -> None:
     live = run is not None and run.status.active
     doubtful = run is not None and run.status is RunStatus.IN_DOUBT
     refusal = view.refusal or _missing_key()
+    again = view.source.status == GENERATED
+    toggle = f"again-{view.source.source_id}-{run.number if run else 0}"  # off again after each run
+    sure = not again or bool(st.session_state.get(toggle, False))
     with st.container(horizontal=True, vertical_alignment="center"):
-        again = view.source.status == GENERATED
-        sure = not again or st.toggle(
-            "Generate again: a new call, a second snapshot",
-            key=f"again-{view.source.source_id}-{run.number if run else 0}",  # off again after each run
-            disabled=live,
-        )
+        # First, so that it stays where it is when the source has its first snapshot.
         st.button(
             "Generate snapshot",
             type="primary",
@@ -49,6 +48,8 @@ def show_generate(view: Preview, run: Run | None) -> None:
             on_click=_generate,
             args=(view.source.source_id, again),
         )
+        # Always there, or all below it would jump on a phone when a first run ends.
+        st.toggle("Generate again: a new call, a second snapshot", key=toggle, disabled=live or not again)
     panels.show_agent_input(view, resources.wiring().settings.model)
     if refusal is not None:
         show_error(refusal)
@@ -73,22 +74,55 @@ def _generate(source_id: str, regenerate: bool) -> None:
         st.session_state[_REFUSED] = (source_id, error)
     else:
         resources.runner().start(run.run_id)
+        body.draw_whole()
 
 
-def show_run(run: Run | None) -> None:
-    """The source's newest run: live steps, or how it ended."""
-    if run is None:
+def show_result(view: Preview, run: Run | None, snapshot: Snapshot | None) -> None:
+    """The newest run while it lives and how it ended, and the newest snapshot: in one place of one size."""
+    if run is None and snapshot is None:
         return
-    show_mark(run)
-    if run.status.active:
-        st.fragment(_show_live, run_every=_REFRESH_SECONDS)(run.run_id)
-    elif run.status is RunStatus.IN_DOUBT:
+    if run is not None:
+        show_mark(run)
+    left, right = panels.result_place()
+    if run is not None and run.status.active:
+        with left:
+            st.fragment(_show_live, run_every=_REFRESH_SECONDS)(run.run_id)
+        with right:
+            panels.show_waiting()
+        st.skeleton(_LINKS_PIXELS)
+    elif snapshot is not None:
+        made_by = panels.run_of(snapshot, resources.wiring().ledger)
+        with left:
+            panels.show_json(snapshot, made_by, None if run is None else lambda: _show_end(run, brief=True))
+        with right:
+            panels.show_snapshot_usage(snapshot, made_by)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            panels.show_report_button(snapshot, view.source.source_name, made_by)
+            links.show_snapshot_links(snapshot.snapshot_id, view.source.source_id)
+    elif run is not None:
+        with left:
+            _show_end(run, brief=False)
+        with right:
+            _show_what_it_took(run)
+
+
+def _show_end(run: Run, *, brief: bool) -> None:
+    """How a run ended, with what a person can decide; brief above an older snapshot."""
+    if run.status is RunStatus.IN_DOUBT:
         _show_doubt(run)
         st.fragment(_watch_doubt, run_every=_DOUBT_SECONDS)(run.run_id)
-    elif run.status is RunStatus.DONE:
-        _show_steps(run, expanded=False)
-    else:
+    elif run.status is not RunStatus.DONE:
         show_error(error_of(run))
+    _show_steps(run, expanded=not brief)
+    if run.status is not RunStatus.DONE:
+        links.show_run_link(run.run_id)
+
+
+def _show_what_it_took(run: Run) -> None:
+    if run.answered:
+        panels.show_usage(run, "no snapshot: the answer was refused")
+    else:
+        st.info("No snapshot, and no answer: what the request took is not known, or nothing was sent.")
 
 
 def show_mark(run: Run) -> None:
@@ -118,13 +152,14 @@ def _show_live(run_id: str) -> None:
 def _show_steps(run: Run, *, expanded: bool) -> None:
     live = run.status.active
     spent = duration(total_ms(run))
-    label = f"Generating… {spent}" if live else f"Generated in {spent}"
-    # Not as a context manager: leaving one would mark the steps as complete.
-    steps = st.status(label, state="running" if live else "complete", expanded=expanded)
+    label = _ENDED.get(run.status, "Generating… {}").format(spent)
+    icon = "spinner" if live else f":material/{_STANDS.get(run.status, 'check')}:"
+    # Not as st.status, which looks the same: it sleeps for 50 ms each time.
+    steps = st.expander(label, icon=icon, expanded=expanded)
     steps.markdown("  \n".join(step_lines(run)))
     for warning in run.warnings:
         steps.caption(f":material/warning: {escape(warning)}")
-    if run.error is not None:
+    if live and run.error is not None:
         show_error(error_of(run))
         st.button("Give it up", on_click=_cancel, args=(run.run_id,))
 
@@ -154,6 +189,13 @@ _STANDS = {
 }
 """The icon of the step that a run stands at, where it does not go on."""
 
+_ENDED = {
+    RunStatus.DONE: "Generated in {}",
+    RunStatus.FAILED: "Failed after {}",
+    RunStatus.IN_DOUBT: "In doubt",
+    RunStatus.CANCELLED: "Given up",
+}
+
 
 def _show_doubt(run: Run) -> None:
     st.warning(
@@ -170,7 +212,9 @@ def _show_doubt(run: Run) -> None:
 def _resend(run_id: str) -> None:
     resources.wiring().ledger.resend(run_id, session.require_access().user_id)
     resources.runner().start(run_id)
+    body.draw_whole()
 
 
 def _cancel(run_id: str) -> None:
     resources.wiring().ledger.cancel(run_id, session.require_access().user_id)
+    body.draw_whole()

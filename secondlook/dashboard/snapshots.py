@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from secondlook import report
 from secondlook.access import Access
 from secondlook.compare import Side, read_side
-from secondlook.dashboard import links, panels, runs
+from secondlook.dashboard import links, panels, runs, tables
 from secondlook.dashboard.budgets import moment
 from secondlook.dashboard.problems import escape
 from secondlook.drawing import MOST, draw_bands, draw_weeks
@@ -51,27 +51,41 @@ def show_history(wiring: Wiring, access: Access) -> None:
         st.session_state[_PAGE] = 1
         found = _read_page(store, access, source_id, 1)
     if not found.total:
-        st.info("There are no snapshots yet. Generate one on the page Sources, and it appears here.")
+        st.info("There are no snapshots yet. Generate one: it appears here with all later ones.")
+        links.show_sources_link()
         return
+    way = st.container(horizontal=True, vertical_alignment="center")
     ticked = _show_table(found.rows)
+    _show_ways(way, found.rows[0], ticked, newest=page == 1)
     pages = math.ceil(found.total / PAGE_SIZE)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(f"{found.total:,} snapshot{'' if found.total == 1 else 's'}", width="content")
         if pages > 1:
             st.pagination(pages, key=_PAGE, bind="query-params")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        one, two = len(ticked) == 1, len(ticked) == 2
+
+
+def _show_ways(way: DeltaGenerator, first: SnapshotRow, ticked: list[SnapshotRow], *, newest: bool) -> None:
+    """What to do, at the top, where it is seen first."""
+    two = len(ticked) == 2
+    with way:
         st.button(
-            "Open snapshot", icon=":material/photo_camera:", disabled=not one, on_click=_open, args=(ticked,)
+            "Open snapshot" if ticked else "Open the newest" if newest else "Open the first shown",
+            key="open-snapshot",
+            type="secondary" if two else "primary",
+            icon=":material/photo_camera:",
+            disabled=len(ticked) > 1,
+            on_click=_open,
+            args=(ticked or [first],),
         )
         st.button(
             "Compare both",
+            type="primary" if two else "secondary",
             icon=":material/compare_arrows:",
             disabled=not two,
             on_click=_compare,
             args=(ticked,),
         )
-        st.caption("Tick one to open it, two to compare them: the older one comes first.", width="content")
+        st.markdown("Tick one to open it, two to compare them: the older one comes first.", width="content")
 
 
 def _read_page(store: Store, access: Access, source_id: str | None, page: int) -> SnapshotPage:
@@ -92,17 +106,17 @@ def _show_source(store: Store, access: Access, source_id: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"Of **{escape(record.source.source_name, limit=120)}**", width="content")
         links.show_source_link(source_id, "The source")
-        links.show_history_link(label="Of all sources")
+        links.show_way("Of all sources")
 
 
 def _show_table(rows: tuple[SnapshotRow, ...]) -> list[SnapshotRow]:
     key = "snapshots " + " ".join(row.snapshot_id for row in rows)  # other rows are another table
     st.dataframe(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-        pd.DataFrame(
+        tables.of_columns(
             {
                 "Source": [neutralise(row.source_name[:200]) for row in rows],
                 "Generated, UTC": [moment(row.generated_at).removesuffix(" UTC") for row in rows],
-                "Estimates": pd.array([row.estimate_count for row in rows], dtype="Int64"),
+                "Estimates": [row.estimate_count for row in rows],
                 "Confidence": [row.confidence_level[:40] for row in rows],
                 "Snapshot": [row.snapshot_id[:8] for row in rows],
             }
@@ -139,16 +153,20 @@ def show_one(wiring: Wiring, access: Access, snapshot_id: str) -> None:
     st.header(escape(side.source_name or "A source that is gone", limit=120), divider="gray", anchor=False)
     show_marks(side)
     with st.container(horizontal=True, vertical_alignment="center"):
-        links.show_history_link(label="All snapshots")
+        links.show_way("All snapshots")
         if side.source_name:
-            links.show_history_link(snapshot.source_id, "This source's snapshots")
+            links.show_way("This source's snapshots", source=snapshot.source_id)
             links.show_source_link(snapshot.source_id, "The source")
         if side.run is not None:
             links.show_run_link(snapshot.snapshot_id, "The run that made it")
     _show_downloads(side)
     _show_choice(wiring.store(access), access, side)
     show_charts(snapshot.result)
-    panels.show_snapshot(snapshot, wiring.ledger)
+    left, right = panels.result_place()
+    with left:
+        panels.show_json(snapshot, side.run)
+    with right:
+        panels.show_snapshot_usage(snapshot, side.run)
     _show_seen(side.run)
 
 
@@ -176,15 +194,7 @@ def _show_downloads(side: Side) -> None:
         "decision latency": lambda: draw_bands("Decision latency", side.result.decision_latency.distribution),
     }
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Report for print and PDF",
-            lambda: report.write_report(snapshot, side.source_name, side.run).encode(),
-            file_name=f"snapshot-{snapshot.snapshot_id}.html",
-            mime="text/html",
-            icon=":material/print:",
-            on_click="ignore",
-            help="One page, whole by itself: open it, then print it or save it as PDF",
-        )
+        panels.show_report_button(snapshot, side.source_name, side.run)
         with st.popover("Charts as SVG", icon=":material/bar_chart:"):
             for name, draw in drawn.items():
                 st.download_button(

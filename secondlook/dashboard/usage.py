@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import altair as alt
-import pandas as pd
 import streamlit as st
 
 from secondlook.access import Access
-from secondlook.dashboard import budgets, panels
+from secondlook.dashboard import budgets, charts, panels, tables
+from secondlook.dashboard.links import show_sources_link
 from secondlook.dashboard.problems import escape
 from secondlook.errors import RequestInvalid
 from secondlook.export import to_csv, to_json
@@ -64,6 +64,9 @@ def show_usage(wiring: Wiring, access: Access) -> None:
     _show_filters(query)
     report = wiring.usage.report(query)
     linked = _Links(query, wiring, access)
+    if not report.total.runs and not report.total.calls:
+        st.info("Nothing was made or sent in these days. Choose other days above, or generate a snapshot.")
+        show_sources_link()
     _show_total(report.total)
     if query.by == "day":
         _show_chart(report)
@@ -171,9 +174,7 @@ def _show_total(total: Tally) -> None:
         "Provider's own time": say_percentiles(total.provider_ms, total.answered),
         "The rest: network and us": say_percentiles(total.own_ms, total.answered),
     }
-    with st.container(horizontal=True):
-        for label, value in metrics.items():
-            st.metric(label, escape(value))
+    panels.show_metrics(metrics)
     unknown = _unknown(total)
     if unknown:
         st.caption(escape(unknown))
@@ -195,21 +196,21 @@ def _unknown(total: Tally) -> str:
 
 def _spec() -> dict[str, Any]:
     bars = alt.Chart(alt.NamedData("rows"), height=240).mark_bar()
-    spec = bars.encode(
-        x=alt.X("day:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
-        y=alt.Y("value:Q", title=None, stack=True),
-        color=alt.Color("kind:N", title=None, sort=None, legend=alt.Legend(orient="bottom")),
-        tooltip=[
-            alt.Tooltip("day:N", title="Day"),
-            alt.Tooltip("kind:N", title="Kind"),
-            alt.Tooltip("said:N", title="Figure"),
-        ],
-    ).to_dict()
-    del spec["data"]
-    return spec
+    return charts.without_data(
+        bars.encode(
+            x=alt.X("day:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
+            y=alt.Y("value:Q", title=None, stack=True),
+            color=alt.Color("kind:N", title=None, sort=None, legend=charts.LEGEND),
+            tooltip=[
+                alt.Tooltip("day:N", title="Day"),
+                alt.Tooltip("kind:N", title="Kind"),
+                alt.Tooltip("said:N", title="Figure"),
+            ],
+        )
+    )
 
 
-_DAYS = _spec()
+BARS = _spec()
 
 
 def _show_chart(report: UsageReport) -> None:
@@ -218,7 +219,7 @@ def _show_chart(report: UsageReport) -> None:
         days = _days(report.query)
         rows = {row.key: row.tally for row in report.rows}
         kinds = _KINDS[measure]
-        bars = pd.DataFrame(
+        bars = tables.of_rows(
             [
                 {"day": day, "kind": kind, "value": value, "said": said}
                 for day in days
@@ -228,7 +229,7 @@ def _show_chart(report: UsageReport) -> None:
         )
         whole = ", ".join(f"{kind} {figure(report.total)[1]}" for kind, figure in kinds.items())
         text = f"{measure} by day from {days[0]} to {days[-1]}: {whole}."
-        st.vega_lite_chart(bars, _DAYS, width="stretch", alt=text)  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+        st.vega_lite_chart(bars, BARS, width="stretch", alt=text)  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
 
 
 def _days(query: UsageQuery) -> list[str]:
@@ -271,7 +272,7 @@ def _show_rows(report: UsageReport, links: _Links) -> None:
     shown = report.rows[:MOST_ROWS]
     lines = [_line("Total", report.total, links, None, _NAMES[by])]
     lines += [_line(_named(by, row.key), row.tally, links, row, _NAMES[by]) for row in shown]
-    st.table(pd.DataFrame(lines), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+    st.table(tables.of_rows(lines), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
     if len(shown) < len(report.rows):
         st.caption(f"The {len(shown)} that cost most of {len(report.rows):,}; CSV and JSON have all.")
     st.caption(
@@ -336,8 +337,8 @@ def _show_budgets_and_files(wiring: Wiring, access: Access, report: UsageReport)
         return to_csv(CALL_FIELDS, wiring.usage.each_call(query))
 
     files: Sequence[tuple[str, Any, str, str]] = (
-        ("CSV", to_csv(*report_table(report), missing="unknown"), f"{name}.csv", "text/csv"),
-        ("JSON", to_json(report_fields(report, standings)), f"{name}.json", "application/json"),
+        ("CSV", lambda: to_csv(*report_table(report), missing="unknown"), f"{name}.csv", "text/csv"),
+        ("JSON", lambda: to_json(report_fields(report, standings)), f"{name}.json", "application/json"),
         ("Every call as CSV", each_call, f"calls-{query.since}-{query.until}.csv", "text/csv"),
     )
     with st.container(horizontal=True):

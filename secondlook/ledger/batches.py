@@ -31,6 +31,7 @@ from secondlook.ledger.rows import NANO, dump, iso, iso_or_none, run_columns
 from secondlook.ledger.statements import IS_OPEN, IS_QUEUED, OPEN
 from secondlook.ledger.tables import batches, calls, runs
 from secondlook.models import Batch, BatchStatus, Plan, RunStatus
+from secondlook.turns import Turn
 from secondlook.validation.identifiers import canonical
 
 _CHUNK = 200
@@ -42,9 +43,12 @@ _RUNNING = sa.select(batches, now().label("now")).where(
 )
 _RUNNING_HELD = _RUNNING.order_by(batches.c.created_at).with_for_update()
 # Counted here: to group by batch, SQLite would go through all runs of all batches.
-_IN_FLIGHT = sa.select(runs.c.batch_id).where(
-    IS_OPEN, runs.c.due_at.is_not(None), runs.c.store == sa.bindparam("its_store")
-)
+# An answer that is being stored takes no place. One that could not be does: a batch must not go on for long
+# where its snapshots have nowhere to go.
+_LET_GO_BEFORE = sa.select(
+    runs.c.batch_id,
+    ((runs.c.status != RunStatus.ANSWERED) | runs.c.owner.is_(None)).label("takes_place"),
+).where(IS_OPEN, runs.c.due_at.is_not(None), runs.c.store == sa.bindparam("its_store"))
 _AS_QUEUED: dict[str, Any] = {
     "number": sa.select(sa.func.coalesce(sa.func.max(runs.c.number), 0) + 1)
     .where(runs.c.user_id == sa.bindparam("its_user"), runs.c.source_id == sa.bindparam("its_source"))
@@ -62,7 +66,7 @@ _WAITING = (
     .order_by(runs.c.created_at, runs.c.run_id)
     .limit(sa.bindparam("most"))
 )
-_LET_GO = sa.update(runs).where(runs.c.run_id.in_(sa.bindparam("ids", expanding=True))).values(due_at=now())
+_LET_GO = sa.update(runs).where(runs.c.run_id == sa.bindparam("run")).values(due_at=now())
 
 
 class Batches:
@@ -133,7 +137,7 @@ class Batches:
             if connection.scalar(mine) == BatchStatus.STOPPED:
                 return None
             # Made once for all: what is the same of each run, and what the database finds.
-            insert = insert_new(connection, runs).values(_AS_QUEUED).returning(runs.c.run_id)
+            insert = insert_new(connection.dialect.name, runs).values(_AS_QUEUED).returning(runs.c.run_id)
             left_out = 0
             for plan in plans:
                 row = run_columns(str(uuid4()), plan, self._store)
@@ -163,13 +167,15 @@ class Batches:
             if not running or is_switched_off(connection):
                 return []
             # Of paused and stopped batches too: they take places all the same.
-            in_flight = Counter[str](batch for batch in connection.scalars(_IN_FLIGHT, of_store) if batch)
+            before = [row for row in connection.execute(_LET_GO_BEFORE, of_store) if row.batch_id]
+            in_flight = Counter[str](row.batch_id for row in before if row.takes_place)
+            unsettled = {row.batch_id for row in before}
             free = pace.room(connection, capacity - in_flight.total())
             waiting: dict[str, Sequence[str]] = {}
             for batch in running:
                 slots = _slots(batch, in_flight[batch.batch_id])
                 waiting[batch.batch_id] = _waiting(connection, batch, slots)
-                if slots and not waiting[batch.batch_id] and not in_flight[batch.batch_id]:
+                if slots and not waiting[batch.batch_id] and batch.batch_id not in unsettled:
                     _end(connection, batch.batch_id)
             # Of what waits, not of what has a place: a batch at its end takes none from the others.
             shares = _share({batch: len(ids) for batch, ids in waiting.items()}, in_flight, free)
@@ -183,7 +189,7 @@ class Batches:
             return released
 
         # Soft: what a power cut takes back waits again, and is let go again.
-        return self._database.write_soft(let_go) if self.any_running() else []
+        return self._database.write_soft(let_go, Turn.RELEASE) if self.any_running() else []
 
     def any_running(self) -> bool:
         """Whether there is a batch that may let go of runs."""
@@ -365,7 +371,7 @@ def _waiting(connection: sa.Connection, batch: sa.Row[Any], most: int) -> Sequen
 def _let_go(connection: sa.Connection, batch: sa.Row[Any], ids: Sequence[str]) -> None:
     if not ids:
         return
-    connection.execute(_LET_GO, {"ids": ids})
+    connection.execute(_LET_GO, [{"run": run_id} for run_id in ids])
     if batch.per_minute is not None:
         # A second of slack is caught up on, no more: a pause is no credit.
         begun = max(batch.next_at, batch.now - 1) + len(ids) * 60 / batch.per_minute

@@ -240,12 +240,14 @@ _ADD = sa.text(
 
 
 def _read(connection: sa.Connection, user_id: str | None, day: str) -> Mapping[tuple[str, str], Use]:
-    rows = _rows(user_id, day)
-    query = sa.select(*spending.c).where(
-        spending.c.scope.in_({scope for _, scope, _ in rows}),
-        spending.c.period.in_({period for _, _, period in rows}),
-    )
-    return _uses(connection.execute(query))
+    names = {"user": user_id or _ALL, "day": day, "month": day[:7]}
+    return _uses(connection.execute(_USED, names))
+
+
+_USED = sa.select(*spending.c).where(
+    (spending.c.scope == _ALL) | (spending.c.scope == sa.bindparam("user")),
+    (spending.c.period == sa.bindparam("day")) | (spending.c.period == sa.bindparam("month")),
+)
 
 
 def _uses(rows: sa.CursorResult[Any]) -> Mapping[tuple[str, str], Use]:

@@ -64,5 +64,5 @@ _TAKE = (
 
 def _there(connection: sa.Connection, agent: str) -> None:
     connection.execute(
-        insert_new(connection, pace).values(agent=agent, requests_reset_at=0.0, hold_until=0.0)
+        insert_new(connection.dialect.name, pace).values(agent=agent, requests_reset_at=0.0, hold_until=0.0)
     )

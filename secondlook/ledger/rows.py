@@ -124,7 +124,7 @@ def _waits_ms(row: sa.Row[Any]) -> int | None:
 
 
 def run_columns(run_id: str, plan: Plan, store: str) -> dict[str, Any]:
-    """The columns of a new run, but for its number."""
+    """The columns of a new run, but for its number and moment."""
     return {
         "run_id": run_id,
         "source_id": plan.source_id,
@@ -140,7 +140,6 @@ def run_columns(run_id: str, plan: Plan, store: str) -> dict[str, Any]:
         "attempts": 0,
         "lease_until": 0,
         "due_at": 0,
-        "created_at": now(),
         "store": store,
     }
 

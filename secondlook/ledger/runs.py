@@ -18,7 +18,6 @@ The ledger owns the guarantees; whoever carries a run is disposable.
 from __future__ import annotations
 
 import shutil
-import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,10 +31,9 @@ from secondlook.database import Database, insert_new, now, postgres_engine, sqli
 from secondlook.errors import LedgerUnavailable, Outcome, OverBudget, ProviderError, SecondlookError
 from secondlook.ledger import budgets, clock, deliveries, history, pruning, reviews, usage
 from secondlook.ledger.budgets import Reservation
+from secondlook.ledger.leases import Leases
 from secondlook.ledger.pace import hold, note_limits
 from secondlook.ledger.rows import (
-    ANSWER,
-    UNANSWERED,
     dump,
     error_columns,
     in_doubt,
@@ -49,18 +47,21 @@ from secondlook.ledger.statements import (
     ANSWERED_CALL,
     BEGIN_CALL,
     CLAIM,
-    EXTEND,
     FINISH,
     IS_OPEN,
     KEEP_ANSWER,
     KEEP_CALL,
+    NEWEST,
     NOTE_CALL,
     RECOUNT,
-    RESERVED,
     RUN,
+    RUNS,
+    has_status,
+    insert_queued,
 )
 from secondlook.ledger.tables import MIGRATIONS, batches, calls, runs, submissions
 from secondlook.models import AgentAnswer, BatchStatus, Plan, Run, RunStatus
+from secondlook.turns import Turn
 from secondlook.validation.identifiers import canonical, not_found
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
@@ -107,6 +108,7 @@ class Ledger:
         self._limits = limits or Limits()
         self._announces = announces
         self.lease_seconds = lease_seconds
+        self._leases = Leases(database, lease_seconds)
         others = (budgets, deliveries, clock, history, reviews, usage, pruning)
         self._database.migrate((*MIGRATIONS, *(each for other in others for each in other.MIGRATIONS)))
 
@@ -141,14 +143,12 @@ class Ledger:
         }
         named = (submissions.c.user_id == plan.user_id) & (submissions.c.key == key)
 
-        def queue(connection: sa.Connection) -> Run:
+        def submit(connection: sa.Connection) -> Run:
             # The key first: of two submissions with one key, the second waits here for the end of the first.
             if key is not None and not _first(connection, name):
                 taken = connection.execute(sa.select(submissions.c.run_id).where(named)).scalar_one()
-                return _select(connection, runs.c.run_id == taken, limit=1)[0]
-            # Two unique indexes decide who is first: one unsettled run a source, one run of each number.
-            insert = insert_new(connection, runs).values(row).returning(*UNANSWERED)
-            queued = connection.execute(insert).one_or_none()
+                return read_run(connection.execute(RUN, {"run": taken}).one())
+            queued = connection.execute(insert_queued(connection.dialect.name), row).one_or_none()
             if queued is not None:
                 return read_run(queued)
             newest = _newest(connection, plan.user_id, plan.source_id)
@@ -161,7 +161,8 @@ class Ledger:
             return newest
 
         self._check_room()
-        return self._database.write(queue)
+        # Soft where nobody has named it: what a power cut takes back was not begun, and is asked for again.
+        return self._database.write_soft(submit) if key is None else self._database.write(submit)
 
     # -- carrying -----------------------------------------------------------------------------------
 
@@ -174,7 +175,7 @@ class Ledger:
             "lease_seconds": self.lease_seconds,
         }
         # Soft, as all that can be done again: after a power cut nobody carries the run.
-        row = self._database.write_soft(lambda c: c.execute(CLAIM, values).one_or_none())
+        row = self._database.write_soft(lambda c: c.execute(CLAIM, values).one_or_none(), Turn.CLAIM)
         if row is None:
             return None
         return self.get(run_id) if row.status == RunStatus.ANSWERED else read_run(row)
@@ -185,25 +186,13 @@ class Ledger:
 
         Every transition that ends the carrier's part lets the run go by itself; an exception does so here.
         """
-        stop = threading.Event()
-        lease = {**_names(run), "lease_seconds": self.lease_seconds}
-
-        def beat() -> None:
-            while not stop.wait(self.lease_seconds / 3):
+        with self._leases.held(run.run_id, run.owner or "nobody"):
+            try:
+                yield
+            except BaseException:
                 with suppress(LedgerUnavailable):
-                    self._database.write_soft(lambda connection: connection.execute(EXTEND, lease))
-
-        heart = threading.Thread(target=beat, name="secondlook-lease", daemon=True)
-        heart.start()
-        try:
-            yield
-        except BaseException:
-            with suppress(LedgerUnavailable):
-                self._write(sa.update(runs).where(_mine(run)).values(_LET_GO))
-            raise
-        finally:
-            stop.set()
-            heart.join()
+                    self._write(sa.update(runs).where(_mine(run)).values(_LET_GO))
+                raise
 
     def begin_call(self, run: Run, ceiling: Decimal | None = Decimal(0)) -> int | None:
         """Note, before sending, that a request goes out, and reserve what it may cost.
@@ -232,7 +221,7 @@ class Ledger:
                 connection.execute(NOTE_CALL, call)
             return bool(begun)
 
-        return number if self._database.write(begin) else None
+        return number if self._database.write(begin, Turn.SEND) else None
 
     def journal(self, run_id: str, number: int, answer: AgentAnswer, cost: Decimal | None = None) -> bool:
         """Keep an answer, durably, whatever became of the run meanwhile; the first answer counts.
@@ -258,13 +247,13 @@ class Ledger:
         }
 
         def keep(connection: sa.Connection) -> bool:
-            connection.execute(KEEP_CALL, {**names, **kept})
-            connection.execute(KEEP_ANSWER, {**names, "at": iso(time.time())})
+            reserved = connection.scalar(KEEP_CALL, {**names, **kept})
+            first = connection.execute(KEEP_ANSWER, {**names, "at": iso(time.time())}).rowcount == 1
             if answer.limits is not None:
                 note_limits(connection, run_id, answer.limits)
-            # Not whether it was just updated: a server may have gone after a commit and before it said so.
-            counts = connection.scalar(ANSWERED_CALL, names) == number
-            _recount(connection, names, lambda c, reserved: budgets.settle(c, reserved, spent))
+            # Not only where it was just updated: a server may have gone after a commit, before it said so.
+            counts = first or connection.scalar(ANSWERED_CALL, names) == number
+            _recount(connection, names, reserved, lambda c, r: budgets.settle(c, r, spent))
             return counts
 
         give_up = time.monotonic() + JOURNAL_PATIENCE_SECONDS
@@ -282,7 +271,7 @@ class Ledger:
         failed = in_doubt(run, error.message) if unknown else error
 
         def end(connection: sa.Connection) -> None:
-            first = _end_call(connection, run, number, error)
+            reserved = _end_call(connection, run, number, error)
             status = RunStatus.IN_DOUBT if unknown else RunStatus.FAILED
             ended = connection.execute(
                 sa.update(runs)
@@ -296,8 +285,8 @@ class Ledger:
             ).rowcount
             if ended and self._tells_of(run):
                 deliveries.enqueue(connection, run, status, failed.code)
-            if first:
-                _recount(connection, {"run": run.run_id, "call": number}, _UNANSWERED_CALLS[error.outcome])
+            names = {"run": run.run_id, "call": number}
+            _recount(connection, names, reserved, _UNANSWERED_CALLS[error.outcome])
 
         self._database.write(end)
 
@@ -312,7 +301,7 @@ class Ledger:
             batch = _batch_status(connection, run)
             if batch == BatchStatus.STOPPED:
                 return False
-            first = _end_call(connection, run, number, error)
+            reserved = _end_call(connection, run, number, error)
             due = None if batch == BatchStatus.PAUSED else now() + seconds
             postponed = connection.execute(
                 sa.update(runs)
@@ -321,8 +310,7 @@ class Ledger:
             ).rowcount
             if postponed and run.batch_id is not None:
                 hold(connection, run.agent, seconds)
-            if first:
-                _recount(connection, {"run": run.run_id, "call": number}, budgets.release)
+            _recount(connection, {"run": run.run_id, "call": number}, reserved, budgets.release)
             return True
 
         if not self._database.write(wait):
@@ -381,7 +369,7 @@ class Ledger:
                 deliveries.enqueue(connection, run, status, None if error is None else error.code)
 
         # Soft: the answer is kept, and whoever finds the run answered ends it again in the same way.
-        self._database.write_soft(end)
+        self._database.write_soft(end, Turn.FINISH)
 
     # -- a person's decisions -----------------------------------------------------------------------
 
@@ -449,10 +437,11 @@ class Ledger:
         self, user_id: str, *, status: RunStatus | None = None, limit: int | None = None, offset: int = 0
     ) -> list[Run]:
         """A user's runs, newest first."""
-        where = [runs.c.user_id == user_id]
+        query = RUNS.where(runs.c.user_id == user_id)
         if status is not None:
-            where.append(runs.c.status == status)
-        return self._database.read(lambda connection: _select(connection, *where, limit=limit, offset=offset))
+            query = query.where(has_status(status))
+        query = query.order_by(runs.c.created_at.desc(), runs.c.run_id).limit(limit).offset(offset)
+        return self._database.read(lambda connection: [read_run(row) for row in connection.execute(query)])
 
     def going_on(self, user_id: str) -> dict[str, str]:
         """The user's runs outside of batches that go on by themselves: their sources by their ids."""
@@ -593,34 +582,16 @@ def _unavailable(words: str, *, hint: str | None = None) -> LedgerUnavailable:
     return LedgerUnavailable(f"The ledger cannot be used: {words}", hint=hint)
 
 
-def _select(
-    connection: sa.Connection,
-    *where: sa.ColumnElement[bool],
-    order: Sequence[sa.ColumnElement[Any]] = (runs.c.created_at.desc(), runs.c.run_id),
-    limit: int | None,
-    offset: int = 0,
-) -> list[Run]:
-    query = (
-        sa.select(runs, *ANSWER, now().label("now"))
-        .outerjoin(calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call))
-        .where(*where)
-        .order_by(*order)
-        .limit(limit)
-        .offset(offset)
-    )
-    return [read_run(row) for row in connection.execute(query)]
-
-
 def _first(connection: sa.Connection, name: Mapping[str, object]) -> bool:
     # What it returns, not how many rows it says: of an insert that did nothing a driver need not know it.
-    insert = insert_new(connection, submissions).values(name).returning(submissions.c.run_id)
+    insert = insert_new(connection.dialect.name, submissions).values(name).returning(submissions.c.run_id)
     return connection.execute(insert).one_or_none() is not None
 
 
 def _newest(connection: sa.Connection, user_id: str, source_id: str) -> Run | None:
-    where = (runs.c.user_id == user_id, runs.c.source_id == source_id)
-    found = _select(connection, *where, order=(runs.c.number.desc(),), limit=1)
-    return found[0] if found else None
+    names = {"its_user": user_id, "its_source": source_id}
+    found = connection.execute(NEWEST, names).one_or_none()
+    return None if found is None else read_run(found)
 
 
 # With the user among the conditions SQLite would rather look through all that the user ever had.
@@ -643,9 +614,10 @@ _UNANSWERED_CALLS: Mapping[Outcome, _Recount] = {
 """What becomes of the money that was reserved for a call without an answer."""
 
 
-def _recount(connection: sa.Connection, names: Mapping[str, object], change: _Recount) -> None:
+def _recount(
+    connection: sa.Connection, names: Mapping[str, object], kept: str | None, change: _Recount
+) -> None:
     """Change what a call counts for. Last in its transaction: the budgets' rows are locked last."""
-    kept = connection.scalar(RESERVED, names)
     if kept is not None:  # calls from before there were budgets have none
         changed = change(connection, Reservation.load(kept))
         connection.execute(RECOUNT, {**names, "reservation": changed.dump()})
@@ -657,9 +629,13 @@ def _batch_status(connection: sa.Connection, run: Run) -> str | None:
     return None if run.batch_id is None else connection.scalar(query)
 
 
-def _end_call(connection: sa.Connection, run: Run, number: int, error: ProviderError) -> bool:
-    """Note how a call ended without an answer; False where that was noted already."""
-    ended = connection.execute(
+def _end_call(connection: sa.Connection, run: Run, number: int, error: ProviderError) -> str | None:
+    """Note how a call ended without an answer, once.
+
+    Returns:
+        What the budgets count for it; None where its end was noted already.
+    """
+    ended = (
         sa.update(calls)
         .where(calls.c.run_id == run.run_id, calls.c.number == number, calls.c.outcome.is_(None))
         .values(
@@ -669,8 +645,9 @@ def _end_call(connection: sa.Connection, run: Run, number: int, error: ProviderE
             error=error.message,
             request_id=error.request_id,
         )
+        .returning(calls.c.reservation)
     )
-    return ended.rowcount == 1
+    return connection.scalar(ended)
 
 
 def _names(run: Run) -> dict[str, object]:

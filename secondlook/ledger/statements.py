@@ -6,9 +6,13 @@ column, since SQLAlchemy would set the column by it.
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from functools import lru_cache
+from typing import Any
 
-from secondlook.database import now
+import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningInsert
+
+from secondlook.database import insert_new, now
 from secondlook.ledger.rows import ANSWER, UNANSWERED
 from secondlook.ledger.tables import calls, runs
 from secondlook.models import RunStatus
@@ -16,21 +20,33 @@ from secondlook.models import RunStatus
 OPEN = tuple(status for status in RunStatus if status.active)
 
 
-def _status_in(*statuses: RunStatus) -> sa.TextClause:
+def has_status(*statuses: RunStatus) -> sa.TextClause:
     """In the words of the partial indexes: with parameters SQLite would not take those, and look at all runs.
 
     SQLAlchemy would put a list's parameters into the statement anew each time, too.
     """
+    if len(statuses) == 1:
+        return sa.text(f"runs.status = '{statuses[0]}'")
     return sa.text("runs.status in (" + ", ".join(f"'{status}'" for status in statuses) + ")")
 
 
-IS_OPEN = _status_in(*OPEN)
-IS_QUEUED = sa.text(f"runs.status = '{RunStatus.QUEUED}'")
+IS_OPEN = has_status(*OPEN)
+IS_QUEUED = has_status(RunStatus.QUEUED)
 
 _OF_RUN = runs.c.run_id == sa.bindparam("run")
 _MINE = _OF_RUN & (runs.c.owner == sa.bindparam("carrier"))
 _CALL = (calls.c.run_id == sa.bindparam("run")) & (calls.c.number == sa.bindparam("call"))
 _LEASE = now() + sa.bindparam("lease_seconds", type_=sa.Double)
+
+
+@lru_cache(maxsize=2)
+def insert_queued(dialect: str) -> ReturningInsert[Any]:
+    """A new run, in the words of a database; it returns nothing where it is not the first: with its columns.
+
+    Two unique indexes decide who is first: one unsettled run a source, one run of each number.
+    """
+    return insert_new(dialect, runs).values(created_at=now()).returning(*UNANSWERED)
+
 
 CLAIM = (
     sa.update(runs)
@@ -65,21 +81,20 @@ BEGIN_CALL = (
 NOTE_CALL = sa.insert(calls).values(sent_at=now())
 """With the columns run_id, number and reservation."""
 
-RESERVED = sa.select(calls.c.reservation).where(_CALL).with_for_update()
-"""What the budgets count for a call, held until the transaction ends: run, call."""
-
 RECOUNT = sa.update(calls).where(_CALL)
 """With the column reservation: run, call."""
 
-KEEP_CALL = sa.update(calls).where(_CALL).values(ended_at=now(), outcome="answered")
-"""With the columns of the answer: run, call."""
+KEEP_CALL = (
+    sa.update(calls).where(_CALL).values(ended_at=now(), outcome="answered").returning(calls.c.reservation)
+)
+"""With the columns of the answer: run, call. What the budgets count for the call comes back."""
 
 KEEP_ANSWER = (
     sa.update(runs)
     .where(
         _OF_RUN,
         runs.c.answered_call.is_(None),
-        _status_in(RunStatus.QUEUED, RunStatus.CALLING, RunStatus.IN_DOUBT),
+        has_status(RunStatus.QUEUED, RunStatus.CALLING, RunStatus.IN_DOUBT),
     )
     .values(
         status=RunStatus.ANSWERED,
@@ -102,9 +117,17 @@ FINISH = (
 )
 """Of one's own answered run, with the columns to be set: run, carrier."""
 
-RUN = (
-    sa.select(runs, *ANSWER, now().label("now"))
-    .outerjoin(calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call))
-    .where(_OF_RUN)
+RUNS = sa.select(runs, *ANSWER, now().label("now")).outerjoin(
+    calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call)
 )
-"""A run with its answer: run."""
+"""Runs with their answers."""
+
+RUN = RUNS.where(_OF_RUN)
+"""Likewise, one: run."""
+
+NEWEST = (
+    RUNS.where(runs.c.user_id == sa.bindparam("its_user"), runs.c.source_id == sa.bindparam("its_source"))
+    .order_by(runs.c.number.desc())
+    .limit(1)
+)
+"""Likewise, a source's newest: its_user, its_source."""

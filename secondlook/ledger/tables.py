@@ -309,9 +309,17 @@ def _batches_and_retries(connection: sa.Connection) -> None:
     )
 
 
+def _in_doubt(connection: sa.Connection) -> None:
+    # Pages ask for them again and again, among all that a user ever had.
+    connection.exec_driver_sql(
+        "create index runs_in_doubt on runs (user_id, created_at) where status = 'in_doubt'"
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_runs_and_calls", _runs_and_calls),
     ("002_submissions", _submissions),
     ("003_stores", _stores),
     ("004_batches_and_retries", _batches_and_retries),
+    ("005_in_doubt", _in_doubt),
 )

@@ -6,6 +6,7 @@ only what is known of it.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -41,7 +42,7 @@ class Total:
 
 @dataclass(frozen=True)
 class Samples:
-    """Durations in milliseconds, in order."""
+    """Durations in milliseconds, in order; of many in an array, since reports are kept for a while."""
 
     values: Sequence[int] = ()
 
@@ -147,7 +148,7 @@ def _merged(values: Sequence[Any]) -> object:
     if isinstance(values[0], Total):
         return sum(values, Total())
     if isinstance(values[0], Samples):
-        return Samples(sorted(each for samples in values for each in samples.values))
+        return Samples(array("q", sorted(each for samples in values for each in samples.values)))
     if isinstance(values[0], Mapping):
         counter: Counter[str] = Counter()
         for counted in values:

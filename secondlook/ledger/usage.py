@@ -9,6 +9,7 @@ both kinds of database (`Samples`).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from secondlook.database import Database, Migration, now
 from secondlook.errors import AnswerRejected, RequestInvalid
 from secondlook.export import Cell
+from secondlook.ledger.recall import Recall
 from secondlook.ledger.rows import iso, iso_or_none, usd
 from secondlook.ledger.standing import Standing, standing_fields
 from secondlook.ledger.tables import calls, runs
@@ -134,10 +136,13 @@ class UsageLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._reports: Recall[UsageQuery, UsageReport] = Recall(database, self._add_up, most=16)
 
     def report(self, query: UsageQuery) -> UsageReport:
-        """Add up runs and calls; all figures are of one moment."""
+        """Runs and calls, added up; all figures are of one moment."""
+        return self._reports.get(query)
 
+    def _add_up(self, query: UsageQuery) -> UsageReport:
         def look(connection: sa.Connection) -> UsageReport:
             tallies = _Tallies()
             _count_runs(connection, query, tallies)
@@ -323,7 +328,7 @@ def _samples(text: str | None) -> Samples:
     values = sorted(map(int, text.split(","))) if text else []
     if values and values[0] < 0:  # a provider may say that it took longer than the whole call
         values = [max(0, value) for value in values]
-    return Samples(values)
+    return Samples(array("q", values))
 
 
 def _in_days(view: sa.Table, query: UsageQuery) -> sa.ColumnElement[bool]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from secondlook.database import Database, sqlite_engine
 from secondlook.errors import SourceNotFound, StoreUnavailable
@@ -121,6 +122,17 @@ _RECORD = sa.select(
 ).outerjoin(buckets, buckets.c.source_id == sources.c.id)
 
 
+def _users() -> sa.Select[tuple[str | None]]:
+    """Whoever owns a source: each one's first in the index leads to the next, past all others of theirs."""
+    first = sa.select(sa.func.min(sources.c.user_id).label("user")).cte("owners", recursive=True)
+    beyond = sa.select(sa.func.min(sources.c.user_id)).where(sources.c.user_id > first.c.user)
+    owners = first.union_all(sa.select(beyond.scalar_subquery()).where(first.c.user.is_not(None)))
+    return sa.select(owners.c.user).where(owners.c.user.is_not(None))
+
+
+_USERS = _users()
+
+
 def _casefold(text: str | None) -> str | None:
     return text.casefold() if isinstance(text, str) else None
 
@@ -148,23 +160,19 @@ class SqliteStore:
 
     def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
         """See `Store.load`."""
-        query = _RECORD.where(sources.c.id == source_id, sources.c.user_id == user_id)
-        newest = (
-            sa.select(snapshots)
-            .where(snapshots.c.source_id == source_id, snapshots.c.user_id == user_id)
-            .order_by(snapshots.c.generated_at.desc())
-            .limit(1)
-        )
+        names = {"source": source_id, "user": user_id}
 
-        def read(connection: sa.Connection) -> tuple[sa.Row[Any] | None, sa.RowMapping | None]:
-            found = connection.execute(query).one_or_none()
-            wanted = found is not None and with_snapshot
-            return found, connection.execute(newest).mappings().one_or_none() if wanted else None
+        def read(connection: sa.Connection) -> SourceRecord | None:
+            found = connection.execute(_SOURCE, names).one_or_none()
+            if found is None:
+                return None
+            record = _record(found)
+            if not with_snapshot:
+                return record
+            snapshot = connection.execute(_NEWEST, names).mappings().one_or_none()
+            return record.model_copy(update={"snapshot": None if snapshot is None else dict(snapshot)})
 
-        row, snapshot = self._database.read(read)
-        if row is None:
-            return None
-        return _record(row).model_copy(update={"snapshot": None if snapshot is None else dict(snapshot)})
+        return self._database.read(read)
 
     def records(self, user_id: str, *, status: str, after: str, limit: int) -> list[SourceRecord]:
         """See `Store.records`."""
@@ -195,22 +203,23 @@ class SqliteStore:
         }
 
         def insert(connection: sa.Connection) -> None:
-            found = connection.execute(_SNAPSHOT, {"snapshot": snapshot.snapshot_id})
-            stored = found.mappings().one_or_none()
+            if connection.execute(_STORE, {f"its_{name}": value for name, value in row.items()}).rowcount:
+                return
+            stored = connection.execute(_STORED, {"snapshot": snapshot.snapshot_id}).mappings().one_or_none()
             if stored is None:
-                _check_source(connection, snapshot)
-                connection.execute(_STORE, row)
-            elif dict(stored) != row:
+                raise SourceNotFound(hint="The source was deleted while its snapshot was made.")
+            if dict(stored) != row:
                 raise StoreUnavailable(
                     f"Snapshot {snapshot.snapshot_id} is stored already, with other content"
                 )
 
-        self._database.write(insert)
+        # On disk with the mark that follows: until then the ledger does not take it for stored.
+        self._database.write_soft(insert)
 
     def mark_generated(self, source_id: str, user_id: str) -> bool:
-        """See `Store.mark_generated`."""
+        """See `Store.mark_generated`. When it has returned, the snapshot is on disk too."""
         names = {"source": source_id, "user": user_id}
-        return self._database.write(lambda connection: connection.execute(_MARK, names).rowcount) == 1
+        return self._database.write(lambda connection: connection.scalar(_MARK, names)) == GENERATED
 
     def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
         """See `Store.list_sources`."""
@@ -304,8 +313,7 @@ class SqliteStore:
 
     def users(self) -> list[str]:
         """See `Store.users`: whoever owns a source."""
-        query = sa.select(sources.c.user_id).distinct().order_by(sources.c.user_id)
-        return self._database.read(lambda connection: [str(user) for user in connection.scalars(query)])
+        return self._database.read(lambda connection: [str(user) for user in connection.scalars(_USERS)])
 
     def ping(self) -> None:
         """See `Store.ping`."""
@@ -318,20 +326,30 @@ class SqliteStore:
 
 # Made once: to make them anew for each snapshot took longer than to run them.
 _OWNED = (sources.c.id == sa.bindparam("source")) & (sources.c.user_id == sa.bindparam("user"))
-_SOURCE = sa.select(sources.c.id).where(_OWNED)
-_SNAPSHOT = sa.select(snapshots).where(snapshots.c.id == sa.bindparam("snapshot"))
-_STORE = sa.insert(snapshots)
-_MARK = (
-    sa.update(sources)
-    .where(_OWNED, (sources.c.status == RUNNABLE) | (sources.c.status == GENERATED))
-    .values(status=GENERATED)
+_SOURCE = _RECORD.where(_OWNED)
+_NEWEST = (
+    sa.select(snapshots)
+    .where(snapshots.c.source_id == sa.bindparam("source"), snapshots.c.user_id == sa.bindparam("user"))
+    .order_by(snapshots.c.generated_at.desc())
+    .limit(1)
 )
-
-
-def _check_source(connection: sa.Connection, snapshot: Snapshot) -> None:
-    names = {"source": snapshot.source_id, "user": snapshot.user_id}
-    if connection.scalar(_SOURCE, names) is None:
-        raise SourceNotFound(hint="The source was deleted while its snapshot was made.")
+_STORED = sa.select(snapshots).where(snapshots.c.id == sa.bindparam("snapshot"))
+_STORE = (  # nothing where the source is not there any more, or the snapshot is already
+    sqlite.insert(snapshots)
+    .from_select(
+        [column.name for column in snapshots.c],
+        sa.select(*(sa.bindparam(f"its_{column.name}", type_=column.type) for column in snapshots.c)).where(
+            sources.c.id == sa.bindparam("its_source_id"), sources.c.user_id == sa.bindparam("its_user_id")
+        ),
+    )
+    .on_conflict_do_nothing(index_elements=[snapshots.c.id])
+)
+_MARK = (  # written where another status is left alone as well: only a transaction that writes is flushed
+    sa.update(sources)
+    .where(_OWNED)
+    .values(status=sa.case((sources.c.status.in_((RUNNABLE, GENERATED)), GENERATED), else_=sources.c.status))
+    .returning(sources.c.status)
+)
 
 
 def _is_new(connection: sa.Connection) -> bool:

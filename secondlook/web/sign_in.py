@@ -17,6 +17,7 @@ from secondlook.auth.accounts import Grant
 from secondlook.auth.attempts import TooManyAttempts
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
 from secondlook.log import log_failed
+from secondlook.palette import colors
 from secondlook.runner import Runner
 from secondlook.web import cookies
 from secondlook.web.problems import STATUS
@@ -190,6 +191,7 @@ def _tokens(form: dict[str, str]) -> dict[str, str]:
 
 
 def _page(request: Request, name: str, status: int = 200, **context: object) -> Response:
+    context |= {"light": colors("light"), "dark": colors("dark")}
     response = _templates.TemplateResponse(request, f"{name}.html", context, status_code=status)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -29,7 +29,9 @@ def page() -> Generator[AppTest]:
     resources.clear()
     wiring = connect()
     _ = wiring.ledger
-    insert(wiring.settings.data_dir / "ledger.db", mixed(300, days=20, until=time.time()))
+    # Up to seven yesterday: from other hours on, the call of a rejected one is on the day after its run.
+    until = (time.time() // 86_400 - 1) * 86_400 + 7 * 3_600
+    insert(wiring.settings.data_dir / "ledger.db", mixed(300, days=20, until=until))
     try:
         app = AppTest.from_file(str(MAIN), default_timeout=60).run()
         yield app.switch_page(str(ROOT / "pages" / "usage.py"))

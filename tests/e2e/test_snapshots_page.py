@@ -96,7 +96,7 @@ def test_one_by_its_permalink(pair: tuple[str, str], dashboard: Dashboard, tmp_p
     assert hashlib.sha256(canonical.encode()).hexdigest() in report.read_text()
     assert chart.read_text().startswith("<svg")
     dashboard.page.keyboard.press("Escape")
-    dashboard.page.get_by_role("link", name="This source's snapshots").click()
+    dashboard.page.get_by_role("button", name="This source's snapshots").click()
     dashboard.see("2 snapshots")
     open_snapshots(dashboard, f"snapshot={second}")
     dashboard.page.get_by_role("link", name="The run that made it").click()

@@ -1,0 +1,53 @@
+"""What a long queue could slow on the embedded ledger: the next turn and claim, and the page Batch."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from bench.filled import fill_sources
+from bench.measure import quantiles
+from bench.table import show
+from secondlook import batch
+from secondlook.access import Access
+from secondlook.models import RunStatus
+from secondlook.stores.samples import SAMPLE_USERS
+from secondlook.wiring import connect
+
+SIZES = (100, 10_000)
+TURNS = 40
+
+
+def main() -> None:
+    """Print medians."""
+    show(
+        ["queued runs", "next turn and claim, ms", "what the page Batch reads, ms"],
+        [row(size) for size in SIZES],
+    )
+
+
+def row(number: int) -> list[str]:
+    """Medians with so many runs queued."""
+    user = next(iter(SAMPLE_USERS))
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(SECONDLOOK_DATA_DIR=folder, SECONDLOOK_AGENT="offline")
+        fill_sources(Path(folder), number)
+        wiring = connect()
+        batch.begin(wiring, Access(user), batch.Selection(), concurrency=1000)
+        taken: list[float] = []
+        read: list[float] = []
+        for turn in range(1, TURNS + 1):
+            began = time.perf_counter()
+            (run_id,) = wiring.batches.release(turn)
+            wiring.ledger.claim(run_id, "bench")
+            taken.append((time.perf_counter() - began) * 1000)
+            began = time.perf_counter()
+            wiring.batches.list(user)
+            wiring.batches.statuses(user)
+            wiring.ledger.going_on(user)
+            wiring.ledger.list(user, status=RunStatus.IN_DOUBT)
+            read.append((time.perf_counter() - began) * 1000)
+        wiring.close()
+    return [f"{number:,}", f"{quantiles(taken)[1]:.1f}", f"{quantiles(read)[1]:.1f}"]

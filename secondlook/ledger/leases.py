@@ -1,0 +1,68 @@
+"""Keeps the leases of the runs that this process carries: one thread for all of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+
+from secondlook.database import Database
+from secondlook.errors import LedgerUnavailable
+from secondlook.ledger.statements import EXTEND
+
+_AGAIN_SECONDS = 1
+"""After a beat that the ledger did not take."""
+
+
+class Leases:
+    """Extends what is held, three times a lease.
+
+    Args:
+        database: The ledger's database.
+        seconds: How long a carrier may be silent before its run can be claimed by another.
+    """
+
+    def __init__(self, database: Database, seconds: float) -> None:
+        self._database = database
+        self.seconds = seconds
+        self._held: dict[object, Mapping[str, object]] = {}
+        self._lock = threading.Lock()
+        self._beats = False
+
+    @contextmanager
+    def held(self, run_id: str, carrier: str) -> Generator[None]:
+        """Extend the lease of a run for as long as the block runs, and it is this carrier's."""
+        hold = object()
+        with self._lock:
+            self._held[hold] = {"run": run_id, "carrier": carrier, "lease_seconds": self.seconds}
+            if not self._beats:
+                # A daemon, that ends by itself when nothing is held any more.
+                threading.Thread(target=self._beat_on, name="secondlook-lease", daemon=True).start()
+                self._beats = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._held[hold]
+
+    def _beat_on(self) -> None:
+        seconds = self.seconds / 3
+        while True:
+            time.sleep(seconds)
+            with self._lock:
+                held = list(self._held.values())
+                if not held:
+                    self._beats = False
+                    return
+            beaten = self._beat(held)
+            seconds = self.seconds / 3 if beaten else min(_AGAIN_SECONDS, self.seconds / 3)
+
+    def _beat(self, held: list[Mapping[str, object]]) -> bool:
+        # Each by itself: whoever stops a batch locks its runs in another order.
+        try:
+            for lease in held:
+                self._database.write_soft(lambda connection, lease=lease: connection.execute(EXTEND, lease))
+        except LedgerUnavailable:
+            return False
+        return True
