@@ -41,9 +41,9 @@ LINES: dict[str, Callable[[], Iterable[Line]]] = {
     "rerun": rerun.lines,
     "first-load": first_load.lines,
     "crowd": crowd.lines,
-    "memory": memory.lines,
     "start": start.lines,
     "batch": batch.lines,
+    "memory": memory.lines,
 }
 TABLES: dict[str, Callable[[], None]] = {
     "views": views.main,

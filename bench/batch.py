@@ -96,11 +96,14 @@ class _Worker:
 def carry() -> None:
     """Carry one batch, and print its seconds and the milliseconds of CPU."""
     wiring = connect()
-    wiring.agent(wiring.agent_name())  # imports are no part of a run
+    # What the page and the command do before anything is sent: imports are no part of a run.
+    wiring.agent(wiring.agent_name())
     names = [source_id(number) for number in range(1, RUNS + 1)]
-    user = next(iter(SAMPLE_USERS))
+    access = Access(next(iter(SAMPLE_USERS)))
+    selection = batch.Selection(source_ids=names)
+    batch.forecast(wiring, access, selection)
     began = time.process_time()
-    begun = batch.begin(wiring, Access(user), batch.Selection(source_ids=names), concurrency=AT_ONCE)
+    begun = batch.begin(wiring, access, selection, concurrency=AT_ONCE)
     ended = batch.carry(Runner(wiring), begun)
     figures = (ended.elapsed_s, (time.process_time() - began) * 1000)
     done = ended.counts.get("done", 0)

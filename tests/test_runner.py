@@ -356,6 +356,14 @@ def test_a_run_that_ends_before_the_check_is_not_doubled(
     assert tables.count("snapshots") == 1
 
 
+def test_the_offline_agent_spends_nothing(wiring: Wiring, tables: EmbeddedTables) -> None:  # noqa: ARG001 -- the source is there
+    """What it would have cost is shown; no budget holds any of it, but the call counts."""
+    made = run_snapshot(source_id=SOURCE, user_id=USER)
+    assert made.cost
+    for standing in wiring.budgets.standing(USER):
+        assert (standing.used.calls, standing.used.nanousd, standing.used.reserved_nanousd) == (1, 0, 0)
+
+
 @pytest.mark.parametrize("regenerate", [False, True], ids=["once", "regenerate"])
 def test_a_doubt_that_settles_between_check_and_queue_is_not_doubled(
     wiring: Wiring,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from secondlook.database import Database
-from secondlook.errors import LedgerUnavailable
 from secondlook.ledger.statements import EXTEND
+from secondlook.log import log_failed
 
 _AGAIN_SECONDS = 1
 """After a beat that the ledger did not take."""
@@ -28,7 +27,8 @@ class Leases:
         self.seconds = seconds
         self._held: dict[object, Mapping[str, object]] = {}
         self._lock = threading.Lock()
-        self._beats = False
+        self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
 
     @contextmanager
     def held(self, run_id: str, carrier: str) -> Generator[None]:
@@ -36,24 +36,33 @@ class Leases:
         hold = object()
         with self._lock:
             self._held[hold] = {"run": run_id, "carrier": carrier, "lease_seconds": self.seconds}
-            if not self._beats:
+            if self._thread is None:
                 # A daemon, that ends by itself when nothing is held any more.
-                threading.Thread(target=self._beat_on, name="secondlook-lease", daemon=True).start()
-                self._beats = True
+                self._thread = threading.Thread(target=self._beat_on, name="secondlook-lease", daemon=True)
+                self._thread.start()
         try:
             yield
         finally:
             with self._lock:
                 del self._held[hold]
 
+    def close(self) -> None:
+        """End the thread: the database is about to be closed."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            self._closed.set()
+            thread.join()
+            self._closed.clear()
+
     def _beat_on(self) -> None:
         seconds = self.seconds / 3
         while True:
-            time.sleep(seconds)
+            closed = self._closed.wait(seconds)
             with self._lock:
                 held = list(self._held.values())
-                if not held:
-                    self._beats = False
+                if closed or not held:
+                    self._thread = None
                     return
             beaten = self._beat(held)
             seconds = self.seconds / 3 if beaten else min(_AGAIN_SECONDS, self.seconds / 3)
@@ -63,6 +72,7 @@ class Leases:
         try:
             for lease in held:
                 self._database.write_soft(lambda connection, lease=lease: connection.execute(EXTEND, lease))
-        except LedgerUnavailable:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, no run may lose its lease by it
+            log_failed("lease", type(error).__name__)
             return False
         return True

@@ -253,7 +253,9 @@ class Ledger:
                 note_limits(connection, run_id, answer.limits)
             # Not only where it was just updated: a server may have gone after a commit, before it said so.
             counts = first or connection.scalar(ANSWERED_CALL, names) == number
-            _recount(connection, names, reserved, lambda c, r: budgets.settle(c, r, spent))
+            # What the offline agent would have cost is shown, and nothing of it was spent.
+            paid = 0 if answer.usage.estimated else spent
+            _recount(connection, names, reserved, lambda c, r: budgets.settle(c, r, paid))
             return counts
 
         give_up = time.monotonic() + JOURNAL_PATIENCE_SECONDS
@@ -521,6 +523,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close the connections."""
+        self._leases.close()
         self._database.close()
 
     # -- inside -------------------------------------------------------------------------------------
