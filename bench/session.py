@@ -1,7 +1,8 @@
 """A browser's session with a Streamlit server, without the browser: its WebSocket, its messages, its clicks.
 
-It does what the front end does as far as the server can tell: sends the state of all widgets and the query
-with each click, keeps large messages and says which, and runs fragments again as often as they ask for it.
+It does what the front end does as far as the server can tell. With each click it sends the state of all
+widgets, the query and the fragment that was clicked in; it keeps large messages and says which, and runs
+fragments again as often as they ask for it.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class Session:
         self._kept: dict[str, tuple[ForwardMsg, int]] = {}
         self._runs = 0
         self._finished = asyncio.Event()
+        self._fragment_of: dict[str, str] = {}
+        self._clicked = ""
         self._fragments: dict[str, asyncio.Task[None]] = {}
         self.texts: list[str] = []
         """Titles, headings and texts of the page as it stands."""
@@ -71,26 +74,26 @@ class Session:
 
     def press(self, label: str) -> None:
         """Press a button with the next run."""
-        self._values[self._widget("button", label).id] = ("trigger_value", True)
+        self._set(self._widget("button", label), ("trigger_value", True))
 
     def switch(self, label: str, on: bool) -> None:
         """Set a switch with the next run."""
-        self._values[self._widget("checkbox", label).id] = ("bool_value", on)
+        self._set(self._widget("checkbox", label), ("bool_value", on))
 
     def unfold(self, label: str, on: bool) -> None:
         """Open or close what folds with the next run."""
-        self._values[self._widget("expandable", label).id] = ("bool_value", on)
+        self._set(self._widget("expandable", label), ("bool_value", on))
 
     def choose(self, label: str, number: int) -> None:
         """Choose an option, by its number, with the next run."""
         kind = "radio" if ("radio", label) in self._widgets else "selectbox"
         widget = self._widget(kind, label)
-        self._values[widget.id] = ("string_value", widget.options[number])
+        self._set(widget, ("string_value", widget.options[number]))
 
     def tick(self, *rows: int) -> None:
         """Choose these rows of the first table with the next run."""
         state = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
-        self._values[self._widget("dataframe", "").id] = ("string_value", json.dumps(state))
+        self._set(self._widget("dataframe", ""), ("string_value", json.dumps(state)))
 
     def label(self, kind: str, beginning: str) -> str:
         """The whole label of what begins like this; some hold a figure."""
@@ -108,7 +111,7 @@ class Session:
         self._finished.clear()
         began = time.perf_counter()
         for _ in range(_TRIES):
-            await self._send()
+            await self._send(self._clicked)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._finished.wait(), _PATIENCE)
                 break
@@ -119,6 +122,7 @@ class Session:
         if self.errors:
             raise RuntimeError(f"/{self._page}?{self._query}: {self.errors[0]}")
         self._values = {id_: each for id_, each in self._values.items() if each[0] != "trigger_value"}
+        self._clicked = ""
         return taken
 
     # -- what the front end does --------------------------------------------------------------------------
@@ -142,9 +146,16 @@ class Session:
 
     def _take(self, message: ForwardMsg) -> None:
         match message.WhichOneof("type"):
-            case "new_session" if not message.metadata.run.fragment_ids:
+            case "new_session" if message.metadata.run.fragment_ids:
+                anew = set(message.metadata.run.fragment_ids)
+                self._widgets = {
+                    name: widget
+                    for name, widget in self._widgets.items()
+                    if self._fragment_of[widget.id] not in anew
+                }
+            case "new_session":
                 self._hash = message.new_session.page_script_hash
-                self._widgets, self.texts, self.errors = {}, [], []
+                self._widgets, self._fragment_of, self.texts, self.errors = {}, {}, [], []
             case "navigation":
                 self._hash = message.navigation.page_script_hash
             case "page_info_changed":
@@ -156,7 +167,7 @@ class Session:
             case "stop_auto_rerun":
                 for fragment in message.stop_auto_rerun.fragment_ids:
                     self._stop(fragment)
-            case "script_finished" if not message.metadata.run.fragment_ids:
+            case "script_finished" if self._is_waited_for(message):
                 self._finish(message.script_finished)
             case _:
                 pass
@@ -173,6 +184,17 @@ class Session:
             self.texts.append(drawn.body)
         elif getattr(drawn, "id", ""):
             self._widgets.setdefault((kind, getattr(drawn, "label", "")), drawn)
+            self._fragment_of[drawn.id] = delta.fragment_id
+
+    def _set(self, widget: Any, value: tuple[str, Any]) -> None:  # noqa: ANN401 -- a protobuf message
+        """Set a widget's value; with the next run only the fragment runs that it stands in."""
+        self._values[widget.id] = value
+        self._clicked = self._fragment_of[widget.id]
+
+    def _is_waited_for(self, message: ForwardMsg) -> bool:
+        """Whether this ends what was clicked; the end of a fragment that repeats itself does not."""
+        ended = message.metadata.run.fragment_ids
+        return not ended or self._clicked in ended
 
     def _finish(self, status: int) -> None:
         if status == _BROKEN:
@@ -191,7 +213,7 @@ class Session:
         async def again() -> None:
             while True:
                 await asyncio.sleep(seconds)
-                await self._send(fragment)
+                await self._send(fragment, repeats=True)
 
         self._stop(fragment)
         self._fragments[fragment] = asyncio.create_task(again())
@@ -206,18 +228,18 @@ class Session:
         for fragment in list(self._fragments):
             self._stop(fragment)
 
-    async def _send(self, fragment: str = "") -> None:
+    async def _send(self, fragment: str, *, repeats: bool = False) -> None:
         message = BackMsg()
         state = message.rerun_script
         state.query_string = self._query
         state.page_script_hash = self._hash
         state.page_name = "" if self._hash else self._page
         state.fragment_id = fragment
-        state.is_auto_rerun = bool(fragment)
+        state.is_auto_rerun = repeats
         kept = (hash_ for hash_, each in self._kept.items() if self._is_newer(each, _KEPT_RUNS))
         state.cached_message_hashes.extend(kept)
         for id_, (kind, value) in self._values.items():
-            if fragment and kind == "trigger_value":
+            if repeats and kind == "trigger_value":
                 continue
             widget = state.widget_states.widgets.add()
             widget.id = id_

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from bench.line import Goal, compared, failed, in_unit, measured, not_measured
 from bench.served import Served, dashboard, trivial
 from bench.session import session
 from bench.snapshot import RIVALS, version_of
+from tests.loops import run_apart
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_each_click_has_its_page_run_again(served: Served, page: Page) -> None:
                 assert await tab.run() > 0
                 assert page.name.partition(",")[0] in tab.texts
 
-    asyncio.run(clicks())
+    run_apart(clicks())
 
 
 def test_the_trivial_page_is_pressed() -> None:
@@ -117,4 +117,4 @@ def test_the_trivial_page_is_pressed() -> None:
             return tab.texts
 
     with trivial() as theirs:
-        assert asyncio.run(clicks()) == ["Title"]
+        assert run_apart(clicks()) == ["Title"]

@@ -25,7 +25,7 @@ from secondlook.wiring import Wiring
 
 _REFRESH_SECONDS = 1
 _NEWS_SECONDS = 2
-_IDLE_SECONDS = 10
+_IDLE_SECONDS = 30  # Streamlit may lose what a click has drawn where a tick comes right after it
 _NEWS_SHOWN_SECONDS = 8
 _SHOWN = 8
 _LOOKED = "looked"

@@ -216,7 +216,7 @@ def test_the_switch_and_the_budgets(home: Home, dashboard: Dashboard) -> None:
     assert (switched["sending"], switched["by"]) == (False, "Sample user 1")
     assert home.call("switch", "on").fields["sending"]
     # Nobody presses anything: the open page looks by itself.
-    expect(dashboard.page.get_by_text("Sending is off")).to_have_count(0, timeout=30_000)
+    expect(dashboard.page.get_by_text("Sending is off")).to_have_count(0, timeout=60_000)
     assert [each["budget"] for each in home.call("budget").items] == [
         "user_day",
         "user_month",

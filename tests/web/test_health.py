@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from secondlook.web.health import Health
 from secondlook.wiring import Wiring
+from tests.loops import run_apart
 
 
 class SlowStore:
@@ -40,7 +41,7 @@ def ask(door: Health, times: int) -> list[Response]:
         request = Request({"type": "http"})
         return list(await asyncio.gather(*(door.ready(request) for _ in range(times))))
 
-    return asyncio.run(all_at_once())
+    return run_apart(all_at_once())
 
 
 def test_one_look_serves_all() -> None:
