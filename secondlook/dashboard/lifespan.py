@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -32,10 +33,15 @@ _WARM = (
 """What the first view of a page would import; the rest comes with it. pyarrow looks for a pandas."""
 
 
+_M_ARENA_MAX = -8  # glibc's malloc.h
+_ARENAS = 2
+
+
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncGenerator[dict[str, Any]]:
     """Warm up, sweep for runs that may go on, and on the way out wait for what is in flight."""
     log.configure()
+    _share_arenas()
     with ExitStack() as stack:
         try:
             stack.enter_context(resources.runner().sweeping())
@@ -57,3 +63,11 @@ def _warm_up() -> None:
     # What is here by now stays: a full garbage collection would look at all of it, for some 70 ms each time.
     gc.collect()
     gc.freeze()
+
+
+def _share_arenas() -> None:
+    """Let threads share memory: each run of a page is one, and glibc's own for each hardly ever shrinks."""
+    with suppress(
+        AttributeError, OSError, TypeError
+    ):  # another C library has no such setting, or no need of it
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
