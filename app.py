@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 
 from secondlook.dashboard import PAGES, resources
 from secondlook.dashboard.lifespan import lifespan
-from secondlook.dashboard.problems import hide_script_error
+from secondlook.dashboard.parts.problems import hide_script_error
 from secondlook.web.gate import Gate
 from secondlook.web.routes import routes
 from secondlook.web.static import StaticFiles
@@ -26,9 +26,9 @@ app = st.App(
     SCRIPT,
     lifespan=lifespan,
     on_script_error=hide_script_error,
-    routes=routes(resources.wiring, resources.runner),
+    routes=routes(resources.services, resources.runner),
     middleware=[
-        Middleware(Gate, wiring=resources.wiring, inline_scripts=INLINE_SCRIPTS),
+        Middleware(Gate, services=resources.services, inline_scripts=INLINE_SCRIPTS),
         Middleware(StaticFiles, folder=STATIC, pages=[page.stem for page in PAGES.glob("*.py")]),
     ],
 )

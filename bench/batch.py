@@ -22,12 +22,12 @@ from bench.measure import cpu
 from bench.provider import answering
 from bench.snapshot import agent_settings
 from dev.local_supabase import local_postgres, postgres_bin
-from secondlook import batch
-from secondlook.access import Access
-from secondlook.models import BatchStatus
-from secondlook.runner import Runner
+from secondlook.domain.access import Access
+from secondlook.domain.batches import BatchStatus
+from secondlook.execution import batches
+from secondlook.execution.runner import Runner
+from secondlook.services import connect
 from secondlook.stores.samples import SAMPLE_USERS
-from secondlook.wiring import connect
 
 RUNS = 320
 AT_ONCE = 32
@@ -93,25 +93,25 @@ class _Worker:
         self._process.wait()
 
 
-def carry() -> None:
+def execute() -> None:
     """Carry one batch, and print its seconds and the milliseconds of CPU."""
-    wiring = connect()
+    services = connect()
     # What the page and the command do before anything is sent: imports are no part of a run.
-    wiring.agent(wiring.agent_name())
+    services.agent(services.agent_name())
     names = [source_id(number) for number in range(1, RUNS + 1)]
     access = Access(next(iter(SAMPLE_USERS)))
-    selection = batch.Selection(source_ids=names)
-    batch.forecast(wiring, access, selection)
+    selection = batches.Selection(source_ids=names)
+    batches.forecast(services, access, selection)
     began = time.process_time()
-    begun = batch.begin(wiring, access, selection, concurrency=AT_ONCE)
-    ended = batch.carry(Runner(wiring), begun)
+    begun = batches.begin(services, access, selection, concurrency=AT_ONCE)
+    ended = batches.execute(Runner(services), begun)
     figures = (ended.elapsed_s, (time.process_time() - began) * 1000)
     done = ended.counts.get("done", 0)
     if ended.status is not BatchStatus.ENDED or done != RUNS:
         raise SystemExit(f"{done} of {RUNS} are done: {ended}")
     print(json.dumps(figures))
-    wiring.close()
+    services.close()
 
 
 if __name__ == "__main__":
-    carry()
+    execute()

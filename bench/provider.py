@@ -12,7 +12,7 @@ from subprocess import PIPE, Popen
 
 import httpx2
 
-from secondlook.agent.offline import respond
+from secondlook.providers.offline import respond
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -10,11 +10,11 @@ from pathlib import Path
 from bench.filled import fill_sources
 from bench.measure import quantiles
 from bench.table import show
-from secondlook import batch
-from secondlook.access import Access
-from secondlook.models import RunStatus
+from secondlook.domain.access import Access
+from secondlook.domain.runs import RunStatus
+from secondlook.execution import batches
+from secondlook.services import connect
 from secondlook.stores.samples import SAMPLE_USERS
-from secondlook.wiring import connect
 
 SIZES = (100, 10_000)
 TURNS = 40
@@ -34,20 +34,20 @@ def row(number: int) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(SECONDLOOK_DATA_DIR=folder, SECONDLOOK_AGENT="offline")
         fill_sources(Path(folder), number)
-        wiring = connect()
-        batch.begin(wiring, Access(user), batch.Selection(), concurrency=1000)
+        services = connect()
+        batches.begin(services, Access(user), batches.Selection(), concurrency=1000)
         taken: list[float] = []
         read: list[float] = []
         for turn in range(1, TURNS + 1):
             began = time.perf_counter()
-            (run_id,) = wiring.batches.release(turn)
-            wiring.ledger.claim(run_id, "bench")
+            (run_id,) = services.batches.release(turn)
+            services.ledger.claim(run_id, "bench")
             taken.append((time.perf_counter() - began) * 1000)
             began = time.perf_counter()
-            wiring.batches.list(user)
-            wiring.batches.statuses(user)
-            wiring.ledger.going_on(user)
-            wiring.ledger.list(user, status=RunStatus.IN_DOUBT)
+            services.batches.list(user)
+            services.batches.statuses(user)
+            services.ledger.going_on(user)
+            services.ledger.list(user, status=RunStatus.IN_DOUBT)
             read.append((time.perf_counter() - began) * 1000)
-        wiring.close()
+        services.close()
     return [f"{number:,}", f"{quantiles(taken)[1]:.1f}", f"{quantiles(read)[1]:.1f}"]

@@ -20,9 +20,9 @@ from bench.environment import ROOT
 from bench.line import Goal, Line, compared, not_measured
 from bench.provider import answering
 from bench.turns import Child, in_turn, serve
-from secondlook.access import Access
-from secondlook.runner import Runner
-from secondlook.wiring import connect
+from secondlook.domain.access import Access
+from secondlook.execution.runner import Runner
+from secondlook.services import connect
 
 SOURCE = "4bb9bd05-cd46-52e5-8032-8c5993b8c91a"
 USER = "a0000000-0000-4000-8000-000000000001"
@@ -71,11 +71,11 @@ def agent_settings(base_url: str) -> dict[str, str]:
 def request_of(settings: dict[str, str]) -> dict[str, Any]:
     """The request that a run of the source sends: the ledger has it."""
     os.environ.update(settings)
-    wiring = connect()
+    services = connect()
     try:
-        return dict(Runner(wiring).submit(SOURCE, Access(USER)).request)
+        return dict(Runner(services).submit(SOURCE, Access(USER)).request)
     finally:
-        wiring.close()
+        services.close()
 
 
 def home_of(environment: str) -> Path:
@@ -93,12 +93,12 @@ def version_of(environment: str) -> str:
 def make(told: dict[str, Any]) -> Callable[[], object]:
     """One snapshot of the source, again and again, as a page or the command line makes it."""
     os.environ.update(told["settings"])
-    wiring = connect()
-    runner = Runner(wiring)
+    services = connect()
+    runner = Runner(services)
     access = Access(told["user"])
 
     def once() -> None:
-        run = runner.carry(runner.submit(told["source"], access, regenerate=True).run_id)
+        run = runner.execute(runner.submit(told["source"], access, regenerate=True).run_id)
         if run.status != "done":
             raise SystemExit(f"the run is {run.status}")
 

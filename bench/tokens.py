@@ -14,10 +14,11 @@ from pathlib import Path
 from bench.line import Goal, Line, compared, not_measured
 from bench.table import show
 from dev.local_supabase.node import NodeMissing, node
-from secondlook.agent.prompt import estimate_usage, messages
-from secondlook.agent.schema import SNAPSHOT_RESULT
-from secondlook.models import AgentInput, BandCount, DecisionLatency, Demand, SnapshotResult, WeekCount
-from secondlook.validation.answer import expected_answer
+from secondlook.domain.buckets import AgentInput, BandCount, DecisionLatency, Demand, WeekCount
+from secondlook.domain.snapshots import SnapshotResult
+from secondlook.tasks.snapshot.prompt import estimate_usage, messages
+from secondlook.tasks.snapshot.rules import expected_answer
+from secondlook.tasks.snapshot.schema import SNAPSHOT_RESULT
 
 HERE = Path(__file__).parent
 GOAL = Goal("≤", 0.5)

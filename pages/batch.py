@@ -2,20 +2,22 @@
 
 import streamlit as st
 
-from secondlook.dashboard import batches, body, budgets, doubts, resources, session
+from secondlook.dashboard import resources, session
+from secondlook.dashboard.batch import batches, unknown_outcomes
+from secondlook.dashboard.parts import body, budgets
 
 
 def draw() -> None:
     """The page's own part."""
     access = session.require_access()
-    wiring = resources.wiring()
+    services = resources.services()
 
     st.title("Batch", anchor=False)
-    batches.show_beginning(wiring, access)
-    batches.show_batches(wiring, access)
-    doubts.show_doubts(wiring, access)
-    doubts.show_failed(wiring, access)
-    budgets.show_budgets(wiring, access)
+    batches.show_beginning(services, access)
+    batches.show_batches(services, access)
+    unknown_outcomes.show_unknown_outcomes(services, access)
+    unknown_outcomes.show_failed(services, access)
+    budgets.show_budgets(services, access)
 
 
 body.show_body(draw)

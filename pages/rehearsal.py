@@ -2,16 +2,17 @@
 
 import streamlit as st
 
-from secondlook.dashboard import body, rehearsal, resources, session
+from secondlook.dashboard import rehearsal, resources, session
+from secondlook.dashboard.parts import body
 
 
 def draw() -> None:
     """The page's own part."""
     access = session.require_access()
-    wiring = resources.wiring()
+    services = resources.services()
 
     st.title("Rehearsal", anchor=False)
-    rehearsal.show_rehearsal(wiring, access)
+    rehearsal.show_rehearsal(services, access)
 
 
 body.show_body(draw)

@@ -2,21 +2,23 @@
 
 import streamlit as st
 
-from secondlook.dashboard import body, resources, run_detail, run_list, session
+from secondlook.dashboard import resources, session
+from secondlook.dashboard.parts import body
+from secondlook.dashboard.runs import inspector, listing
 
 
 def draw() -> None:
     """The page's own part."""
     access = session.require_access()
-    wiring = resources.wiring()
+    services = resources.services()
 
     st.title("Runs", anchor=False)
-    wanted = run_list.wanted_runs(wiring)
-    run_id = st.query_params.get(run_list.OPEN)
+    wanted = listing.wanted_runs(services)
+    run_id = st.query_params.get(listing.OPEN)
     if run_id is None:
-        run_list.show_runs(wiring, access, wanted)
+        listing.show_runs(services, access, wanted)
     else:
-        run_detail.show_run(wiring, access, run_id, wanted)
+        inspector.show_run(services, access, run_id, wanted)
 
 
 body.show_body(draw)

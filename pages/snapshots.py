@@ -2,23 +2,25 @@
 
 import streamlit as st
 
-from secondlook.dashboard import body, comparison, resources, session, snapshots
+from secondlook.dashboard import resources, session
+from secondlook.dashboard.parts import body
+from secondlook.dashboard.snapshots import comparison, history
 
 
 def draw() -> None:
     """The page's own part."""
     access = session.require_access()
-    wiring = resources.wiring()
+    services = resources.services()
 
     st.title("Snapshots", anchor=False)
     pair = st.query_params.get("compare")
     snapshot_id = st.query_params.get("snapshot")
     if pair is not None:
-        comparison.show_comparison(wiring, access, pair)
+        comparison.show_comparison(services, access, pair)
     elif snapshot_id is not None:
-        snapshots.show_one(wiring, access, snapshot_id)
+        history.show_one(services, access, snapshot_id)
     else:
-        snapshots.show_history(wiring, access)
+        history.show_history(services, access)
 
 
 body.show_body(draw)

@@ -2,17 +2,19 @@
 
 import streamlit as st
 
-from secondlook.dashboard import body, listing, panels, resources, runs, session
+from secondlook.dashboard import resources, session
+from secondlook.dashboard.parts import body, panels
+from secondlook.dashboard.sources import generate, listing
+from secondlook.domain.identifiers import canonical
 from secondlook.errors import SourceNotFound
-from secondlook.preview import preview
-from secondlook.validation.identifiers import canonical
+from secondlook.pipeline.preview import preview
 
 
 def draw() -> None:
     """The page's own part."""
     access = session.require_access()
-    wiring = resources.wiring()
-    store = wiring.store(access)
+    services = resources.services()
+    store = services.store(access)
 
     st.title("Sources", anchor=False)
     listing.show_sources(store, access.user_id)
@@ -23,12 +25,12 @@ def draw() -> None:
     record = store.load(source_id, access.user_id, with_snapshot=True)
     if record is None:
         raise SourceNotFound
-    view = preview(record, max_tokens=wiring.settings.max_tokens, regenerate=True)
+    view = preview(record, max_tokens=services.settings.max_tokens, regenerate=True)
     snapshot = panels.read_snapshot(record)
-    run = wiring.ledger.latest(access.user_id, source_id)
+    run = services.ledger.latest(access.user_id, source_id)
     panels.show_source(view, snapshot)
-    runs.show_generate(view, run)
-    runs.show_result(view, run, snapshot)
+    generate.show_generate(view, run)
+    generate.show_result(view, run, snapshot)
     panels.show_buckets(view)
 
 

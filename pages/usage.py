@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from secondlook.dashboard import body, resources, session, usage
+from secondlook.dashboard import resources, session, usage
+from secondlook.dashboard.parts import body
 
 
 def draw() -> None:
@@ -10,7 +11,7 @@ def draw() -> None:
     access = session.require_access()
 
     st.title("Usage", anchor=False)
-    usage.show_usage(resources.wiring(), access)
+    usage.show_usage(resources.services(), access)
 
 
 body.show_body(draw)

@@ -14,6 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from secondlook.domain.buckets import AgentInput, BandCount, DecisionLatency, Demand, WeekCount
+    from secondlook.domain.runs import Run, RunStatus, SnapshotRun
+    from secondlook.domain.snapshots import SnapshotMeta, SnapshotResult
+    from secondlook.domain.usage import Usage
     from secondlook.errors import (
         AnswerRejected,
         ApiKeyMissing,
@@ -32,20 +36,7 @@ if TYPE_CHECKING:
         SourceNotFound,
         StoreUnavailable,
     )
-    from secondlook.models import (
-        AgentInput,
-        BandCount,
-        DecisionLatency,
-        Demand,
-        Run,
-        RunStatus,
-        SnapshotMeta,
-        SnapshotResult,
-        SnapshotRun,
-        Usage,
-        WeekCount,
-    )
-    from secondlook.runner import run_snapshot
+    from secondlook.execution.runner import run_snapshot
 
 __all__ = [
     "AgentInput",
@@ -79,9 +70,12 @@ __all__ = [
 ]
 
 
+_HOMES = ("errors", "domain.buckets", "domain.runs", "domain.snapshots", "domain.usage", "execution.runner")
+
+
 def __getattr__(name: str) -> object:
     if name in __all__:
-        for home in ("errors", "models", "runner"):
+        for home in _HOMES:
             module = import_module(f"secondlook.{home}")
             if hasattr(module, name):
                 return getattr(module, name)

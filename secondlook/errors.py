@@ -28,7 +28,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
-    from secondlook.models import Usage
+    from secondlook.domain.usage import Usage
 
 Outcome = Literal["not_processed", "refused", "unknown"]
 """What became of a request that was not answered: certainly not processed, refused by an HTTP

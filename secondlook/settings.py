@@ -19,8 +19,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from secondlook.domain.runs import REHEARSAL
 from secondlook.errors import SettingInvalid
-from secondlook.models import REHEARSAL
 
 
 def _canonical_uuid(value: str) -> str:
@@ -179,7 +179,7 @@ class Settings(BaseSettings):
         validation_alias="SECONDLOOK_CONCURRENCY",
         description="a whole number from 1 to 256: runs of all batches at a time, on all machines",
     )
-    carry: Literal["here", "workers"] = Field(
+    dispatch: Literal["here", "workers"] = Field(
         "here",
         validation_alias="SECONDLOOK_CARRY",
         description="here, workers: who carries runs that pages, the API and batches begin; workers needs "
@@ -318,7 +318,7 @@ class Settings(BaseSettings):
         Raises:
             SettingInvalid: Nothing can be handed to workers.
         """
-        settings = self.model_copy(update={"carry": "workers"})
+        settings = self.model_copy(update={"dispatch": "workers"})
         settings.refuse_if_apart("A worker was started")
         return settings
 
@@ -328,7 +328,7 @@ class Settings(BaseSettings):
         Raises:
             SettingInvalid: They have no common ledger.
         """
-        if self.carry == "workers" and self.ledger_url is None:
+        if self.dispatch == "workers" and self.ledger_url is None:
             raise SettingInvalid(
                 f"{said}, and SECONDLOOK_LEDGER_URL is not set: "
                 "workers get their runs through a ledger on Postgres",

@@ -22,11 +22,11 @@ from urllib.parse import urlsplit
 import httpcore2
 import standardwebhooks
 
-from secondlook.database import Database
+from secondlook.connections.database import Database
 from secondlook.errors import SecondlookError, SettingInvalid
-from secondlook.ledger.deliveries import Deliveries, Delivery
-from secondlook.log import log_failed
+from secondlook.ledger.outbox import Deliveries, Delivery
 from secondlook.settings import Settings
+from secondlook.telemetry.log import log_failed
 
 ATTEMPT_SECONDS = 10
 """The longest that an attempt may take, from looking up the name to the answer's status."""

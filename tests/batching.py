@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from secondlook.access import Access
-from secondlook.batch import Selection, begin
-from secondlook.models import Batch
+from secondlook.domain.access import Access
+from secondlook.domain.batches import Batch
+from secondlook.execution.batches import Selection, begin
 from tests.examples import NOBODY, bucket_row, weeks
 from tests.processes import Home
 from tests.provider import Exchange, completion, refusing, right_answer
@@ -60,7 +60,7 @@ def _insert(table: str, *columns: str) -> str:
 
 def begun(home: Home, *, user_id: str = NOBODY, concurrency: int = 8, **limits: float) -> Batch:
     """A batch of all that a user has, queued and carried by nobody."""
-    return begin(home.wiring(), Access(user_id), Selection(), concurrency=concurrency, **limits)
+    return begin(home.services(), Access(user_id), Selection(), concurrency=concurrency, **limits)
 
 
 @dataclass

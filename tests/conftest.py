@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from secondlook import wiring
+from secondlook import services
 from secondlook.settings import Settings
 
 pytest_plugins = ("tests.provider", "tests.processes", "tests.postgres_server", "tests.supabase_server")
@@ -43,17 +43,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def closed_wirings(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Generator[None]:  # noqa: ARG001 -- for its order
-    """What a test opened through wiring is closed after it; the next one gets its own."""
-    opened: list[wiring.Wiring] = []
-    make = wiring.Wiring.__init__
+    """What a test opened through services is closed after it; the next one gets its own."""
+    opened: list[services.Services] = []
+    make = services.Services.__init__
 
-    def noted(self: wiring.Wiring, settings: Settings) -> None:
+    def noted(self: services.Services, settings: Settings) -> None:
         make(self, settings)
         opened.append(self)
 
-    monkeypatch.setattr(wiring.Wiring, "__init__", noted)
+    monkeypatch.setattr(services.Services, "__init__", noted)
     yield
-    wiring._connect.cache_clear()  # pyright: ignore[reportPrivateUsage] -- connections outlive no test
+    services._connect.cache_clear()  # pyright: ignore[reportPrivateUsage] -- connections outlive no test
     for each in opened:
         each.close()
 

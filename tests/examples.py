@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, TypeAlias
 
-from secondlook.agent.client import build_request
-from secondlook.agent.prompt import PROMPT_VERSION
-from secondlook.models import AgentAnswer, AgentInput, Plan, Usage
+from secondlook.domain.answers import AgentAnswer
+from secondlook.domain.bucket_rules import build_input, read_buckets
+from secondlook.domain.buckets import AgentInput
+from secondlook.domain.runs import Plan
+from secondlook.domain.usage import Usage
+from secondlook.providers.openai.client import build_request
 from secondlook.settings import load_settings
 from secondlook.stores.samples import SAMPLE_USERS
-from secondlook.validation.buckets import build_input, read_buckets
+from secondlook.tasks.snapshot.prompt import PROMPT_VERSION
 
 Json: TypeAlias = Any  # whatever JSON holds
 

@@ -19,12 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from secondlook.agent.client import Agent
 from secondlook.cli import main
+from secondlook.execution.runner import Runner
 from secondlook.ledger import runs
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.runs import Ledger
-from secondlook.runner import Runner
+from secondlook.providers.openai.client import Agent
 from secondlook.stores import sqlite
 from secondlook.stores.sqlite import SqliteStore
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from secondlook.cli import main
+from secondlook.services import Services, connect
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.stores.sqlite import SqliteStore
-from secondlook.wiring import Wiring, connect
 from tests.provider import Json, Provider, answering, right_answer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -141,7 +141,7 @@ class Home:
         """`secondlook snapshot` of the sample, in this process."""
         return self.call("snapshot", self.sample.source_id, *options)
 
-    def wiring(self) -> Wiring:
+    def services(self) -> Services:
         """The parts that a command in this process works with."""
         return connect()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from secondlook.domain.snapshots import Snapshot
+from secondlook.domain.sources import SourceRecord
 from secondlook.errors import StoreUnavailable
-from secondlook.models import Snapshot, SourceRecord
 from secondlook.stores.sqlite import SqliteStore
 
 

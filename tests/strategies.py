@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from secondlook.models import AgentInput
-from secondlook.validation.buckets import LATENCY_COLUMNS, PRICE_COLUMNS
+from secondlook.domain.bucket_rules import LATENCY_COLUMNS, PRICE_COLUMNS
+from secondlook.domain.buckets import AgentInput
 from tests.examples import TODAY, Json, example_input
 
 counts = st.integers(0, 2**31 - 1)

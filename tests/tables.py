@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from secondlook.models import Snapshot
+from secondlook.domain.snapshots import Snapshot
+from secondlook.domain.stored_snapshots import read_snapshot
 from secondlook.stores.base import Store
-from secondlook.validation.stored import read_snapshot
 from tests.examples import USER, bucket_row
 
 

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from secondlook import run_snapshot
+from secondlook.domain.runs import RunStatus, SnapshotRun
 from secondlook.errors import SourceNotBucketed
 from secondlook.ledger.runs import Ledger
-from secondlook.models import RunStatus, SnapshotRun
+from secondlook.services import connect
 from secondlook.stores.sqlite import SqliteStore
-from secondlook.wiring import connect
 from tests.examples import SOURCE, USER
 from tests.processes import Home, eventually, finish
 from tests.provider import answering_after
@@ -31,9 +31,9 @@ CALLERS = 8
 @pytest.fixture
 def tables() -> EmbeddedTables:
     """The tables of the embedded store."""
-    wiring = connect()
-    wiring.ping_store()
-    return EmbeddedTables(wiring.settings.data_dir / "store.db")
+    services = connect()
+    services.ping_store()
+    return EmbeddedTables(services.settings.data_dir / "store.db")
 
 
 def all_call(

@@ -20,7 +20,7 @@ from tests.provider import Exchange, answering
 @pytest.fixture
 def hasty(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home whose databases wait only a moment for a lock, in this process."""
-    monkeypatch.setattr("secondlook.database.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("secondlook.connections.database.BUSY_SECONDS", 0.1)
     return home
 
 
@@ -52,7 +52,7 @@ def test_full_disk(home: Home, limit: int) -> None:
     """Where the ledger cannot grow, at once or after a few pages, nothing is sent; with room it is."""
     home.set(SECONDLOOK_LEASE_SECONDS="0.5")
     assert home.call("runs").items == []  # the ledger is there
-    home.wiring().close()
+    home.services().close()
 
     def small() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -401,7 +401,7 @@ def test_emptied_store(home: Home) -> None:
 def test_broken_ledger(home: Home, damage: Callable[[Path], None], command: tuple[str, ...]) -> None:
     """A ledger that is no ledger refuses every command that needs it; nothing is sent."""
     assert home.call("runs").items == []
-    home.wiring().close()
+    home.services().close()
     damage(home.data / "ledger.db")
 
     outcome = home.call(*(home.sample.source_id if word == "ID" else word for word in command))

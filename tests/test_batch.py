@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from secondlook.access import Access
-from secondlook.agent import retries
-from secondlook.batch import Selection, begin, carry
+from secondlook.domain.access import Access
+from secondlook.domain.batches import BatchStatus
+from secondlook.execution.batches import Selection, begin, execute
+from secondlook.execution.runner import Runner
 from secondlook.ledger.batches import Batches
-from secondlook.models import BatchStatus
-from secondlook.runner import Runner
+from secondlook.pipeline import retries
 from tests.batching import Weather, begun, fill
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER
-from tests.ledger.carrying import Where, query
+from tests.ledger.executing import Where, query
 from tests.postgres_server import PostgresServer
 from tests.processes import Home, eventually, finish
 from tests.tables import EmbeddedTables
@@ -50,7 +50,7 @@ def statuses(home: Home) -> Counter[str]:
 @contextmanager
 def carrying(home: Home) -> Generator[Runner]:
     """Something in this process that carries what batches let go."""
-    runner = Runner(home.wiring())
+    runner = Runner(home.services())
     with runner.sweeping():
         yield runner
 
@@ -145,7 +145,7 @@ def test_time_in_the_queue_is_no_time_of_the_run(home: Home, weather: Weather) -
     made = begun(home)
     home.ledger("update runs set created_at = created_at - 3600")
     weather.shares = {"429": 1.0}
-    carry(Runner(home.wiring()), made)
+    execute(Runner(home.services()), made)
     assert [run["attempts"] for run in home.runs()] == [3]
 
 
@@ -214,7 +214,7 @@ def test_a_dry_run_sends_nothing(home: Home) -> None:
     told = batch(home, "--dry-run")
     assert told["allowed"] == 1
     assert "holds 1 of these 2 calls: 0 of 1 used" in told["refusal"]
-    assert home.provider.requests == home.wiring().batches.list(NOBODY) == []
+    assert home.provider.requests == home.services().batches.list(NOBODY) == []
     assert home.runs() == []
 
 
@@ -240,7 +240,7 @@ def test_a_source_that_is_not_there(home: Home, source: str, user: str) -> None:
     fill(home, 1)
     error = home.call("batch", "--user", user, "--source", source).error
     assert (error["code"], error["message"]) == ("source_not_found", "Invalid source_id: not found")
-    assert home.wiring().ledger.list(user) == home.wiring().batches.list(user) == []
+    assert home.services().ledger.list(user) == home.services().batches.list(user) == []
 
 
 def test_a_second_batch_leaves_out_what_is_unsettled(home: Home, weather: Weather) -> None:
@@ -259,20 +259,20 @@ def test_a_source_that_is_done_while_a_batch_reads(home: Home, weather: Weather)
     """Read while its run was under way, queued when that had ended: it is not paid for twice."""
     fill(home, 3)
     first = begun(home)
-    wiring = home.wiring()
+    services = home.services()
     queue, carried = Batches._queue, list[BatchStatus]()  # pyright: ignore[reportPrivateUsage]
 
     def queue_late(self: Batches, *arguments: Any) -> int | None:  # noqa: ANN401 -- as they come
         home.monkeypatch.setattr(Batches, "_queue", queue)
-        carried.append(carry(Runner(wiring), first).status)
+        carried.append(execute(Runner(services), first).status)
         return queue(self, *arguments)
 
     home.monkeypatch.setattr(Batches, "_queue", queue_late)
-    second = begin(wiring, Access(NOBODY), Selection(), concurrency=8)
+    second = begin(services, Access(NOBODY), Selection(), concurrency=8)
 
     assert carried == [BatchStatus.ENDED]
     assert (second.total, second.skipped) == (0, {"unsettled": 3})
-    assert carry(Runner(wiring), second).status is BatchStatus.ENDED
+    assert execute(Runner(services), second).status is BatchStatus.ENDED
     assert weather.answered == dict.fromkeys(range(3), 1)
 
 
@@ -375,7 +375,7 @@ def test_a_person_is_not_delayed(home: Home, weather: Weather) -> None:
         runner.start(run.run_id)
         eventually(lambda: [index for _, index in weather.arrivals if index == 100])
         assert next(at for at, index in weather.arrivals if index == 100) - pressed < 0.4
-        home.wiring().batches.stop(home.wiring().batches.list(NOBODY)[0].batch_id, NOBODY)
+        home.services().batches.stop(home.services().batches.list(NOBODY)[0].batch_id, NOBODY)
 
 
 # -- a person's decisions -------------------------------------------------------------------------------
@@ -434,7 +434,7 @@ def test_stop_while_it_is_filled(
     inside = home.folder / "inside"
     filling = home.start("batch", "--user", NOBODY, driver=f"Batches._queue:waits 2:{inside}")
     eventually(lambda: list(home.folder.glob("inside.*")), 60)
-    (made,) = home.wiring().batches.list(NOBODY)
+    (made,) = home.services().batches.list(NOBODY)
     assert (made.status, made.counts) == (BatchStatus.FILLING, {"queued": 200})
 
     stopped = home.call("batch", "--user", NOBODY, "--stop", made.batch_id)
@@ -481,7 +481,7 @@ def test_a_batch_that_is_not_there(home: Home, decision: str, batch_id: str | No
     made = begun(home)
     error = home.call("batch", "--user", USER, f"--{decision}", batch_id or made.batch_id).error
     assert (error["code"], error["message"]) == ("source_not_found", "Invalid batch_id: not found")
-    assert home.wiring().batches.get(made.batch_id, NOBODY).status is BatchStatus.RUNNING
+    assert home.services().batches.get(made.batch_id, NOBODY).status is BatchStatus.RUNNING
 
 
 def test_two_who_carry(home: Home, weather: Weather) -> None:

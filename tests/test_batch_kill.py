@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from secondlook.models import Batch
+from secondlook.domain.batches import Batch
 from tests.batching import Weather, begun, fill
 from tests.examples import NOBODY
-from tests.ledger.carrying import Where, query
+from tests.ledger.executing import Where, query
 from tests.postgres_server import PostgresServer
 from tests.processes import Home, eventually, killed
 
@@ -105,7 +105,7 @@ class Carriers:
 
     def end(self) -> dict[str, Any]:
         """Wait until nothing goes on; those that carry are left alone."""
-        batches = self.home.wiring().batches
+        batches = self.home.services().batches
         eventually(lambda: str(batches.get(self.batch.batch_id, NOBODY).status) == "ended", SETTLED_SECONDS)
         return resumed(self.home, self.batch.batch_id)
 
@@ -118,7 +118,7 @@ def die_again_and_again(
     if isinstance(ledger, str):
         # Who began it dies, too: it has only submitted.
         beginner = home.start("batch", "--user", NOBODY)
-        batches = home.wiring().batches
+        batches = home.services().batches
         eventually(lambda: set(batches.statuses(NOBODY).values()) == {"running"}, SETTLED_SECONDS)
         beginner.kill()
         assert killed(beginner)
@@ -183,7 +183,7 @@ def test_killed_while_queueing(home: Home, weather: Weather, point: str) -> None
     fill(home, 4)
     assert killed(home.start("batch", "--user", NOBODY, driver=point))
     assert weather.arrivals == []
-    made = home.wiring().batches.list(NOBODY)
+    made = home.services().batches.list(NOBODY)
     assert [str(batch.status) for batch in made] == ["filling"] * (point != "Batches.begin:before")
     for batch in made:
         holds_of = 4 if point.endswith(":after") else 0

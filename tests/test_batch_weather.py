@@ -16,7 +16,7 @@ import pytest
 
 from tests.batching import Weather, begun, fill
 from tests.examples import NOBODY
-from tests.ledger.carrying import query
+from tests.ledger.executing import query
 from tests.postgres_server import PostgresServer
 from tests.processes import Home, eventually, finish, killed
 

@@ -14,12 +14,12 @@ from uuid import UUID
 import pytest
 
 from secondlook import cli
-from secondlook.access import Access
 from secondlook.cli import sources
-from secondlook.models import RunStatus
-from secondlook.wiring import connect
+from secondlook.domain.access import Access
+from secondlook.domain.runs import RunStatus
+from secondlook.services import connect
 from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, Json, bucket_row, echo
-from tests.ledger.carrying import UNKNOWN, claimed
+from tests.ledger.executing import UNKNOWN, claimed
 from tests.tables import EmbeddedTables
 
 KEY = "sk-proj-a1b2c3d4e5f6g7h8i9j0k1l2m3n4"
@@ -61,22 +61,22 @@ def secondlook(capsys: pytest.CaptureFixture[str]) -> Secondlook:
 @pytest.fixture
 def tables() -> EmbeddedTables:
     """The tables of the embedded store, with one source of a user without samples."""
-    wiring = connect()
-    wiring.ping_store()
-    made = EmbeddedTables(wiring.settings.data_dir / "store.db")
+    services = connect()
+    services.ping_store()
+    made = EmbeddedTables(services.settings.data_dir / "store.db")
     made.add_source(SOURCE, user_id=NOBODY, name="Mine")
     return made
 
 
 def leave_in_doubt() -> str:
     """A run of the one source whose answer is unknown."""
-    from secondlook.runner import Runner
+    from secondlook.execution.runner import Runner
 
-    wiring = connect()
-    run = Runner(wiring).submit(SOURCE, Access(NOBODY))
-    held = claimed(wiring.ledger, run)
-    assert wiring.ledger.begin_call(held) == 1
-    wiring.ledger.end_call(held, 1, UNKNOWN)
+    services = connect()
+    run = Runner(services).submit(SOURCE, Access(NOBODY))
+    held = claimed(services.ledger, run)
+    assert services.ledger.begin_call(held) == 1
+    services.ledger.end_call(held, 1, UNKNOWN)
     return run.run_id
 
 
@@ -442,7 +442,7 @@ def test_runs_plain(secondlook: Secondlook, tables: EmbeddedTables) -> None:
 @pytest.mark.parametrize("json_", [True, False], ids=["json", "plain"])
 def test_resume(secondlook: Secondlook, tables: EmbeddedTables, *, json_: bool) -> None:
     """The runs that it carried, each with its final status, and exit code 0; then nothing."""
-    from secondlook.runner import Runner
+    from secondlook.execution.runner import Runner
 
     assert tables.status(SOURCE) == "bucketed"
     run = Runner(connect()).submit(SOURCE, Access(NOBODY))

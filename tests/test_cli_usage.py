@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pytest
 
 from secondlook import cli
-from secondlook.wiring import connect
+from secondlook.services import connect
 from tests.examples import USER
-from tests.ledger.carrying import done, in_doubt
+from tests.ledger.executing import done, in_doubt
 from tests.mixed_runs import insert, mixed
 
 

@@ -10,10 +10,10 @@ import stat
 
 import pytest
 
-from secondlook.access import Access
-from secondlook.dashboard.problems import escape
+from secondlook.dashboard.parts.problems import escape
+from secondlook.domain.access import Access
 from secondlook.errors import StoreUnavailable
-from secondlook.runner import Runner
+from secondlook.execution.runner import Runner
 from tests.processes import USER, Home, eventually, rows
 from tests.provider import answering, answering_after, completion, refusing, replying
 from tests.tables import newest
@@ -58,8 +58,8 @@ def test_the_prompt_is_not_quoted_in_parts(home: Home) -> None:
 
 def test_a_run_asks_the_agent_it_was_queued_for(home: Home) -> None:
     """A run that waits for OpenAI is not paid for while the settings say offline; it says so."""
-    wiring = home.wiring()
-    run = Runner(wiring).submit(home.sample.source_id, Access(USER))
+    services = home.services()
+    run = Runner(services).submit(home.sample.source_id, Access(USER))
     home.set(SECONDLOOK_AGENT="offline")
     (resumed,) = home.call("resume").items
     assert (resumed["status"], resumed["error_code"]) == ("queued", "setting_invalid")
@@ -97,14 +97,14 @@ def test_both_answers_of_a_run_are_priced(home: Home) -> None:
 
 def test_a_replaced_store_is_noticed(home: Home) -> None:
     """A process that lives on sees the store that was put in the place of its own."""
-    wiring = home.wiring()
-    assert wiring.store(Access(USER)).load(home.sample.source_id, USER) is not None
+    services = home.services()
+    assert services.store(Access(USER)).load(home.sample.source_id, USER) is not None
     other = home.folder / "other.db"
     shutil.copy(home.data / "store.db", other)
     rows(other, "delete from estimate_buckets")
     rows(other, "pragma journal_mode = delete")
     other.replace(home.data / "store.db")
-    record = wiring.store(Access(USER)).load(home.sample.source_id, USER)
+    record = services.store(Access(USER)).load(home.sample.source_id, USER)
     assert record is not None
     assert record.buckets is None
 
@@ -137,7 +137,7 @@ def test_a_foreign_snapshot_is_not_coerced(home: Home, change: dict[str, object]
     result["demand"]["weekly_volume"][0] |= change
     home.store("update snapshots set result = ?", json.dumps(result))
     with pytest.raises(StoreUnavailable, match="does not match the locked schema"):
-        newest(home.wiring().store(Access(USER)), home.sample.source_id)
+        newest(home.services().store(Access(USER)), home.sample.source_id)
 
 
 def test_a_snapshot_that_contradicts_its_row(home: Home) -> None:
@@ -145,7 +145,7 @@ def test_a_snapshot_that_contradicts_its_row(home: Home) -> None:
     assert home.snapshot().code == 0
     home.store("update snapshots set estimate_count = 99")
     with pytest.raises(StoreUnavailable, match="tells other things"):
-        newest(home.wiring().store(Access(USER)), home.sample.source_id)
+        newest(home.services().store(Access(USER)), home.sample.source_id)
 
 
 def test_undecodable_columns_are_not_quoted(home: Home) -> None:

@@ -14,8 +14,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from secondlook.access import Access
-from secondlook.runner import Runner, run_snapshot
+from secondlook.domain.access import Access
+from secondlook.execution.runner import Runner, run_snapshot
 from tests.processes import API_KEY, OTHER_USER, USER, Home, Outcome, eventually, finish, samples
 from tests.provider import (
     USAGE,
@@ -411,7 +411,7 @@ def test_late_answer_settles_the_run(home: Home) -> None:
 
     release.set()
     eventually(lambda: home.runs()[0]["status"] == "answered", seconds=10)
-    (run,) = Runner(home.wiring()).resume()
+    (run,) = Runner(home.services()).resume()
 
     assert (run.run_id, run.status) == (doubted.error["run_id"], "done")
     assert len(home.provider.requests) == len(home.snapshots()) == 1
@@ -471,13 +471,13 @@ def test_two_processes_share_a_run(home: Home) -> None:
 
 def test_many_threads_share_a_run(home: Home) -> None:
     """Sixteen threads of one process that ask for the same source get the same snapshot, paid for once."""
-    runner = Runner(home.wiring())
+    runner = Runner(home.services())
     submitted: list[str] = []
     home.provider.behaviour = answering_once(lambda: len(submitted) == 16, ANSWER)
 
     def ask() -> str:
         submitted.append(runner.submit(home.sample.source_id, Access(USER)).run_id)
-        return runner.carry(submitted[0]).run_id
+        return runner.execute(submitted[0]).run_id
 
     with ThreadPoolExecutor(16) as pool:
         made = {future.result() for future in [pool.submit(ask) for _ in range(16)]}
@@ -505,14 +505,14 @@ def test_many_sources_at_once(home: Home) -> None:
         answering(by_prompt[prompt])(exchange)
 
     home.provider.behaviour = behave
-    runner = Runner(home.wiring())
+    runner = Runner(home.services())
     runs = [runner.submit(sample.source_id, Access(USER)) for sample in chosen]
     for run, sample in zip(runs, chosen, strict=True):
         messages: Any = run.request["messages"]
         by_prompt[messages[-1]["content"]] = sample.answer
 
     with ThreadPoolExecutor(4) as pool:
-        ended = list(pool.map(runner.carry, [run.run_id for run in runs]))
+        ended = list(pool.map(runner.execute, [run.run_id for run in runs]))
 
     assert {str(run.status) for run in ended} == {"done"}
     assert len(home.provider.requests) == len(home.snapshots()) == 8

@@ -24,16 +24,16 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from secondlook import cli
-from secondlook.access import Access
 from secondlook.dashboard import resources, session
+from secondlook.domain.access import Access
+from secondlook.domain.runs import RunStatus
 from secondlook.errors import ERRORS, NotSignedIn, SecondlookError, SourceNotBucketed
-from secondlook.models import RunStatus
-from secondlook.runner import Runner
+from secondlook.execution.runner import Runner
+from secondlook.services import Services, connect
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.web.problems import STATUS
-from secondlook.wiring import Wiring, connect
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, bucket_row, example_answer, many_weeks
-from tests.ledger.carrying import claimed, expire
+from tests.ledger.executing import claimed, expire
 from tests.processes import Home
 from tests.provider import refusing, replying
 from tests.tables import EmbeddedTables
@@ -65,15 +65,15 @@ def run_block(number: int) -> dict[str, Any]:
 @pytest.fixture
 def tables() -> EmbeddedTables:
     """The tables of the embedded store, with one source of a user without samples."""
-    wiring = connect()
-    wiring.ping_store()
-    made = EmbeddedTables(wiring.settings.data_dir / "store.db")
+    services = connect()
+    services.ping_store()
+    made = EmbeddedTables(services.settings.data_dir / "store.db")
     made.add_source(SOURCE, user_id=NOBODY)
     return made
 
 
 @pytest.fixture
-def wiring(tables: EmbeddedTables) -> Wiring:  # noqa: ARG001 -- the source is there
+def services(tables: EmbeddedTables) -> Services:  # noqa: ARG001 -- the source is there
     """The parts that the examples work with."""
     return connect()
 
@@ -126,17 +126,17 @@ class SignIn:
 
 
 @pytest.fixture
-def api(wiring: Wiring) -> Generator[TestClient]:  # noqa: ARG001 -- the source is there
+def api(services: Services) -> Generator[TestClient]:  # noqa: ARG001 -- the source is there
     """The example's route, behind a sign-in."""
     route = Route("/snapshots", run_block(1)["create_snapshot"], methods=["POST"])
     with TestClient(Starlette(routes=[route], middleware=[Middleware(SignIn)])) as client:
         yield client
 
 
-def test_the_route(api: TestClient, wiring: Wiring, tables: EmbeddedTables) -> None:
+def test_the_route(api: TestClient, services: Services, tables: EmbeddedTables) -> None:
     """The user who is signed in gets the snapshot's id; one who is named in the body counts for nothing."""
     answer = api.post("/snapshots", json={"source_id": SOURCE, "user_id": USER}, headers={"x-user": NOBODY})
-    (run,) = wiring.ledger.list(NOBODY)
+    (run,) = services.ledger.list(NOBODY)
     assert (answer.status_code, answer.json()) == (200, {"snapshot_id": run.run_id})
     assert (run.status, tables.count("snapshots")) == (RunStatus.DONE, 1)
 
@@ -153,12 +153,12 @@ def test_the_route(api: TestClient, wiring: Wiring, tables: EmbeddedTables) -> N
     ],
 )
 def test_the_route_tells_nobody_what_exists(
-    api: TestClient, wiring: Wiring, source: object, user: str
+    api: TestClient, services: Services, source: object, user: str
 ) -> None:
     """Unknown, malformed and another's: the same answer, to the byte."""
     answer = api.post("/snapshots", json={"source_id": source, "user_id": USER}, headers={"x-user": user})
     assert (answer.status_code, answer.content) == (404, b'{"error":"Invalid source_id: not found"}')
-    assert wiring.ledger.list(USER) == wiring.ledger.list(NOBODY) == []
+    assert services.ledger.list(USER) == services.ledger.list(NOBODY) == []
 
 
 def test_the_route_that_refuses(api: TestClient, tables: EmbeddedTables) -> None:
@@ -180,14 +180,14 @@ def test_the_job(tables: EmbeddedTables) -> None:
     assert tables.run("select id from snapshots") == [(made,)]
 
 
-def test_the_job_after_a_crash(wiring: Wiring, tables: EmbeddedTables) -> None:
+def test_the_job_after_a_crash(services: Services, tables: EmbeddedTables) -> None:
     """Run again after its process died with the answer journaled: the same run, and no second call."""
-    run = Runner(wiring).submit(SOURCE, Access(NOBODY))
-    assert wiring.ledger.begin_call(claimed(wiring.ledger, run)) == 1
-    wiring.ledger.journal(run.run_id, 1, example_answer())
-    expire(wiring.settings.data_dir / "ledger.db", run.run_id)
+    run = Runner(services).submit(SOURCE, Access(NOBODY))
+    assert services.ledger.begin_call(claimed(services.ledger, run)) == 1
+    services.ledger.journal(run.run_id, 1, example_answer())
+    expire(services.settings.data_dir / "ledger.db", run.run_id)
     assert run_block(2)["process"]({"source_id": SOURCE, "user_id": NOBODY}) == run.run_id
-    assert [(each.status, each.attempts) for each in wiring.ledger.list(NOBODY)] == [(RunStatus.DONE, 1)]
+    assert [(each.status, each.attempts) for each in services.ledger.list(NOBODY)] == [(RunStatus.DONE, 1)]
     assert tables.count("snapshots") == 1
 
 
@@ -202,17 +202,17 @@ def fresh_resources() -> Generator[None]:
 
 
 @pytest.mark.usefixtures("fresh_resources")
-def test_the_callback(wiring: Wiring, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_callback(services: Services, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch) -> None:
     """It returns at once with a run that ends by itself; pressed twice, it is one run."""
     monkeypatch.setattr(session, "require_access", lambda: Access(NOBODY))
     generate = run_block(3)["generate"]
     run = generate(SOURCE)
     assert generate(SOURCE).run_id == run.run_id
     give_up = time.monotonic() + 20
-    while wiring.ledger.get(run.run_id).status is not RunStatus.DONE:
+    while services.ledger.get(run.run_id).status is not RunStatus.DONE:
         assert time.monotonic() < give_up, "it never came to an end"
         time.sleep(0.02)
-    assert wiring.ledger.get(run.run_id).attempts == 1
+    assert services.ledger.get(run.run_id).attempts == 1
     assert tables.run("select id from snapshots") == [(run.run_id,)]
 
 
@@ -329,7 +329,7 @@ def switched_off(home: Home) -> str:
 
 def other_agent(home: Home) -> str:
     """A run is queued for OpenAI, and then the settings say offline."""
-    Runner(home.wiring()).submit(home.sample.source_id, Access(USER))
+    Runner(home.services()).submit(home.sample.source_id, Access(USER))
     home.set(SECONDLOOK_AGENT="offline")
     return str(home.snapshot().error["message"])
 
@@ -369,7 +369,7 @@ def full_disk(home: Home) -> str:
 
 
 @contextmanager
-def project(home: Home, status: int, body: object) -> Generator[Wiring]:
+def project(home: Home, status: int, body: object) -> Generator[Services]:
     """A Supabase project, as pages reach it, that gives one answer to whatever it is asked."""
 
     class OneAnswer(BaseHTTPRequestHandler):
@@ -394,8 +394,8 @@ def project(home: Home, status: int, body: object) -> Generator[Wiring]:
             server.shutdown()
 
 
-def on_supabase(home: Home, port: int) -> Wiring:
-    """The wiring of a project on this machine, as pages have it."""
+def on_supabase(home: Home, port: int) -> Services:
+    """The services of a project on this machine, as pages have it."""
     home.set(SUPABASE_URL=f"http://127.0.0.1:{port}", SUPABASE_KEY="sb_publishable_x")
     return connect(for_pages=True)
 
@@ -416,27 +416,27 @@ def unreachable(home: Home) -> str:
 
 def silent(home: Home) -> str:
     """Somebody listens there, and never answers."""
-    home.monkeypatch.setattr("secondlook.project.TIMEOUT", 0.2)
+    home.monkeypatch.setattr("secondlook.connections.supabase.TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return message(on_supabase(home, listening.getsockname()[1]).ping_store)
 
 
 def no_table(home: Home) -> str:
     """The migrations were not run."""
-    with project(home, 404, {"code": "PGRST205", "message": "Could not find the table"}) as wiring:
-        return message(wiring.ping_store)
+    with project(home, 404, {"code": "PGRST205", "message": "Could not find the table"}) as services:
+        return message(services.ping_store)
 
 
 def too_wide(home: Home) -> str:
     """Rows are shown to somebody without a session."""
-    with project(home, 200, [{"id": SOURCE, "source_id": SOURCE}]) as wiring:
-        return message(wiring.ping_store)
+    with project(home, 200, [{"id": SOURCE, "source_id": SOURCE}]) as services:
+        return message(services.ping_store)
 
 
 def ended(home: Home) -> str:
     """The project does not take the token any more."""
-    with project(home, 401, {"code": "PGRST303", "message": "JWT expired"}) as wiring:
-        store = wiring.store(Access(USER, token=lambda: "token"))
+    with project(home, 401, {"code": "PGRST303", "message": "JWT expired"}) as services:
+        store = services.store(Access(USER, token=lambda: "token"))
         return message(lambda: store.load(SOURCE, USER))
 
 
@@ -455,7 +455,7 @@ def no_secret_key(home: Home) -> str:
 
 def another_store(home: Home) -> str:
     """A run was queued on the embedded store, and the settings mean a project."""
-    Runner(home.wiring()).submit(home.sample.source_id, Access(USER))
+    Runner(home.services()).submit(home.sample.source_id, Access(USER))
     on_supabase(home, 9)
     home.set(SUPABASE_SECRET_KEY="sb_secret_made_up")  # noqa: S106 -- made up
     return str(home.snapshot("--user", USER).error["message"])
@@ -572,10 +572,10 @@ def test_every_link_leads_somewhere(link: str) -> None:
 
 def test_both_databases_are_where_it_says() -> None:
     """In the data folder, by their names."""
-    wiring = connect()
-    wiring.ping_store()
-    wiring.ledger.ping()
+    services = connect()
+    services.ping_store()
+    services.ledger.ping()
     for name in ("store.db", "ledger.db"):
-        with closing(sqlite3.connect(wiring.settings.data_dir / name)) as database:
+        with closing(sqlite3.connect(services.settings.data_dir / name)) as database:
             assert database.execute("select count(*) from sqlite_master").fetchone() != (0,)
     assert OTHER_USER in README

@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from secondlook.errors import SettingInvalid
+from secondlook.services import connect
 from secondlook.settings import Settings, environment_names, load_settings
-from secondlook.wiring import connect
 from tests.examples import USER
 
 README = Path(__file__).resolve().parent.parent / "README.md"

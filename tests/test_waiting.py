@@ -10,56 +10,56 @@ from pathlib import Path
 
 import pytest
 
-from secondlook import runner as runners
-from secondlook.access import Access
+from secondlook.domain.access import Access
+from secondlook.domain.runs import Run, RunStatus
 from secondlook.errors import NotSignedIn, SettingInvalid
-from secondlook.models import Run, RunStatus
-from secondlook.runner import Runner, run_snapshot
+from secondlook.execution import runner as runners
+from secondlook.execution.runner import Runner, run_snapshot
+from secondlook.services import Services
 from secondlook.settings import load_settings
 from secondlook.stores.base import Store
-from secondlook.wiring import Wiring
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer
-from tests.ledger.carrying import claimable, claimed, expire
+from tests.ledger.executing import claimable, claimed, expire
 from tests.processes import eventually
 from tests.recording import RecordingStore
 from tests.tables import EmbeddedTables
 
 
-class SignedWiring(Wiring):
-    """The wiring of a project without its secret key, on tables of this machine."""
+class SignedServices(Services):
+    """The services of a project without its secret key, on tables of this machine."""
 
     def __init__(self, behind: RecordingStore) -> None:
         super().__init__(load_settings())
         self.behind = behind
 
     def store(self, access: Access) -> Store:
-        """See `Wiring.store`: it opens by a valid token alone."""
+        """See `Services.store`: it opens by a valid token alone."""
         assert access.token is not None
         access.token()
         return self.behind
 
 
 @pytest.fixture
-def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[SignedWiring]:
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[SignedServices]:
     """A project with a source of one user, and an agent that answers here."""
     monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("SUPABASE_KEY", "sb_publishable_x")
     monkeypatch.setenv("SECONDLOOK_AGENT", "offline")
     with closing(RecordingStore(tmp_path / "behind.db")) as behind:
         EmbeddedTables(tmp_path / "behind.db").add_source(SOURCE)
-        yield SignedWiring(behind)
+        yield SignedServices(behind)
 
 
 @pytest.fixture
-def tables(wiring: SignedWiring, tmp_path: Path) -> EmbeddedTables:  # noqa: ARG001 -- it makes the file
+def tables(services: SignedServices, tmp_path: Path) -> EmbeddedTables:  # noqa: ARG001 -- it makes the file
     """The tables."""
     return EmbeddedTables(tmp_path / "behind.db")
 
 
 @pytest.fixture
-def runner(wiring: SignedWiring) -> Runner:
+def runner(services: SignedServices) -> Runner:
     """A runner that nobody was admitted to yet."""
-    return Runner(wiring)
+    return Runner(services)
 
 
 class Session:
@@ -78,18 +78,18 @@ class Session:
         return "token"
 
 
-def answered(wiring: Wiring, run: Run) -> Run:
+def answered(services: Services, run: Run) -> Run:
     """The run, answered and carried by nobody."""
-    assert wiring.ledger.begin_call(claimed(wiring.ledger, run)) == 1
-    wiring.ledger.journal(run.run_id, 1, example_answer())
-    expire(wiring.settings.data_dir / "ledger.db", run.run_id)
-    return wiring.ledger.get(run.run_id)
+    assert services.ledger.begin_call(claimed(services.ledger, run)) == 1
+    services.ledger.journal(run.run_id, 1, example_answer())
+    expire(services.settings.data_dir / "ledger.db", run.run_id)
+    return services.ledger.get(run.run_id)
 
 
-def in_state(state: str, wiring: Wiring, runner: Runner) -> Run:
+def in_state(state: str, services: Services, runner: Runner) -> Run:
     """A run of the user's, as whoever began it left it before the server started anew."""
     run = runner.submit(SOURCE, Session().access)
-    return run if state == "queued" else answered(wiring, run)
+    return run if state == "queued" else answered(services, run)
 
 
 WAITING = pytest.mark.parametrize("state", ["queued", "answered"])
@@ -97,25 +97,25 @@ WAITING = pytest.mark.parametrize("state", ["queued", "answered"])
 
 @WAITING
 def test_a_run_waits_for_its_user(
-    wiring: SignedWiring, runner: Runner, tables: EmbeddedTables, state: str
+    services: SignedServices, runner: Runner, tables: EmbeddedTables, state: str
 ) -> None:
     """Whoever carries it is told, with its id; it stays as it was, nothing is sent or written."""
-    run = in_state(state, wiring, runner)
+    run = in_state(state, services, runner)
     with pytest.raises(NotSignedIn) as caught:
-        runner.carry(run.run_id)
+        runner.execute(run.run_id)
     assert caught.value.run_id == run.run_id
     assert "next sign-in" in caught.value.hint
-    waiting = wiring.ledger.get(run.run_id)
+    waiting = services.ledger.get(run.run_id)
     assert (waiting.status, waiting.attempts) == (run.status, run.attempts)
     assert waiting.error is not None
     assert waiting.error.code == "not_signed_in"
-    assert wiring.behind.asked == ["load"]
+    assert services.behind.asked == ["load"]
     assert tables.count("snapshots") == 0
 
 
 @WAITING
 def test_the_sweep_leaves_it_alone(
-    wiring: SignedWiring,
+    services: SignedServices,
     runner: Runner,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -123,36 +123,40 @@ def test_the_sweep_leaves_it_alone(
 ) -> None:
     """It is not taken up again and again only to be found waiting; a program's resume does not either."""
     monkeypatch.setattr(runners, "SWEEP_SECONDS", 0.02)
-    run = in_state(state, wiring, runner)
-    before = wiring.ledger.get(run.run_id).model_dump(exclude={"elapsed_ms"})
+    run = in_state(state, services, runner)
+    before = services.ledger.get(run.run_id).model_dump(exclude={"elapsed_ms"})
     with caplog.at_level(logging.DEBUG, logger="secondlook"), runner.sweeping():
         time.sleep(0.3)
         assert runner.resume() == []
-    assert wiring.ledger.get(run.run_id).model_dump(exclude={"elapsed_ms"}) == before
-    assert claimable(wiring.ledger) == [run.run_id]
+    assert services.ledger.get(run.run_id).model_dump(exclude={"elapsed_ms"}) == before
+    assert claimable(services.ledger) == [run.run_id]
     assert caplog.messages == []
 
 
 @WAITING
 def test_it_goes_on_when_its_user_is_back(
-    wiring: SignedWiring, runner: Runner, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch, state: str
+    services: SignedServices,
+    runner: Runner,
+    tables: EmbeddedTables,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
 ) -> None:
     """The sweep finds it; what was paid for is not asked for again."""
     monkeypatch.setattr(runners, "SWEEP_SECONDS", 0.02)
-    run = in_state(state, wiring, runner)
+    run = in_state(state, services, runner)
     with runner.sweeping():
         runner.admit(Session(OTHER_USER).access)
         time.sleep(0.2)
-        assert claimable(wiring.ledger) == [run.run_id]  # another's access is not theirs
+        assert claimable(services.ledger) == [run.run_id]  # another's access is not theirs
         runner.admit(Session().access)
-        eventually(lambda: wiring.ledger.get(run.run_id).status is RunStatus.DONE)
-    ended = wiring.ledger.get(run.run_id)
+        eventually(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
+    ended = services.ledger.get(run.run_id)
     assert (ended.attempts, ended.error) == (1, None)
     assert tables.status(SOURCE) == "snapshot_generated"
 
 
 def test_resume_takes_up_whoever_is_there(
-    wiring: SignedWiring, runner: Runner, tables: EmbeddedTables
+    services: SignedServices, runner: Runner, tables: EmbeddedTables
 ) -> None:
     """One user's runs go on, another's wait."""
     tables.add_source(NOBODY, user_id=OTHER_USER)
@@ -160,28 +164,28 @@ def test_resume_takes_up_whoever_is_there(
     theirs = runner.submit(NOBODY, Session(OTHER_USER).access)
     runner.admit(Session(OTHER_USER).access)
     assert [(run.run_id, run.status) for run in runner.resume()] == [(theirs.run_id, RunStatus.DONE)]
-    assert claimable(wiring.ledger) == [mine.run_id]
+    assert claimable(services.ledger) == [mine.run_id]
 
 
-def test_an_access_by_the_process_admits_nobody(wiring: SignedWiring, runner: Runner) -> None:
+def test_an_access_by_the_process_admits_nobody(services: SignedServices, runner: Runner) -> None:
     """Without the secret key there is no such right, whoever makes one up."""
     run = runner.submit(SOURCE, Session().access)
     runner.admit(Access(USER))
     assert runner.resume() == []
     with pytest.raises(NotSignedIn):
-        runner.carry(run.run_id)
-    assert wiring.ledger.get(run.run_id).attempts == 0
+        runner.execute(run.run_id)
+    assert services.ledger.get(run.run_id).attempts == 0
 
 
 @WAITING
-def test_a_session_that_has_ended(wiring: SignedWiring, runner: Runner, state: str) -> None:
+def test_a_session_that_has_ended(services: SignedServices, runner: Runner, state: str) -> None:
     """It is forgotten as soon as it is found out, and the run waits for the next one."""
-    run = in_state(state, wiring, runner)
+    run = in_state(state, services, runner)
     session = Session()
     runner.admit(session.access)
     session.over = True
     assert [(each.run_id, each.status) for each in runner.resume()] == [(run.run_id, run.status)]
-    waiting = wiring.ledger.get(run.run_id)
+    waiting = services.ledger.get(run.run_id)
     assert waiting.error is not None
     assert (waiting.error.code, waiting.attempts) == ("not_signed_in", run.attempts)
     assert runner.resume() == []
@@ -190,7 +194,7 @@ def test_a_session_that_has_ended(wiring: SignedWiring, runner: Runner, state: s
     assert (ended.status, ended.attempts) == (RunStatus.DONE, 1)
 
 
-def test_a_session_that_ends_as_another_begins(wiring: SignedWiring, runner: Runner) -> None:
+def test_a_session_that_ends_as_another_begins(services: SignedServices, runner: Runner) -> None:
     """The newer one is kept: it is not forgotten for the older one's end."""
     run = runner.submit(SOURCE, Session().access)
     older, newer = Session(), Session()
@@ -199,11 +203,11 @@ def test_a_session_that_ends_as_another_begins(wiring: SignedWiring, runner: Run
     runner.admit(older.access)
     assert [each.status for each in runner.resume()] == [RunStatus.QUEUED]
     assert [each.status for each in runner.resume()] == [RunStatus.DONE]
-    assert wiring.ledger.get(run.run_id).attempts == 1
+    assert services.ledger.get(run.run_id).attempts == 1
 
 
 def test_a_session_that_ends_during_the_call(
-    wiring: SignedWiring, runner: Runner, monkeypatch: pytest.MonkeyPatch, tables: EmbeddedTables
+    services: SignedServices, runner: Runner, monkeypatch: pytest.MonkeyPatch, tables: EmbeddedTables
 ) -> None:
     """The answer that the store does not take any more is kept, and stored by the next session."""
     session = Session()
@@ -217,45 +221,45 @@ def test_a_session_that_ends_during_the_call(
 
     monkeypatch.setattr(RecordingStore, "save_snapshot", refuse)
     with pytest.raises(NotSignedIn):
-        runner.carry(run.run_id)
-    assert wiring.ledger.get(run.run_id).status is RunStatus.ANSWERED
+        runner.execute(run.run_id)
+    assert services.ledger.get(run.run_id).status is RunStatus.ANSWERED
     monkeypatch.setattr(RecordingStore, "save_snapshot", save)
     runner.admit(Session().access)
-    assert runner.carry(run.run_id).attempts == 1
+    assert runner.execute(run.run_id).attempts == 1
     assert tables.count("snapshots") == 1
 
 
-def test_a_doubt_waits_for_nobody(wiring: SignedWiring, runner: Runner) -> None:
+def test_a_doubt_waits_for_nobody(services: SignedServices, runner: Runner) -> None:
     """A run whose request was out is found in doubt, so that its user can decide when they are back."""
     run = runner.submit(SOURCE, Session().access)
-    assert wiring.ledger.begin_call(claimed(wiring.ledger, run)) == 1
-    expire(wiring.settings.data_dir / "ledger.db", run.run_id)
+    assert services.ledger.begin_call(claimed(services.ledger, run)) == 1
+    expire(services.settings.data_dir / "ledger.db", run.run_id)
     assert [(each.run_id, each.status) for each in runner.resume()] == [(run.run_id, RunStatus.IN_DOUBT)]
 
 
-def test_run_snapshot_needs_the_secret_key(wiring: SignedWiring) -> None:
+def test_run_snapshot_needs_the_secret_key(services: SignedServices) -> None:
     """A program has no session: it is told which setting lets it act, before anything is read."""
     with pytest.raises(SettingInvalid, match=r"^SUPABASE_SECRET_KEY is not set"):
         run_snapshot(source_id=SOURCE, user_id=USER)
-    assert wiring.behind.asked == []
-    assert wiring.ledger.list(USER) == []
+    assert services.behind.asked == []
+    assert services.ledger.list(USER) == []
 
 
-def test_a_short_token_does_not_replace_a_session(wiring: SignedWiring, runner: Runner) -> None:
+def test_a_short_token_does_not_replace_a_session(services: SignedServices, runner: Runner) -> None:
     """A program of the same person asks by a token that ends; the run goes on by the browser's session."""
-    run = in_state("queued", wiring, runner)
+    run = in_state("queued", services, runner)
     program = Session()
     runner.admit(Access(USER, token=Session().token, renews=True))
     runner.admit(program.access)
     program.over = True
-    assert runner.carry(run.run_id).status is RunStatus.DONE
+    assert runner.execute(run.run_id).status is RunStatus.DONE
 
 
-def test_why_it_waited_is_forgotten_when_it_goes_on(wiring: SignedWiring, runner: Runner) -> None:
+def test_why_it_waited_is_forgotten_when_it_goes_on(services: SignedServices, runner: Runner) -> None:
     """Whoever looks while it is carried is not told that nobody is there."""
-    run = in_state("queued", wiring, runner)
+    run = in_state("queued", services, runner)
     with pytest.raises(NotSignedIn):
-        runner.carry(run.run_id)
-    assert wiring.ledger.get(run.run_id).error is not None
-    assert claimed(wiring.ledger, run).error is None
-    assert wiring.ledger.get(run.run_id).error is None
+        runner.execute(run.run_id)
+    assert services.ledger.get(run.run_id).error is not None
+    assert claimed(services.ledger, run).error is None
+    assert services.ledger.get(run.run_id).error is None

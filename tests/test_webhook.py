@@ -27,12 +27,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from secondlook import webhook
-from secondlook.database import Database
+from secondlook.connections.database import Database
+from secondlook.domain.runs import Run, RunStatus
 from secondlook.errors import LedgerUnavailable, SettingInvalid
-from secondlook.ledger import deliveries
-from secondlook.ledger.deliveries import Deliveries, Delivery, enqueue
+from secondlook.ledger import outbox
+from secondlook.ledger.outbox import Deliveries, Delivery, enqueue
 from secondlook.ledger.runs import ledger_database
-from secondlook.models import Run, RunStatus
 from secondlook.settings import load_settings
 from secondlook.webhook import AT_ONCE, ATTEMPT_SECONDS, Webhook, is_public, resolve, webhook_of
 from tests.examples import SOURCE, USER
@@ -408,7 +408,7 @@ def test_the_next_attempt_is_signed_anew(
     sender: Sender, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same id and body, at its own time: receivers refuse old ones."""
-    monkeypatch.setattr(deliveries, "DELAYS_SECONDS", (1,))
+    monkeypatch.setattr(outbox, "DELAYS_SECONDS", (1,))
     receiver.reply = status(500)
     made = sender.webhook()
     sender.put()

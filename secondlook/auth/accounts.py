@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
+from secondlook.connections.supabase import Project, session_over, unreachable
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError, StoreUnavailable
-from secondlook.project import Project, session_over, unreachable
 
 if TYPE_CHECKING:
     from supabase_auth.types import AuthResponse, User

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from secondlook.auth.tables import MIGRATIONS, attempts
-from secondlook.database import Database, now, take_turns
+from secondlook.connections.database import Database, now, queue_writes
 from secondlook.errors import NotSignedIn
 
 WINDOW_SECONDS = 15 * 60
@@ -68,7 +68,7 @@ class Attempts:
         )
 
         def count(connection: sa.Connection) -> int | None:
-            take_turns(connection, _COUNTING)
+            queue_writes(connection, _COUNTING)
             connection.execute(sa.delete(attempts).where(attempts.c.at < now() - WINDOW_SECONDS))
             waits = [wait for key, limit in limits if (wait := _wait(connection, key, limit)) is not None]
             if waits:

@@ -20,12 +20,12 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from secondlook.access import Access
 from secondlook.auth.accounts import Accounts, Grant
 from secondlook.auth.tables import MIGRATIONS, sessions
-from secondlook.database import Database, now
+from secondlook.connections.database import Database, now
+from secondlook.connections.supabase import session_over
+from secondlook.domain.access import Access
 from secondlook.errors import NotSignedIn, SecondlookError
-from secondlook.project import session_over
 
 KEPT_SECONDS = 30 * 24 * 3600
 """A session that nobody has used for so long is forgotten."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from secondlook.database import Migration
+from secondlook.connections.database import Migration
 
 _metadata = sa.MetaData()
 

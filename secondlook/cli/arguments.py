@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from secondlook.wiring import Wiring
+    from secondlook.services import Services
 
 
 class Commands:
@@ -62,23 +62,23 @@ def whole(text: str) -> int:
     return number
 
 
-def user_of(args: argparse.Namespace, wiring: Wiring) -> str:
+def user_of(args: argparse.Namespace, services: Services) -> str:
     """Say which user a command is for.
 
     Args:
         args: With `user`.
-        wiring: Knows who it is where nobody says.
+        services: Knows who it is where nobody says.
 
     Returns:
         The user's UUID.
     """
-    from secondlook.validation.identifiers import canonical
+    from secondlook.domain.identifiers import canonical
 
-    return wiring.default_user() if args.user is None else canonical(args.user, "user_id")
+    return services.default_user() if args.user is None else canonical(args.user, "user_id")
 
 
 def log_to_stderr() -> None:
     """Let what a run logs be seen."""
-    from secondlook.log import configure
+    from secondlook.telemetry.log import configure
 
     configure()

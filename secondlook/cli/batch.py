@@ -10,9 +10,9 @@ from secondlook.cli.arguments import Commands, add_user, log_to_stderr, user_of,
 from secondlook.cli.printing import print_json
 
 if TYPE_CHECKING:
-    from secondlook.batch import Forecast
+    from secondlook.domain.batches import Batch
+    from secondlook.execution.batches import Forecast
     from secondlook.ledger.budgets import Allowance
-    from secondlook.models import Batch
 
 
 def add(commands: Commands) -> None:
@@ -49,31 +49,33 @@ def _positive(text: str) -> float:
 
 
 def _batch(args: argparse.Namespace) -> int:
-    from secondlook import batch as batches
-    from secondlook.runner import Runner
-    from secondlook.wiring import connect
+    from secondlook.execution import batches
+    from secondlook.execution.runner import Runner
+    from secondlook.services import connect
 
     log_to_stderr()
-    wiring = connect()
-    access = wiring.own_access(user_of(args, wiring))
+    services = connect()
+    access = services.own_access(user_of(args, services))
     if args.pause or args.stop:
-        change = wiring.batches.pause if args.pause else wiring.batches.stop
+        change = services.batches.pause if args.pause else services.batches.stop
         return _print_batch(change(args.pause or args.stop, access.user_id), as_json=args.json)
     if args.resume:
-        begun = wiring.batches.resume(args.resume, access.user_id)
+        begun = services.batches.resume(args.resume, access.user_id)
     else:
         selection = batches.Selection(status=args.status, source_ids=args.source)
-        found = batches.forecast(wiring, access, selection)
-        allowance = batches.allowance(wiring, access, found)
+        found = batches.forecast(services, access, selection)
+        allowance = batches.allowance(services, access, found)
         if args.dry_run:
             return _print_forecast(found, allowance, as_json=args.json)
         if not args.json:
             _print_forecast(found, allowance, as_json=False)
         if not found.runnable or not _confirmed():
             return 1
-        concurrency = args.concurrency or wiring.settings.concurrency
-        begun = batches.begin(wiring, access, selection, concurrency=concurrency, per_minute=args.per_minute)
-    ended = batches.carry(Runner(wiring), begun, _show_progress if sys.stderr.isatty() else _show_nothing)
+        concurrency = args.concurrency or services.settings.concurrency
+        begun = batches.begin(
+            services, access, selection, concurrency=concurrency, per_minute=args.per_minute
+        )
+    ended = batches.execute(Runner(services), begun, _show_progress if sys.stderr.isatty() else _show_nothing)
     return _print_batch(ended, as_json=args.json)
 
 
@@ -90,7 +92,7 @@ def _show_nothing(_batch: Batch) -> None:
 
 
 def _show_progress(batch: Batch) -> None:
-    from secondlook.figures import duration, money
+    from secondlook.views.figures import duration, money
 
     width = 30
     done = width * batch.settled // max(1, batch.total)
@@ -103,7 +105,7 @@ def _show_progress(batch: Batch) -> None:
 
 
 def _print_forecast(found: Forecast, allowance: Allowance, *, as_json: bool) -> int:
-    from secondlook.figures import money
+    from secondlook.views.figures import money
 
     allowed = min(allowance.calls, found.runnable)
     refusal = None if allowance.refusal is None else allowance.refusal.message
@@ -131,7 +133,7 @@ def _print_forecast(found: Forecast, allowance: Allowance, *, as_json: bool) -> 
 
 
 def _print_batch(batch: Batch, *, as_json: bool) -> int:
-    from secondlook.figures import batch_fields, money
+    from secondlook.views.figures import batch_fields, money
 
     if as_json:
         print_json(batch_fields(batch))

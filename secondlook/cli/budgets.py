@@ -9,7 +9,7 @@ from secondlook.cli.arguments import Commands, add_user, user_of
 from secondlook.cli.printing import plain, print_json, print_table
 
 if TYPE_CHECKING:
-    from secondlook.wiring import Wiring
+    from secondlook.services import Services
 
 
 def add(commands: Commands) -> None:
@@ -25,14 +25,14 @@ def add(commands: Commands) -> None:
 
 
 def _budget(args: argparse.Namespace) -> int:
-    from secondlook.figures import money
-    from secondlook.ledger.standing import standing_fields
-    from secondlook.wiring import connect
+    from secondlook.ledger.budget_status import budget_status_fields
+    from secondlook.services import connect
+    from secondlook.views.figures import money
 
-    wiring = connect()
-    standings = wiring.budgets.standing(user_of(args, wiring))
+    services = connect()
+    standings = services.budgets.standing(user_of(args, services))
     if args.json:
-        print_json([standing_fields(standing) for standing in standings])
+        print_json([budget_status_fields(standing) for standing in standings])
         return 0
 
     def of(limit: str | None) -> str:
@@ -53,7 +53,7 @@ def _budget(args: argparse.Namespace) -> int:
             for each in standings
         ],
     )
-    _print_switch(wiring)
+    _print_switch(services)
     return 0
 
 
@@ -66,21 +66,21 @@ _BUDGETS = {
 
 
 def _switch(args: argparse.Namespace) -> int:
-    from secondlook.wiring import connect
+    from secondlook.services import connect
 
-    wiring = connect()
+    services = connect()
     if args.sending != "status":
-        wiring.budgets.switch(sending=args.sending == "on", by="the command line")
+        services.budgets.switch(sending=args.sending == "on", by="the command line")
     if args.json:
-        off = wiring.budgets.switched_off()
+        off = services.budgets.switched_off()
         print_json(
             {"sending": off is None, "since": off.since if off else None, "by": off.by if off else None}
         )
     else:
-        _print_switch(wiring)
+        _print_switch(services)
     return 0
 
 
-def _print_switch(wiring: Wiring) -> None:
-    off = wiring.budgets.switched_off()
+def _print_switch(services: Services) -> None:
+    off = services.budgets.switched_off()
     print("Sending is on" if off is None else f"Sending is off since {off.since} by {plain(off.by)}")

@@ -33,8 +33,8 @@ def _days(text: str) -> int:
 
 
 def _prune(args: argparse.Namespace) -> int:
-    from secondlook.validation.identifiers import canonical
-    from secondlook.wiring import connect
+    from secondlook.domain.identifiers import canonical
+    from secondlook.services import connect
 
     if args.older_than is None and args.user is None:
         args.wrong("name --older-than, --user or both: nothing is erased by itself")

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from secondlook.cli import lens
+from secondlook.cli import inspect_run
 from secondlook.cli.arguments import Commands, add_user, log_to_stderr, user_of
 from secondlook.cli.printing import plain, print_json, print_table
 
 if TYPE_CHECKING:
-    from secondlook.models import Run, SnapshotRun, Usage
+    from secondlook.domain.runs import Run, SnapshotRun
+    from secondlook.domain.usage import Usage
 
 # As in models.RunStatus, which takes pydantic's import to read.
 _STATUSES = ("queued", "calling", "answered", "done", "failed", "in_doubt", "cancelled")
@@ -32,7 +33,7 @@ def add(commands: Commands) -> None:
     runs = commands.add("runs", _runs, "List a user's runs, newest first.")
     add_user(runs)
     runs.add_argument("--status", metavar="S", choices=_STATUSES, help=", ".join(_STATUSES))
-    lens.add(runs)
+    inspect_run.add(runs)
 
     commands.add("resume", _resume, "Take up every run that may go on; nothing is sent twice.")
 
@@ -48,28 +49,28 @@ def add(commands: Commands) -> None:
 
 
 def _snapshot(args: argparse.Namespace) -> int:
-    from secondlook.runner import Runner
-    from secondlook.validation.identifiers import canonical
-    from secondlook.wiring import connect
+    from secondlook.domain.identifiers import canonical
+    from secondlook.execution.runner import Runner
+    from secondlook.services import connect
 
     log_to_stderr()
-    wiring = connect()
-    runner = Runner(wiring)
+    services = connect()
+    runner = Runner(services)
     # A malformed user has no sources: the message is that of an unknown source.
-    user = wiring.default_user() if args.user is None else canonical(args.user)
-    access = wiring.own_access(user)
+    user = services.default_user() if args.user is None else canonical(args.user)
+    access = services.own_access(user)
     run = runner.submit(args.source_id, access, regenerate=args.regenerate)
-    return _print_outcome(runner.carry(run.run_id), as_json=args.json)
+    return _print_outcome(runner.execute(run.run_id), as_json=args.json)
 
 
 def _runs(args: argparse.Namespace) -> int:
-    from secondlook.figures import money, run_fields
-    from secondlook.models import RunStatus
-    from secondlook.wiring import connect
+    from secondlook.domain.runs import RunStatus
+    from secondlook.services import connect
+    from secondlook.views.figures import money, run_fields
 
-    wiring = connect()
-    user = user_of(args, wiring)
-    found = wiring.ledger.list(user, status=RunStatus(args.status) if args.status else None)
+    services = connect()
+    user = user_of(args, services)
+    found = services.ledger.list(user, status=RunStatus(args.status) if args.status else None)
     if args.json:
         print_json([run_fields(run) for run in found])
         return 0
@@ -94,14 +95,14 @@ def _runs(args: argparse.Namespace) -> int:
 
 
 def _resume(args: argparse.Namespace) -> int:
-    from secondlook.figures import run_fields
-    from secondlook.runner import Runner
-    from secondlook.wiring import connect
+    from secondlook.execution.runner import Runner
+    from secondlook.services import connect
+    from secondlook.views.figures import run_fields
 
     log_to_stderr()
-    wiring = connect()
-    wiring.own_access("")  # said at once, rather than of each run
-    carried = Runner(wiring).resume()
+    services = connect()
+    services.own_access("")  # said at once, rather than of each run
+    carried = Runner(services).resume()
     if args.json:
         print_json([run_fields(run) for run in carried])
     else:
@@ -110,23 +111,23 @@ def _resume(args: argparse.Namespace) -> int:
 
 
 def _resend(args: argparse.Namespace) -> int:
-    from secondlook.runner import Runner
-    from secondlook.wiring import connect
+    from secondlook.execution.runner import Runner
+    from secondlook.services import connect
 
     log_to_stderr()
-    wiring = connect()
-    user = wiring.own_access(user_of(args, wiring)).user_id
-    run = wiring.ledger.resend(args.run_id, user)
-    return _print_outcome(Runner(wiring).carry(run.run_id), as_json=args.json)
+    services = connect()
+    user = services.own_access(user_of(args, services)).user_id
+    run = services.ledger.resend(args.run_id, user)
+    return _print_outcome(Runner(services).execute(run.run_id), as_json=args.json)
 
 
 def _cancel(args: argparse.Namespace) -> int:
-    from secondlook.figures import run_fields
-    from secondlook.wiring import connect
+    from secondlook.services import connect
+    from secondlook.views.figures import run_fields
 
-    wiring = connect()
-    user = user_of(args, wiring)
-    run = wiring.ledger.cancel(args.run_id, user)
+    services = connect()
+    user = user_of(args, services)
+    run = services.ledger.cancel(args.run_id, user)
     if args.json:
         print_json(run_fields(run))
     else:
@@ -135,11 +136,11 @@ def _cancel(args: argparse.Namespace) -> int:
 
 
 def _print_outcome(run: Run, *, as_json: bool) -> int:
-    from secondlook.runner import outcome
+    from secondlook.execution.runner import outcome
 
     made = outcome(run)
     if as_json:
-        from secondlook.figures import snapshot_fields
+        from secondlook.views.figures import snapshot_fields
 
         print_json(snapshot_fields(made))
     else:
@@ -148,7 +149,7 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
 
 
 def _print_snapshot(made: SnapshotRun) -> None:
-    from secondlook.figures import money
+    from secondlook.views.figures import money
 
     print(made.result.model_dump_json(indent=2))
     usage = made.usage

@@ -42,20 +42,20 @@ def _port(text: str) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from secondlook.serving import serve
+    from secondlook.web.server import serve
 
     return serve(args.host, args.port)
 
 
 def _worker(args: argparse.Namespace) -> int:
-    from secondlook.worker import work
+    from secondlook.execution.worker import work
 
     log_to_stderr()
     return work(args.concurrency)
 
 
 def _check(args: argparse.Namespace) -> int:
-    from secondlook.checks import run_checks
+    from secondlook.cli.checks import run_checks
 
     password = "" if args.email is None else _ask_password()
     found = run_checks(args.email, password)

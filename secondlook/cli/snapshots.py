@@ -10,7 +10,7 @@ from secondlook.cli.arguments import Commands, add_user, user_of
 from secondlook.cli.printing import plain, print_json, print_table
 
 if TYPE_CHECKING:
-    from secondlook.compare import BandChange, Comparison
+    from secondlook.views.comparison import BandChange, Comparison
 
 
 def add(commands: Commands) -> None:
@@ -26,13 +26,13 @@ def add(commands: Commands) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from secondlook.compare import compare, comparison_fields, read_side
-    from secondlook.wiring import connect
+    from secondlook.services import connect
+    from secondlook.views.comparison import compare, comparison_fields, read_side
 
-    wiring = connect()
-    user = user_of(args, wiring)
-    store = wiring.store(wiring.own_access(user))
-    found = compare(*(read_side(store, wiring.ledger, each, user) for each in (args.first, args.second)))
+    services = connect()
+    user = user_of(args, services)
+    store = services.store(services.own_access(user))
+    found = compare(*(read_side(store, services.ledger, each, user) for each in (args.first, args.second)))
     if args.json:
         print_json(comparison_fields(found))
     else:

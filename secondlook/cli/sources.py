@@ -23,13 +23,13 @@ def add(commands: Commands) -> None:
 
 
 def _sources(args: argparse.Namespace) -> int:
-    from secondlook.figures import source_fields
-    from secondlook.models import SourceQuery, SourceRow
-    from secondlook.wiring import connect
+    from secondlook.domain.sources import SourceQuery, SourceRow
+    from secondlook.services import connect
+    from secondlook.views.figures import source_fields
 
-    wiring = connect()
-    user = user_of(args, wiring)
-    store = wiring.store(wiring.own_access(user))
+    services = connect()
+    user = user_of(args, services)
+    store = services.store(services.own_access(user))
     rows: list[SourceRow] = []
     while True:
         query = SourceQuery(search=args.search, status=args.status, offset=len(rows), limit=PAGE)

@@ -13,7 +13,7 @@ from secondlook.cli.printing import print_table
 
 if TYPE_CHECKING:
     from secondlook.ledger.usage import UsageQuery, UsageReport
-    from secondlook.wiring import Wiring
+    from secondlook.services import Services
 
 # As in ledger.usage and models, which take SQLAlchemy's and pydantic's import to read.
 _DIMENSIONS = ("day", "model", "user", "source", "status")
@@ -52,21 +52,21 @@ def _day(text: str) -> date:
 
 
 def _usage(args: argparse.Namespace) -> int:
-    from secondlook.export import to_csv, to_json
+    from secondlook.domain.identifiers import canonical
     from secondlook.ledger.usage import UsageQuery, report_fields, report_table
-    from secondlook.validation.identifiers import canonical
-    from secondlook.wiring import connect
+    from secondlook.services import connect
+    from secondlook.views.export import to_csv, to_json
 
-    wiring = connect()
-    since, until = wiring.usage.period(args.since, args.until)
+    services = connect()
+    since, until = services.usage.period(args.since, args.until)
     user = None if args.user is None else canonical(args.user, "user_id")
     query = UsageQuery(since, until, args.by, user, args.agent)
     if args.each:
-        _print_each(args, wiring, query)
+        _print_each(args, services, query)
         return 0
-    report = wiring.usage.report(query)
+    report = services.usage.report(query)
     if args.json:
-        print(to_json(report_fields(report, wiring.budgets.standing(user))))
+        print(to_json(report_fields(report, services.budgets.standing(user))))
     elif args.csv:
         columns, rows = report_table(report)
         sys.stdout.write(to_csv(columns, rows, missing="unknown"))
@@ -75,13 +75,13 @@ def _usage(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_each(args: argparse.Namespace, wiring: Wiring, query: UsageQuery) -> None:
-    from secondlook.export import to_csv, to_json
+def _print_each(args: argparse.Namespace, services: Services, query: UsageQuery) -> None:
     from secondlook.ledger.usage import CALL_FIELDS, RUN_FIELDS
+    from secondlook.views.export import to_csv, to_json
 
     runs = args.each == "run"
     columns = RUN_FIELDS if runs else CALL_FIELDS
-    rows = wiring.usage.each_run(query) if runs else wiring.usage.each_call(query)
+    rows = services.usage.each_run(query) if runs else services.usage.each_call(query)
     sys.stdout.write(f"{to_json(rows)}\n" if args.json else to_csv(columns, rows))
 
 

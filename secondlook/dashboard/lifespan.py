@@ -9,24 +9,24 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any
 
-from secondlook import log
 from secondlook.dashboard import resources
+from secondlook.domain.usage import Usage
 from secondlook.errors import SecondlookError
-from secondlook.models import Usage
-from secondlook.pricing import cost_usd
+from secondlook.providers.prices import cost_usd
 from secondlook.settings import Settings
+from secondlook.telemetry import log
 
 _WARM = (
     "PIL.Image",
     "openai",
     "pandas",
     "pyarrow.pandas_compat",
-    "secondlook.dashboard.batches",
-    "secondlook.dashboard.comparison",
-    "secondlook.dashboard.doubts",
-    "secondlook.dashboard.listing",
+    "secondlook.dashboard.batch.batches",
+    "secondlook.dashboard.snapshots.comparison",
+    "secondlook.dashboard.batch.unknown_outcomes",
+    "secondlook.dashboard.sources.listing",
     "secondlook.dashboard.rehearsal",
-    "secondlook.dashboard.run_detail",
+    "secondlook.dashboard.runs.inspector",
     "secondlook.dashboard.usage",
     "streamlit.material_icon_names",
 )
@@ -45,10 +45,10 @@ async def lifespan(_app: object) -> AsyncGenerator[dict[str, Any]]:
     with ExitStack() as stack:
         try:
             stack.enter_context(resources.runner().sweeping())
-            wiring = resources.wiring()
-            if wiring.signs_in:
-                stack.enter_context(wiring.row_security.watching())
-            wiring.ping_store()
+            services = resources.services()
+            if services.requires_sign_in:
+                stack.enter_context(services.row_security.watching())
+            services.ping_store()
         except SecondlookError as error:
             log.log_failed("start", error.code)  # the pages say what to do
         _warm_up()

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from secondlook.agent.families import shutdown_notice
-from secondlook.dashboard import PAGES, batches, budgets, panels, problems, resources, session
+from secondlook.dashboard import PAGES, resources, session
+from secondlook.dashboard.batch import batches
+from secondlook.dashboard.parts import budgets, panels, problems
 from secondlook.errors import SecondlookError
+from secondlook.providers.openai.models import shutdown_notice
 
 ICON = Path(__file__).with_name("icon.svg")  # a named icon would be fetched from another site
 
@@ -24,12 +26,12 @@ page = st.navigation(
     ]
 )
 try:
-    wiring = resources.wiring()
+    services = resources.services()
     session.show_identity()
-    off = wiring.budgets.switched_off()
+    off = services.budgets.switched_off()
     budgets.show_switched_off(off)
-    panels.show_agent(wiring, shutdown_notice(wiring.settings.model, datetime.now(UTC).date()))
-    batches.show_news(wiring, session.require_access(), off)
+    panels.show_agent(services, shutdown_notice(services.settings.model, datetime.now(UTC).date()))
+    batches.show_news(services, session.require_access(), off)
     page.run()
 except SecondlookError as error:
     problems.show_error(error)

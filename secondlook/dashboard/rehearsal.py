@@ -7,19 +7,23 @@ from typing import Literal
 
 import streamlit as st
 
-from secondlook.access import Access
-from secondlook.agent.rehearsal import KINDS
-from secondlook.dashboard import body, links, panels, resources, runs, session
-from secondlook.dashboard.problems import escape, show_error
+from secondlook.dashboard import resources, session
+from secondlook.dashboard.parts import body, links, panels
+from secondlook.dashboard.parts.problems import escape, show_error
+from secondlook.dashboard.sources import generate
+from secondlook.domain.access import Access
+from secondlook.domain.bucket_rules import GENERATED, RUNNABLE
+from secondlook.domain.identifiers import not_found
+from secondlook.domain.runs import Run, RunStatus
+from secondlook.domain.sources import SourceQuery
+from secondlook.domain.usage import Usage
 from secondlook.errors import SecondlookError
-from secondlook.figures import duration, money
-from secondlook.models import Run, RunStatus, SourceQuery, Usage
-from secondlook.rehearsal import rehearse
-from secondlook.runner import error_of, total_ms
+from secondlook.execution.rehearsal import rehearse
+from secondlook.execution.runner import error_of, total_ms
+from secondlook.providers.rehearsal import KINDS
+from secondlook.services import Services
 from secondlook.stores.base import Store
-from secondlook.validation.buckets import GENERATED, RUNNABLE
-from secondlook.validation.identifiers import not_found
-from secondlook.wiring import Wiring
+from secondlook.views.figures import duration, money
 
 _REFRESH_SECONDS = 0.5
 _SOURCES = 50
@@ -35,7 +39,7 @@ _STATES: Mapping[RunStatus, tuple[str, Literal["blue", "green", "red", "orange",
 }
 
 
-def show_rehearsal(wiring: Wiring, access: Access) -> None:
+def show_rehearsal(services: Services, access: Access) -> None:
     """Choose a source and a misbehaviour, rehearse, and watch; or why that cannot be done here."""
     st.warning(
         "**Nothing here is real.** The offline agent misbehaves on purpose, and its answer goes the way of "
@@ -43,28 +47,28 @@ def show_rehearsal(wiring: Wiring, access: Access) -> None:
         icon=":material/theater_comedy:",
     )
     try:
-        wiring.refuse_rehearsal()
+        services.refuse_rehearsal()
     except SecondlookError as error:
         show_error(error)
         return
-    run = _rehearsal(wiring, access)
-    names = _sources(wiring.store(access), access.user_id)
+    run = _rehearsal(services, access)
+    names = _sources(services.store(access), access.user_id)
     if not names:
         st.info("No source can be run. Bucket one first: it can be rehearsed here then.")
         links.show_sources_link("See the sources")
         return
-    run = _show_choice(wiring, access, names, run)
+    run = _show_choice(services, access, names, run)
     if run is not None:
         moves = run.status.active or run.status is RunStatus.IN_DOUBT
         st.fragment(_show_run, run_every=_REFRESH_SECONDS if moves else None)(run.run_id, run.status)
 
 
-def _rehearsal(wiring: Wiring, access: Access) -> Run | None:
+def _rehearsal(services: Services, access: Access) -> Run | None:
     """The rehearsal that the URL names."""
     run_id = st.query_params.get("run")
     if run_id is None:
         return None
-    run = wiring.ledger.get(run_id, access.user_id)
+    run = services.ledger.get(run_id, access.user_id)
     if not run.rehearsal:
         raise not_found("run_id")
     return run
@@ -82,7 +86,7 @@ def _sources(store: Store, user_id: str) -> dict[str, str]:
     return {source.source_id: source.source_name for source in found}
 
 
-def _show_choice(wiring: Wiring, access: Access, names: dict[str, str], run: Run | None) -> Run | None:
+def _show_choice(services: Services, access: Access, names: dict[str, str], run: Run | None) -> Run | None:
     """Draw the choice.
 
     Returns:
@@ -107,7 +111,7 @@ def _show_choice(wiring: Wiring, access: Access, names: dict[str, str], run: Run
             format_func=lambda each: names[each][:120],
             key=f"rehearsed-{access.user_id}",
         )
-        latest = wiring.ledger.latest(access.user_id, source_id)
+        latest = services.ledger.latest(access.user_id, source_id)
         open_one = latest if latest is not None and not latest.status.final else None
         st.button(
             "Rehearse",
@@ -128,7 +132,7 @@ def _show_choice(wiring: Wiring, access: Access, names: dict[str, str], run: Run
 
 def _begin(source_id: str, model: str) -> None:
     try:
-        run = rehearse(resources.wiring(), session.require_access(), source_id, model)
+        run = rehearse(resources.services(), session.require_access(), source_id, model)
     except SecondlookError as error:
         st.session_state[_REFUSED] = error
         return
@@ -142,15 +146,15 @@ def _begin(source_id: str, model: str) -> None:
 
 def _show_run(run_id: str, before: RunStatus) -> None:
     """The rehearsal, live; once it has changed for good, the rest of the page is drawn anew."""
-    wiring, access = resources.wiring(), session.require_access()
-    run = wiring.ledger.get(run_id, access.user_id)
+    services, access = resources.services(), session.require_access()
+    run = services.ledger.get(run_id, access.user_id)
     if run.status is not before and not run.status.active:
         st.rerun()
     kind = KINDS.get(run.model)
     state, color = _STATES[run.status]
     st.header("What becomes of it", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
-        runs.show_mark(run)
+        generate.show_mark(run)
         st.badge(state, color=color)
     if kind is not None:
         st.markdown(f"**{kind.group}: {kind.title}.** {kind.detail}")
@@ -158,7 +162,7 @@ def _show_run(run_id: str, before: RunStatus) -> None:
     steps, left = st.columns(2)
     with steps:
         st.subheader("Steps", anchor=False)
-        st.markdown("  \n".join(runs.step_lines(run)))
+        st.markdown("  \n".join(generate.step_lines(run)))
         if run.waits_ms is not None:
             st.caption(
                 f":material/hourglass: Request {run.attempts} was certainly not processed: it is sent again "
@@ -167,7 +171,7 @@ def _show_run(run_id: str, before: RunStatus) -> None:
         links.show_run_link(run.run_id)
     with left:
         st.subheader("What it leaves behind", anchor=False)
-        panels.show_facts(_left_behind(wiring, access, run))
+        panels.show_facts(_left_behind(services, access, run))
 
 
 def _show_verdict(run: Run) -> None:
@@ -199,13 +203,13 @@ def _show_doubt(run: Run) -> None:
 
 
 def _cancel(run_id: str) -> None:
-    resources.wiring().ledger.cancel(run_id, session.require_access().user_id)
+    resources.services().ledger.cancel(run_id, session.require_access().user_id)
     body.draw_whole()
 
 
-def _left_behind(wiring: Wiring, access: Access, run: Run) -> dict[str, str]:
+def _left_behind(services: Services, access: Access, run: Run) -> dict[str, str]:
     """What the ledger and the store hold of it now."""
-    store = wiring.store(access)
+    store = services.store(access)
     record = store.load(run.source_id, access.user_id)
     stored = store.get_snapshot(run.run_id, access.user_id) is not None
     answered = run.answer is not None

@@ -1,15 +1,15 @@
-"""The dashboard's only resources: one wiring and one runner a process, shared by all sessions."""
+"""The dashboard's only resources: one services and one runner a process, shared by all sessions."""
 
 from __future__ import annotations
 
 from functools import cache
 
-from secondlook.runner import Runner
-from secondlook.wiring import Wiring, connect
+from secondlook.execution.runner import Runner
+from secondlook.services import Services, connect
 
 
 @cache
-def wiring() -> Wiring:
+def services() -> Services:
     """The parts that this process works with.
 
     Raises:
@@ -21,10 +21,10 @@ def wiring() -> Wiring:
 @cache
 def runner() -> Runner:
     """The runner whose threads carry the pages' runs."""
-    return Runner(wiring())
+    return Runner(services())
 
 
 def clear() -> None:
     """Forget both, so that the next use reads the settings again."""
     runner.cache_clear()
-    wiring.cache_clear()
+    services.cache_clear()

@@ -6,9 +6,9 @@ import html
 
 import streamlit as st
 
-from secondlook.access import Access
 from secondlook.auth.sessions import SignedIn
 from secondlook.dashboard import resources
+from secondlook.domain.access import Access
 from secondlook.errors import NotSignedIn
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.web import cookies
@@ -19,7 +19,7 @@ _SIGN_OUT = '<a href="/auth/sign-out" target="_self" style="color: inherit">Sign
 
 def show_identity() -> None:
     """Say in the sidebar who is signed in; on the embedded store, draw the choice of users."""
-    if not resources.wiring().signs_in:
+    if not resources.services().requires_sign_in:
         _choose_user()
         return
     signed_in = _require_session()
@@ -38,7 +38,7 @@ def require_access() -> Access:
     Raises:
         NotSignedIn: Nobody is signed in, or the page was reached around the router.
     """
-    if resources.wiring().signs_in:
+    if resources.services().requires_sign_in:
         access = _require_session().access
         resources.runner().admit(access)
         return access
@@ -60,14 +60,14 @@ def own_name() -> str:
     Raises:
         NotSignedIn: Nobody is signed in.
     """
-    if resources.wiring().signs_in:
+    if resources.services().requires_sign_in:
         return _require_session().email
     return _name(require_access().user_id)
 
 
 def _require_session() -> SignedIn:
     session_id = st.context.cookies.get(cookies.NAME)
-    signed_in = resources.wiring().sessions.find(session_id) if session_id else None
+    signed_in = resources.services().sessions.find(session_id) if session_id else None
     if signed_in is None:
         raise NotSignedIn("Nobody is signed in", hint="Reload the page to sign in.")
     return signed_in
@@ -75,9 +75,9 @@ def _require_session() -> SignedIn:
 
 def _choose_user() -> None:
     """The URL carries the choice."""
-    wiring = resources.wiring()
-    default = wiring.default_user()
-    users = wiring.store(Access(default)).users()
+    services = resources.services()
+    default = services.default_user()
+    users = services.store(Access(default)).users()
     if default not in users:
         users.insert(0, default)
     named = st.query_params.get(_KEY, default)

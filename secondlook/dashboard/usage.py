@@ -11,13 +11,12 @@ from urllib.parse import urlencode
 import altair as alt
 import streamlit as st
 
-from secondlook.access import Access
-from secondlook.dashboard import budgets, charts, panels, tables
-from secondlook.dashboard.links import show_sources_link
-from secondlook.dashboard.problems import escape
+from secondlook.dashboard.parts import budgets, charts, panels, tables
+from secondlook.dashboard.parts.links import show_sources_link
+from secondlook.dashboard.parts.problems import escape
+from secondlook.domain.access import Access
+from secondlook.domain.run_filter import AGENTS, read_filter
 from secondlook.errors import RequestInvalid
-from secondlook.export import to_csv, to_json
-from secondlook.figures import money
 from secondlook.ledger.rows import usd
 from secondlook.ledger.tally import (
     Tally,
@@ -38,9 +37,10 @@ from secondlook.ledger.usage import (
     report_fields,
     report_table,
 )
-from secondlook.run_filter import AGENTS, read_filter
+from secondlook.services import Services
 from secondlook.stores.samples import SAMPLE_USERS
-from secondlook.wiring import Wiring
+from secondlook.views.export import to_csv, to_json
+from secondlook.views.figures import money
 
 MOST_ROWS = 100
 """Rows of the table; the CSV and JSON have all."""
@@ -58,12 +58,12 @@ _NAMES: Mapping[Dimension, str] = {
 _MEASURES = ("Cost", "Tokens", "Calls")
 
 
-def show_usage(wiring: Wiring, access: Access) -> None:
+def show_usage(services: Services, access: Access) -> None:
     """Filters, the figures in all, a chart, the rows, the budgets, and all of it to take away."""
-    query = _wanted(wiring, access)
+    query = _wanted(services, access)
     _show_filters(query)
-    report = wiring.usage.report(query)
-    linked = _Links(query, wiring, access)
+    report = services.usage.report(query)
+    linked = _Links(query, services, access)
     if not report.total.runs and not report.total.calls:
         st.info("Nothing was made or sent in these days. Choose other days above, or generate a snapshot.")
         show_sources_link()
@@ -72,13 +72,13 @@ def show_usage(wiring: Wiring, access: Access) -> None:
         _show_chart(report)
     _show_rows(report, linked)
     _show_failures(report.total, linked)
-    _show_budgets_and_files(wiring, access, report)
+    _show_budgets_and_files(services, access, report)
 
 
 # -- filters --------------------------------------------------------------------------------------------
 
 
-def _wanted(wiring: Wiring, access: Access) -> UsageQuery:
+def _wanted(services: Services, access: Access) -> UsageQuery:
     """What the URL asks for; what of it is wrong is said, and left out."""
     params = st.query_params.to_dict()
     found, wrong = read_filter({name: params.get(name, "") for name in ("since", "until", "agent")})
@@ -87,16 +87,16 @@ def _wanted(wiring: Wiring, access: Access) -> UsageQuery:
         wrong.append(f"by must be one of {', '.join(DIMENSIONS)}; it is left out")
         by = "day"
     try:
-        since, until = wiring.usage.period(found.since, found.until)
+        since, until = services.usage.period(found.since, found.until)
     except RequestInvalid:
         wrong = [
             *(each for each in wrong if "no run can be both" not in each),
             "since is after until; both are left out",
         ]
-        since, until = wiring.usage.period()
+        since, until = services.usage.period()
     for problem in wrong:
         st.warning(escape(problem), icon=":material/filter_alt_off:")
-    return UsageQuery(since, until, by, wiring.sees(access), found.agent)
+    return UsageQuery(since, until, by, services.visible_user_id(access), found.agent)
 
 
 def _show_filters(query: UsageQuery) -> None:
@@ -142,7 +142,7 @@ class _Links:
     """From figures to the runs that they are made of, by the filters of the page Runs."""
 
     query: UsageQuery
-    wiring: Wiring
+    services: Services
     access: Access
 
     def link(self, text: str, row: UsageRow | None = None, **more: str) -> str:
@@ -150,7 +150,7 @@ class _Links:
         wanted = {"since": self.query.since.isoformat(), "until": self.query.until.isoformat()}
         if self.query.agent is not None:
             wanted["agent"] = self.query.agent
-        if not self.wiring.signs_in and (row is None or self.query.by != "user"):
+        if not self.services.requires_sign_in and (row is None or self.query.by != "user"):
             wanted |= {"user": self.access.user_id, "everyone": "1"}  # there `user` says as whom one looks
         if row is not None:
             days = {"since": row.key, "until": row.key}
@@ -326,15 +326,15 @@ def _show_failures(total: Tally, links: _Links) -> None:
     st.markdown(f"**Why runs failed** {said}")
 
 
-def _show_budgets_and_files(wiring: Wiring, access: Access, report: UsageReport) -> None:
-    standings = wiring.budgets.standing(access.user_id)
+def _show_budgets_and_files(services: Services, access: Access, report: UsageReport) -> None:
+    standings = services.budgets.standing(access.user_id)
     st.header("Budgets", anchor=False)
     budgets.show_table(standings)
     query = report.query
     name = f"usage-by-{query.by}-{query.since}-{query.until}"
 
     def each_call() -> str:
-        return to_csv(CALL_FIELDS, wiring.usage.each_call(query))
+        return to_csv(CALL_FIELDS, services.usage.each_call(query))
 
     files: Sequence[tuple[str, Any, str, str]] = (
         ("CSV", lambda: to_csv(*report_table(report), missing="unknown"), f"{name}.csv", "text/csv"),

@@ -23,16 +23,17 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from secondlook.database import Database, insert_new, now
+from secondlook.connections.database import Database, insert_new, now
+from secondlook.connections.write_priority import WritePriority
+from secondlook.domain.batches import Batch, BatchStatus
+from secondlook.domain.identifiers import canonical
+from secondlook.domain.runs import Plan, RunStatus
 from secondlook.errors import SourceNotFound
-from secondlook.ledger import pace
+from secondlook.ledger import rate_limits
 from secondlook.ledger.budgets import is_switched_off
 from secondlook.ledger.rows import NANO, dump, iso, iso_or_none, run_columns
 from secondlook.ledger.statements import IS_OPEN, IS_QUEUED, OPEN
 from secondlook.ledger.tables import batches, calls, runs
-from secondlook.models import Batch, BatchStatus, Plan, RunStatus
-from secondlook.turns import Turn
-from secondlook.validation.identifiers import canonical
 
 _CHUNK = 200
 _RESUMABLE = (BatchStatus.PAUSED, BatchStatus.STOPPED, BatchStatus.FILLING)
@@ -45,7 +46,7 @@ _RUNNING_HELD = _RUNNING.order_by(batches.c.created_at).with_for_update()
 # Counted here: to group by batch, SQLite would go through all runs of all batches.
 # An answer that is being stored takes no place. One that could not be does: a batch must not go on for long
 # where its snapshots have nowhere to go.
-_LET_GO_BEFORE = sa.select(
+_RELEASED_BEFORE = sa.select(
     runs.c.batch_id,
     ((runs.c.status != RunStatus.ANSWERED) | runs.c.owner.is_(None)).label("takes_place"),
 ).where(IS_OPEN, runs.c.due_at.is_not(None), runs.c.store == sa.bindparam("its_store"))
@@ -66,7 +67,7 @@ _WAITING = (
     .order_by(runs.c.created_at, runs.c.run_id)
     .limit(sa.bindparam("most"))
 )
-_LET_GO = sa.update(runs).where(runs.c.run_id == sa.bindparam("run")).values(due_at=now())
+_RELEASED = sa.update(runs).where(runs.c.run_id == sa.bindparam("run")).values(due_at=now())
 
 
 class Batches:
@@ -167,10 +168,10 @@ class Batches:
             if not running or is_switched_off(connection):
                 return []
             # Of paused and stopped batches too: they take places all the same.
-            before = [row for row in connection.execute(_LET_GO_BEFORE, of_store) if row.batch_id]
+            before = [row for row in connection.execute(_RELEASED_BEFORE, of_store) if row.batch_id]
             in_flight = Counter[str](row.batch_id for row in before if row.takes_place)
             unsettled = {row.batch_id for row in before}
-            free = pace.room(connection, capacity - in_flight.total())
+            free = rate_limits.room(connection, capacity - in_flight.total())
             waiting: dict[str, Sequence[str]] = {}
             for batch in running:
                 slots = _slots(batch, in_flight[batch.batch_id])
@@ -185,11 +186,11 @@ class Batches:
                 _let_go(connection, batch, ids)
                 released += ids
             if released:
-                pace.take(connection, len(released))
+                rate_limits.take(connection, len(released))
             return released
 
         # Soft: what a power cut takes back waits again, and is let go again.
-        return self._database.write_soft(let_go, Turn.RELEASE) if self.any_running() else []
+        return self._database.write_soft(let_go, WritePriority.RELEASE) if self.any_running() else []
 
     def any_running(self) -> bool:
         """Whether there is a batch that may let go of runs."""
@@ -371,7 +372,7 @@ def _waiting(connection: sa.Connection, batch: sa.Row[Any], most: int) -> Sequen
 def _let_go(connection: sa.Connection, batch: sa.Row[Any], ids: Sequence[str]) -> None:
     if not ids:
         return
-    connection.execute(_LET_GO, [{"run": run_id} for run_id in ids])
+    connection.execute(_RELEASED, [{"run": run_id} for run_id in ids])
     if batch.per_minute is not None:
         # A second of slack is caught up on, no more: a pause is no credit.
         begun = max(batch.next_at, batch.now - 1) + len(ids) * 60 / batch.per_minute

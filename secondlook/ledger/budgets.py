@@ -20,10 +20,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from secondlook.database import Database, Migration, now
+from secondlook.connections.database import Database, Migration, now
 from secondlook.errors import OverBudget
+from secondlook.ledger.budget_status import (
+    PRICE_UNKNOWN,
+    BudgetName,
+    BudgetStatus,
+    Limits,
+    Use,
+    day_of,
+    refusal,
+    room,
+)
 from secondlook.ledger.rows import dump, iso
-from secondlook.ledger.standing import PRICE_UNKNOWN, BudgetName, Limits, Standing, Use, day_of, refusal, room
 from secondlook.ledger.tables import Label
 
 MOST_NANOUSD = 10_000 * 10**9
@@ -256,10 +265,10 @@ def _uses(rows: sa.CursorResult[Any]) -> Mapping[tuple[str, str], Use]:
 
 def _standings(
     limits: Limits, user_id: str | None, day: str, uses: Mapping[tuple[str, str], Use]
-) -> list[Standing]:
+) -> list[BudgetStatus]:
     """The user's first, the day first: as they are shown."""
     return [
-        Standing(name, period, getattr(limits, name), uses.get((scope, period), Use()))
+        BudgetStatus(name, period, getattr(limits, name), uses.get((scope, period), Use()))
         for name, scope, period in reversed(_rows(user_id, day))
     ]
 
@@ -322,7 +331,7 @@ class Budgets:
         self.limits = limits
         database.migrate(MIGRATIONS)
 
-    def standing(self, user_id: str | None = None, *, at: float | None = None) -> list[Standing]:
+    def standing(self, user_id: str | None = None, *, at: float | None = None) -> list[BudgetStatus]:
         """The user's budgets of this day and month, then those of all users; without a user the latter.
 
         Args:
@@ -371,7 +380,7 @@ class Budgets:
 
     def _look(
         self, connection: sa.Connection, user_id: str | None, at: float | None
-    ) -> tuple[SwitchedOff | None, list[Standing]]:
+    ) -> tuple[SwitchedOff | None, list[BudgetStatus]]:
         switched_off, clock = _switched_off(connection)
         day = day_of(clock if at is None else at)
         return switched_off, _standings(self.limits, user_id, day, _read(connection, user_id, day))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from secondlook.database import Database, Migration, now
-from secondlook.ledger.deliveries import deliveries
+from secondlook.connections.database import Database, Migration, now
+from secondlook.ledger.outbox import deliveries
 from secondlook.ledger.tables import batches, pace, runs
 
 _NOTED_SECONDS = 5.0

@@ -13,13 +13,14 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from secondlook.database import Database, Migration
+from secondlook.connections.database import Database, Migration
+from secondlook.domain.run_filter import RunFilter, Verdict
+from secondlook.domain.runs import AgentName, RunError, RunStatus
+from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
 from secondlook.ledger.reviews import reviews
 from secondlook.ledger.rows import ANSWER, iso, iso_or_none, read_usage, usd
 from secondlook.ledger.tables import calls, runs
-from secondlook.models import AgentName, RunError, RunStatus, Usage
-from secondlook.run_filter import RunFilter, Verdict
 
 MOST_CHOICES = 200
 """Values of a filter that are offered; others can be typed into the URL."""

@@ -16,7 +16,7 @@ from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
-from secondlook.database import Database, Migration
+from secondlook.connections.database import Database, Migration
 from secondlook.errors import LedgerUnavailable
 
 TASK = "carry"

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
-from secondlook.database import Database
+from secondlook.connections.database import Database
 from secondlook.ledger.statements import EXTEND
-from secondlook.log import log_failed
+from secondlook.telemetry.log import log_failed
 
 _AGAIN_SECONDS = 1
 """After a beat that the ledger did not take."""

@@ -12,9 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from secondlook.database import Database, Migration, now
+from secondlook.connections.database import Database, Migration, now
+from secondlook.domain.buckets import AgentInput, DecisionLatency, Demand
+from secondlook.domain.runs import RunStatus
 from secondlook.ledger.tables import calls, runs
-from secondlook.models import AgentInput, DecisionLatency, Demand, RunStatus
 
 _AT_ONCE = 500
 """Runs a transaction: nobody else's waits long for it."""

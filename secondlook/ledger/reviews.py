@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from secondlook.database import Database, Migration, now
+from secondlook.connections.database import Database, Migration, now
+from secondlook.domain.identifiers import canonical
 from secondlook.errors import RequestInvalid
 from secondlook.ledger.rows import iso
 from secondlook.ledger.tables import Label
-from secondlook.validation.identifiers import canonical
 
 MOST_NOTE = 2_000
 """Characters of a note."""

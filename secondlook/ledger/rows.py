@@ -9,10 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from secondlook.database import now
+from secondlook.connections.database import now
+from secondlook.domain.buckets import AgentInput
+from secondlook.domain.runs import Plan, Run, RunError, RunStatus
+from secondlook.domain.usage import Usage
 from secondlook.errors import InDoubt, SecondlookError
 from secondlook.ledger.tables import calls, runs
-from secondlook.models import AgentInput, Plan, Run, RunError, RunStatus, Usage
 
 NANO = Decimal(10) ** 9
 

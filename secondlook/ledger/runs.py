@@ -27,22 +27,19 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from secondlook.database import Database, insert_new, now, postgres_engine, sqlite_engine
+from secondlook.connections.database import Database, insert_new, now, postgres_engine, sqlite_engine
+from secondlook.connections.write_priority import WritePriority
+from secondlook.domain.answers import AgentAnswer
+from secondlook.domain.batches import BatchStatus
+from secondlook.domain.identifiers import canonical, not_found
+from secondlook.domain.runs import Plan, Run, RunStatus
 from secondlook.errors import LedgerUnavailable, Outcome, OverBudget, ProviderError, SecondlookError
-from secondlook.ledger import budgets, clock, deliveries, history, pruning, reviews, usage
+from secondlook.ledger import budgets, clock, history, outbox, pruning, reviews, usage
+from secondlook.ledger.budget_status import Limits
 from secondlook.ledger.budgets import Reservation
 from secondlook.ledger.leases import Leases
-from secondlook.ledger.pace import hold, note_limits
-from secondlook.ledger.rows import (
-    dump,
-    error_columns,
-    in_doubt,
-    iso,
-    nano,
-    read_run,
-    run_columns,
-)
-from secondlook.ledger.standing import Limits
+from secondlook.ledger.rate_limits import hold, note_limits
+from secondlook.ledger.rows import dump, error_columns, in_doubt, iso, nano, read_run, run_columns
 from secondlook.ledger.statements import (
     ANSWERED_CALL,
     BEGIN_CALL,
@@ -60,9 +57,6 @@ from secondlook.ledger.statements import (
     insert_queued,
 )
 from secondlook.ledger.tables import MIGRATIONS, batches, calls, runs, submissions
-from secondlook.models import AgentAnswer, BatchStatus, Plan, Run, RunStatus
-from secondlook.turns import Turn
-from secondlook.validation.identifiers import canonical, not_found
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
 """Nothing is sent with less than this free on the ledger's disk: the answer could not be kept."""
@@ -109,7 +103,7 @@ class Ledger:
         self._announces = announces
         self.lease_seconds = lease_seconds
         self._leases = Leases(database, lease_seconds)
-        others = (budgets, deliveries, clock, history, reviews, usage, pruning)
+        others = (budgets, outbox, clock, history, reviews, usage, pruning)
         self._database.migrate((*MIGRATIONS, *(each for other in others for each in other.MIGRATIONS)))
 
     # -- submitting ---------------------------------------------------------------------------------
@@ -175,7 +169,7 @@ class Ledger:
             "lease_seconds": self.lease_seconds,
         }
         # Soft, as all that can be done again: after a power cut nobody carries the run.
-        row = self._database.write_soft(lambda c: c.execute(CLAIM, values).one_or_none(), Turn.CLAIM)
+        row = self._database.write_soft(lambda c: c.execute(CLAIM, values).one_or_none(), WritePriority.CLAIM)
         if row is None:
             return None
         return self.get(run_id) if row.status == RunStatus.ANSWERED else read_run(row)
@@ -191,7 +185,7 @@ class Ledger:
                 yield
             except BaseException:
                 with suppress(LedgerUnavailable):
-                    self._write(sa.update(runs).where(_mine(run)).values(_LET_GO))
+                    self._write(sa.update(runs).where(_mine(run)).values(_RELEASED))
                 raise
 
     def begin_call(self, run: Run, ceiling: Decimal | None = Decimal(0)) -> int | None:
@@ -221,7 +215,7 @@ class Ledger:
                 connection.execute(NOTE_CALL, call)
             return bool(begun)
 
-        return number if self._database.write(begin, Turn.SEND) else None
+        return number if self._database.write(begin, WritePriority.SEND) else None
 
     def journal(self, run_id: str, number: int, answer: AgentAnswer, cost: Decimal | None = None) -> bool:
         """Keep an answer, durably, whatever became of the run meanwhile; the first answer counts.
@@ -281,12 +275,12 @@ class Ledger:
                 .values(
                     status=status,
                     finished_at=None if unknown else now(),
-                    **_LET_GO,
+                    **_RELEASED,
                     **error_columns(failed),
                 )
             ).rowcount
             if ended and self._tells_of(run):
-                deliveries.enqueue(connection, run, status, failed.code)
+                outbox.enqueue(connection, run, status, failed.code)
             names = {"run": run.run_id, "call": number}
             _recount(connection, names, reserved, _UNANSWERED_CALLS[error.outcome])
 
@@ -308,7 +302,7 @@ class Ledger:
             postponed = connection.execute(
                 sa.update(runs)
                 .where(_mine(run), runs.c.status == RunStatus.CALLING)
-                .values(status=RunStatus.QUEUED, due_at=due, **_LET_GO)
+                .values(status=RunStatus.QUEUED, due_at=due, **_RELEASED)
             ).rowcount
             if postponed and run.batch_id is not None:
                 hold(connection, run.agent, seconds)
@@ -333,19 +327,19 @@ class Ledger:
             ended = connection.execute(
                 sa.update(runs)
                 .where(_mine(run), runs.c.status == RunStatus.QUEUED)
-                .values(status=RunStatus.FAILED, finished_at=now(), **_LET_GO, **error_columns(error))
+                .values(status=RunStatus.FAILED, finished_at=now(), **_RELEASED, **error_columns(error))
             ).rowcount
             if ended and self._tells_of(run):
-                deliveries.enqueue(connection, run, RunStatus.FAILED, error.code)
+                outbox.enqueue(connection, run, RunStatus.FAILED, error.code)
 
         self._database.write(end)
 
-    def hold_up(self, run: Run, error: SecondlookError) -> None:
+    def block(self, run: Run, error: SecondlookError) -> None:
         """Note why a run cannot go on now; it stays as it is, and can be taken up again."""
         self._write(
             sa.update(runs)
             .where(_mine(run), runs.c.status.in_((RunStatus.QUEUED, RunStatus.ANSWERED)))
-            .values(**_LET_GO, **error_columns(error))
+            .values(**_RELEASED, **error_columns(error))
         )
 
     def finish(
@@ -368,10 +362,10 @@ class Ledger:
 
         def end(connection: sa.Connection) -> None:
             if connection.execute(FINISH, ended).rowcount and self._tells_of(run):
-                deliveries.enqueue(connection, run, status, None if error is None else error.code)
+                outbox.enqueue(connection, run, status, None if error is None else error.code)
 
         # Soft: the answer is kept, and whoever finds the run answered ends it again in the same way.
-        self._database.write_soft(end, Turn.FINISH)
+        self._database.write_soft(end, WritePriority.FINISH)
 
     # -- a person's decisions -----------------------------------------------------------------------
 
@@ -381,7 +375,7 @@ class Ledger:
         Raises:
             SourceNotFound: No such run, or another user's.
         """
-        self._settle(
+        self._decide(
             run_id,
             user_id,
             runs.c.status == RunStatus.IN_DOUBT,
@@ -400,7 +394,7 @@ class Ledger:
         Raises:
             SourceNotFound: No such run, or another user's.
         """
-        self._settle(
+        self._decide(
             run_id,
             user_id,
             runs.c.status.in_((RunStatus.QUEUED, RunStatus.IN_DOUBT))
@@ -410,7 +404,7 @@ class Ledger:
         )
         return self.get(run_id, user_id)
 
-    def _settle(self, run_id: str, user_id: str, which: sa.ColumnElement[bool], **values: object) -> None:
+    def _decide(self, run_id: str, user_id: str, which: sa.ColumnElement[bool], **values: object) -> None:
         self._write(
             sa.update(runs)
             .where(
@@ -418,7 +412,7 @@ class Ledger:
                 runs.c.user_id == user_id,
                 which,
             )
-            .values(**_LET_GO, **values)
+            .values(**_RELEASED, **values)
         )
 
     # -- reading ------------------------------------------------------------------------------------
@@ -491,7 +485,7 @@ class Ledger:
             for row in found
         ]
 
-    def mind_clock(self) -> None:
+    def handle_clock_rollback(self) -> None:
         """See whether the database's clock was set back: no lease and no wait lasts longer for it."""
         clock.mind(self._database)
 
@@ -604,7 +598,7 @@ _GOING_ON = sa.select(runs.c.run_id, runs.c.user_id, runs.c.source_id).where(
     runs.c.batch_id.is_(None),
 )
 
-_LET_GO: dict[str, Any] = {"owner": None, "lease_until": 0}
+_RELEASED: dict[str, Any] = {"owner": None, "lease_until": 0}
 
 
 _Recount = Callable[[sa.Connection, Reservation], Reservation]

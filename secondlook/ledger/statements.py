@@ -12,10 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.dml import ReturningInsert
 
-from secondlook.database import insert_new, now
+from secondlook.connections.database import insert_new, now
+from secondlook.domain.runs import RunStatus
 from secondlook.ledger.rows import ANSWER, UNANSWERED
 from secondlook.ledger.tables import calls, runs
-from secondlook.models import RunStatus
 
 OPEN = tuple(status for status in RunStatus if status.active)
 

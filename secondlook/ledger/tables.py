@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from secondlook.database import Migration
+from secondlook.connections.database import Migration
 
 _metadata = sa.MetaData()
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from secondlook.export import Cell
-from secondlook.figures import duration, money
+from secondlook.domain.runs import RunStatus
 from secondlook.ledger.rows import usd
-from secondlook.models import RunStatus
+from secondlook.views.export import Cell
+from secondlook.views.figures import duration, money
 
 
 @dataclass(frozen=True)

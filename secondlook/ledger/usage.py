@@ -17,15 +17,15 @@ from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
-from secondlook.database import Database, Migration, now
+from secondlook.connections.database import Database, Migration, now
+from secondlook.domain.runs import AgentName, RunStatus
 from secondlook.errors import AnswerRejected, RequestInvalid
-from secondlook.export import Cell
-from secondlook.ledger.recall import Recall
+from secondlook.ledger.budget_status import BudgetStatus, budget_status_fields
+from secondlook.ledger.cache import Cache
 from secondlook.ledger.rows import iso, iso_or_none, usd
-from secondlook.ledger.standing import Standing, standing_fields
 from secondlook.ledger.tables import calls, runs
 from secondlook.ledger.tally import FIELDS, Samples, Tally, Total, add_up, merge, tally_fields
-from secondlook.models import AgentName, RunStatus
+from secondlook.views.export import Cell
 
 Dimension = Literal["day", "model", "user", "source", "status"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
@@ -136,7 +136,7 @@ class UsageLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reports: Recall[UsageQuery, UsageReport] = Recall(database, self._add_up, most=16)
+        self._reports: Cache[UsageQuery, UsageReport] = Cache(database, self._add_up, most=16)
 
     def report(self, query: UsageQuery) -> UsageReport:
         """Runs and calls, added up; all figures are of one moment."""
@@ -197,7 +197,7 @@ class UsageLog:
         return [{**row, "created_at": iso(row["created_at"])} for row in rows]
 
 
-def report_fields(report: UsageReport, standings: Sequence[Standing] = ()) -> dict[str, object]:
+def report_fields(report: UsageReport, standings: Sequence[BudgetStatus] = ()) -> dict[str, object]:
     """A report, and the budgets beside it, as the page and the command line give it away as JSON."""
     query = report.query
     return {
@@ -206,7 +206,7 @@ def report_fields(report: UsageReport, standings: Sequence[Standing] = ()) -> di
         "until": query.until.isoformat(),
         "user_id": query.user_id,
         "agent": query.agent,
-        "budgets": [standing_fields(standing) for standing in standings],
+        "budgets": [budget_status_fields(standing) for standing in standings],
         "total": {**tally_fields(report.total), "failures": dict(report.total.failures)},
         "rows": [{**row, "failures": dict(each.tally.failures)} for row, each in _table(report)],
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from secondlook.models import Snapshot, SnapshotPage, SourcePage, SourceQuery, SourceRecord
+from secondlook.domain.snapshots import Snapshot, SnapshotPage
+from secondlook.domain.sources import SourcePage, SourceQuery, SourceRecord
 
 
 class Store(Protocol):

@@ -8,10 +8,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from secondlook.connections.supabase import Project, session_over
 from secondlook.errors import NotSignedIn, SecondlookError, StoreUnavailable
-from secondlook.log import log_failed
-from secondlook.project import Project, session_over
 from secondlook.stores.supabase import TOKEN_CODES, Refused, read_rows
+from secondlook.telemetry.log import log_failed
 
 TABLES = ("sources", "estimate_buckets", "estimates_normalized", "snapshots")
 _HOLDS_SECONDS = 600

@@ -8,20 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from secondlook.database import Database, sqlite_engine
-from secondlook.errors import SourceNotFound, StoreUnavailable
-from secondlook.models import (
-    Snapshot,
-    SnapshotPage,
-    SnapshotRow,
-    Source,
-    SourcePage,
-    SourceQuery,
-    SourceRecord,
-    SourceRow,
-)
-from secondlook.stores.samples import SampleSource, sample_sources
-from secondlook.validation.buckets import (
+from secondlook.connections.database import Database, sqlite_engine
+from secondlook.domain.bucket_rules import (
     GENERATED,
     LATENCY_COLUMNS,
     PRICE_COLUMNS,
@@ -30,7 +18,11 @@ from secondlook.validation.buckets import (
     confidence,
     price_total,
 )
-from secondlook.validation.stored import read_snapshot
+from secondlook.domain.snapshots import Snapshot, SnapshotPage, SnapshotRow
+from secondlook.domain.sources import Source, SourcePage, SourceQuery, SourceRecord, SourceRow
+from secondlook.domain.stored_snapshots import read_snapshot
+from secondlook.errors import SourceNotFound, StoreUnavailable
+from secondlook.stores.samples import SampleSource, sample_sources
 
 _metadata = sa.MetaData()
 

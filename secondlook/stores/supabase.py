@@ -14,19 +14,8 @@ import httpx
 from postgrest import CountMethod, ReturnMethod
 from postgrest.exceptions import APIError
 
-from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
-from secondlook.models import (
-    Snapshot,
-    SnapshotPage,
-    SnapshotRow,
-    Source,
-    SourcePage,
-    SourceQuery,
-    SourceRecord,
-    SourceRow,
-)
-from secondlook.project import Project, session_over, unreachable
-from secondlook.validation.buckets import (
+from secondlook.connections.supabase import Project, session_over, unreachable
+from secondlook.domain.bucket_rules import (
     GENERATED,
     LATENCY_COLUMNS,
     PRICE_COLUMNS,
@@ -35,8 +24,11 @@ from secondlook.validation.buckets import (
     confidence,
     price_total,
 )
-from secondlook.validation.identifiers import is_uuid
-from secondlook.validation.stored import read_snapshot
+from secondlook.domain.identifiers import is_uuid
+from secondlook.domain.snapshots import Snapshot, SnapshotPage, SnapshotRow
+from secondlook.domain.sources import Source, SourcePage, SourceQuery, SourceRecord, SourceRow
+from secondlook.domain.stored_snapshots import read_snapshot
+from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
 
 if TYPE_CHECKING:
     from postgrest import APIResponse

@@ -19,25 +19,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from secondlook.access import Access
+from secondlook.connections.supabase import session_over
+from secondlook.domain.access import Access
+from secondlook.domain.buckets import ConfidenceLevel
+from secondlook.domain.identifiers import canonical, not_found
+from secondlook.domain.runs import AgentName, Run, RunStatus
+from secondlook.domain.snapshots import Snapshot, SnapshotResult
+from secondlook.domain.sources import SortKey, SourceQuery
+from secondlook.domain.usage import Usage
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
-from secondlook.figures import run_fields, snapshot_fields, source_fields
-from secondlook.models import (
-    AgentName,
-    ConfidenceLevel,
-    Run,
-    RunStatus,
-    Snapshot,
-    SnapshotResult,
-    SortKey,
-    SourceQuery,
-    Usage,
-)
-from secondlook.project import session_over
-from secondlook.runner import Runner, error_of, outcome
-from secondlook.validation.identifiers import canonical, not_found
+from secondlook.execution.runner import Runner, error_of, outcome
+from secondlook.services import Services
+from secondlook.views.figures import run_fields, snapshot_fields, source_fields
 from secondlook.web.problems import fields, problem
-from secondlook.wiring import Wiring
 
 MAX_WAIT_SECONDS = 120
 _POLL_SECONDS = 0.2
@@ -178,15 +172,15 @@ def _text_header(description: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Parts:
-    wiring: Callable[[], Wiring]
+    services: Callable[[], Services]
     runner: Callable[[], Runner]
 
 
-def build_api(wiring: Callable[[], Wiring], runner: Callable[[], Runner]) -> FastAPI:
+def build_api(services: Callable[[], Services], runner: Callable[[], Runner]) -> FastAPI:
     """The API as an app of its own, to be mounted at /api.
 
     Args:
-        wiring: The process's wiring; raises where the settings are not usable.
+        services: The process's services; raises where the settings are not usable.
         runner: Its runner; likewise.
     """
     # No page of documentation: it would be fetched from another site.
@@ -197,7 +191,7 @@ def build_api(wiring: Callable[[], Wiring], runner: Callable[[], Runner]) -> Fas
         docs_url=None,
         redoc_url=None,
     )
-    api.state.parts = _Parts(wiring, runner)
+    api.state.parts = _Parts(services, runner)
     api.include_router(_router)
     api.add_exception_handler(SecondlookError, _on_error)
     api.add_exception_handler(RequestValidationError, _on_invalid)
@@ -220,7 +214,7 @@ def _signed_in(
         raise NotSignedIn(
             "Nobody is signed in", hint="Send a Supabase access token as Authorization: Bearer."
         )
-    return _access(parts.wiring(), given.credentials)
+    return _access(parts.services(), given.credentials)
 
 
 _Asking = Annotated[Access, Depends(_signed_in)]
@@ -281,7 +275,7 @@ async def create_snapshot(
     give_up = time.monotonic() + seconds
     while _goes_on(run) and time.monotonic() < give_up:
         await sleep(_POLL_SECONDS)
-        run = await run_in_threadpool(parts.wiring().ledger.get, run.run_id)
+        run = await run_in_threadpool(parts.services().ledger.get, run.run_id)
     if _goes_on(run):
         return _accepted(run)
     return JSONResponse(snapshot_fields(outcome(run)), headers={"Preference-Applied": "wait"})
@@ -292,7 +286,7 @@ async def create_snapshot(
 )
 def read_run(run_id: Identifier, access: _Asking, parts: _WithParts) -> Any:  # noqa: ANN401 -- see the model
     """A run of yours; a reviewer reads anybody's."""
-    run = parts.wiring().ledger.get(run_id, None if access.reviewer else access.user_id)
+    run = parts.services().ledger.get(run_id, None if access.reviewer else access.user_id)
     return {**run_fields(run), "error": None if run.error is None else fields(error_of(run))}
 
 
@@ -300,7 +294,7 @@ def read_run(run_id: Identifier, access: _Asking, parts: _WithParts) -> Any:  # 
 def list_sources(access: _Asking, parts: _WithParts, query: Annotated[SourcesQuery, Query()]) -> Any:  # noqa: ANN401 -- see the model
     """Your bucketed sources, a page at a time, and how many match in all."""
     page = (
-        parts.wiring()
+        parts.services()
         .store(access)
         .list_sources(
             access.user_id,
@@ -321,7 +315,7 @@ def list_sources(access: _Asking, parts: _WithParts, query: Annotated[SourcesQue
 def read_snapshot(snapshot_id: Identifier, access: _Asking, parts: _WithParts) -> Snapshot:
     """A snapshot of yours; its `result` has the locked schema."""
     wanted = canonical(snapshot_id, "snapshot_id")
-    found = parts.wiring().store(access).get_snapshot(wanted, access.user_id)
+    found = parts.services().store(access).get_snapshot(wanted, access.user_id)
     if found is None:
         raise not_found("snapshot_id")
     return found
@@ -336,17 +330,17 @@ def _accepted(run: Run) -> Response:
     return JSONResponse({"run_id": run.run_id}, 202, {"Location": f"/api/runs/{run.run_id}"})
 
 
-def _access(wiring: Wiring, token: str) -> Access:
+def _access(services: Services, token: str) -> Access:
     """Whose token this is, by Supabase's own word."""
-    if not wiring.signs_in:
+    if not services.requires_sign_in:
         raise NotSignedIn(
             "The embedded store has no sign-in", hint="The API needs Supabase: set SUPABASE_URL."
         )
     expires = _expiry(token)
     if not _TOKEN.fullmatch(token) or expires <= time.time():
         raise session_over()
-    person = wiring.sessions.accounts.person(token)
-    wiring.row_security.verify(person.user_id, token)
+    person = services.sessions.accounts.person(token)
+    services.row_security.verify(person.user_id, token)
 
     def valid_token() -> str:
         if time.time() > expires:

@@ -19,10 +19,10 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError, SourceNotFound
-from secondlook.log import log_failed
+from secondlook.services import Services
+from secondlook.telemetry.log import log_failed
 from secondlook.web import cookies
 from secondlook.web.problems import problem
-from secondlook.wiring import Wiring
 
 SIGN_IN = "/auth/sign-in"
 OPEN_TREES = ("/auth/", "/api/")
@@ -54,15 +54,15 @@ class Gate:
 
     Args:
         app: What lies behind it.
-        wiring: The process's wiring; raises where the settings are not usable.
+        services: The process's services; raises where the settings are not usable.
         inline_scripts: The scripts that the app's pages hold in themselves; no others may run.
     """
 
     def __init__(
-        self, app: ASGIApp, wiring: Callable[[], Wiring], inline_scripts: Sequence[str] = ()
+        self, app: ASGIApp, services: Callable[[], Services], inline_scripts: Sequence[str] = ()
     ) -> None:
         self._app = app
-        self._wiring = wiring
+        self._services = services
         self._threads: CapacityLimiter | None = None
         allowed = " ".join(f"'sha256-{_sha256(script)}'" for script in inline_scripts)
         self._headers = {**_HEADERS, "content-security-policy": _POLICY.format(scripts=allowed)}
@@ -126,7 +126,7 @@ class Gate:
 
     def _public_url(self) -> str | None:
         try:
-            return self._wiring().settings.public_url
+            return self._services().settings.public_url
         except SecondlookError:
             return None
 
@@ -142,10 +142,10 @@ class Gate:
 
     async def _signed_in(self, connection: HTTPConnection) -> bool:
         try:
-            wiring = self._wiring()
+            services = self._services()
         except SecondlookError:
             return True  # the pages say what is wrong with the settings, and have nothing else to show
-        if not wiring.signs_in:
+        if not services.requires_sign_in:
             return True
         session_id = cookies.session_id(connection)
         if not session_id:
@@ -153,7 +153,7 @@ class Gate:
         # Threads of its own: whoever waits elsewhere, for a store or a mail, does not keep the door shut.
         if self._threads is None:
             self._threads = CapacityLimiter(_THREADS)
-        find = partial(wiring.sessions.find, session_id)
+        find = partial(services.sessions.find, session_id)
         return await to_thread.run_sync(find, limiter=self._threads) is not None
 
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from secondlook.errors import SecondlookError
-from secondlook.wiring import Wiring
+from secondlook.services import Services
 
 _FRESH_SECONDS = 5
 
@@ -21,11 +21,11 @@ class Health:
     """The routes /healthz and /readyz.
 
     Args:
-        wiring: The process's wiring; raises where the settings are not usable.
+        services: The process's services; raises where the settings are not usable.
     """
 
-    def __init__(self, wiring: Callable[[], Wiring]) -> None:
-        self._wiring = wiring
+    def __init__(self, services: Callable[[], Services]) -> None:
+        self._services = services
         self._lock = threading.Lock()
         self._seen: tuple[float, dict[str, str]] | None = None
 
@@ -56,12 +56,12 @@ class Health:
 
     def _parts(self) -> dict[str, str]:
         try:
-            wiring = self._wiring()
+            services = self._services()
         except SecondlookError as error:
             return {"settings": error.code}
         looks: dict[str, Callable[[], None]] = {
-            "store": wiring.ping_store,
-            "ledger": lambda: wiring.ledger.ping(),  # noqa: PLW0108 -- opening it is part of the look
+            "store": services.ping_store,
+            "ledger": lambda: services.ledger.ping(),  # noqa: PLW0108 -- opening it is part of the look
         }
         return {"settings": "ok", **{name: _state(look) for name, look in looks.items()}}
 

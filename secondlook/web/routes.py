@@ -6,22 +6,22 @@ from collections.abc import Callable
 
 from starlette.routing import BaseRoute, Mount
 
-from secondlook.runner import Runner
+from secondlook.execution.runner import Runner
+from secondlook.services import Services
 from secondlook.web.api import build_api
 from secondlook.web.health import Health
 from secondlook.web.sign_in import SignIn
-from secondlook.wiring import Wiring
 
 
-def routes(wiring: Callable[[], Wiring], runner: Callable[[], Runner]) -> list[BaseRoute]:
+def routes(services: Callable[[], Services], runner: Callable[[], Runner]) -> list[BaseRoute]:
     """Sign-in, the API and health.
 
     Args:
-        wiring: The process's wiring; raises where the settings are not usable.
+        services: The process's services; raises where the settings are not usable.
         runner: Its runner; likewise.
     """
     return [
-        SignIn(wiring, runner).mount(),
-        *Health(wiring).routes(),
-        Mount("/api", build_api(wiring, runner)),
+        SignIn(services, runner).mount(),
+        *Health(services).routes(),
+        Mount("/api", build_api(services, runner)),
     ]

@@ -16,12 +16,12 @@ from starlette.templating import Jinja2Templates
 from secondlook.auth.accounts import Grant
 from secondlook.auth.attempts import TooManyAttempts
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
-from secondlook.log import log_failed
-from secondlook.palette import colors
-from secondlook.runner import Runner
+from secondlook.execution.runner import Runner
+from secondlook.services import Services
+from secondlook.telemetry.log import log_failed
+from secondlook.views.palette import colors
 from secondlook.web import cookies
 from secondlook.web.problems import STATUS
-from secondlook.wiring import Wiring
 
 _FOLDER = Path(__file__).with_name("templates")
 _templates = Jinja2Templates(_FOLDER)
@@ -36,12 +36,12 @@ class SignIn:
     """The routes under /auth.
 
     Args:
-        wiring: The process's wiring.
+        services: The process's services.
         runner: Its runner, which takes up what waited for a person.
     """
 
-    def __init__(self, wiring: Callable[[], Wiring], runner: Callable[[], Runner]) -> None:
-        self._wiring = wiring
+    def __init__(self, services: Callable[[], Services], runner: Callable[[], Runner]) -> None:
+        self._services = services
         self._runner = runner
 
     def mount(self) -> Mount:
@@ -62,7 +62,7 @@ class SignIn:
 
         async def guarded(request: Request) -> Response:
             try:
-                if not self._wiring().signs_in:
+                if not self._services().requires_sign_in:
                     return RedirectResponse("/", 303)
             except SecondlookError as error:
                 return _refused(request, "sign_in", error)
@@ -87,23 +87,23 @@ class SignIn:
         return response
 
     def _begin(self, email: str, password: str, request: Request) -> str:
-        wiring, address = self._wiring(), _address(request)
+        services, address = self._services(), _address(request)
         if not email or not password:
             raise NotSignedIn("E-mail address and password are both needed", hint="")
-        wiring.attempts.count("sign-in", email, address)
-        grant = wiring.sessions.accounts.sign_in(email, password)
-        wiring.attempts.forget("sign-in", email, address)
+        services.attempts.count("sign-in", email, address)
+        grant = services.sessions.accounts.sign_in(email, password)
+        services.attempts.forget("sign-in", email, address)
         before = cookies.session_id(request)
         if before:
-            wiring.sessions.drop(before)
+            services.sessions.drop(before)
         return self._admit(grant)
 
     def _admit(self, grant: Grant) -> str:
-        wiring = self._wiring()
+        services = self._services()
         # Before anything is shown: what one person could see of others, anybody could.
-        wiring.row_security.verify(grant.person.user_id, grant.access_token)
-        session_id = wiring.sessions.begin(grant)
-        signed_in = wiring.sessions.find(session_id)
+        services.row_security.verify(grant.person.user_id, grant.access_token)
+        session_id = services.sessions.begin(grant)
+        signed_in = services.sessions.find(session_id)
         if signed_in is not None:
             self._runner().admit(signed_in.access)
         return session_id
@@ -117,7 +117,7 @@ class SignIn:
         session_id = cookies.session_id(request)
         if session_id:
             try:
-                await run_in_threadpool(lambda: self._wiring().sessions.end(session_id))
+                await run_in_threadpool(lambda: self._services().sessions.end(session_id))
             except SecondlookError as error:
                 return _refused(request, "sign_out", error)
         cookies.take(response, request)
@@ -128,7 +128,7 @@ class SignIn:
         if request.method != "POST":
             return _page(request, "forgot", sent=False)
         email = _field((await request.form()).get("email"))
-        base = self._wiring().settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        base = self._services().settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
         try:
             await run_in_threadpool(self._send_mail, email, f"{base.rstrip('/')}{PASSWORD_PAGE}", request)
         except SecondlookError as error:
@@ -138,10 +138,10 @@ class SignIn:
     def _send_mail(self, email: str, redirect_to: str, request: Request) -> None:
         if not email:
             raise NotSignedIn("The e-mail address is needed", hint="")
-        wiring = self._wiring()
-        wiring.attempts.count("mail", email, _address(request))
+        services = self._services()
+        services.attempts.count("mail", email, _address(request))
         try:
-            wiring.sessions.accounts.send_reset(email, redirect_to)
+            services.sessions.accounts.send_reset(email, redirect_to)
         except NotSignedIn as error:
             log_failed("password mail", error.code)  # whatever Supabase says of this address stays here
 
@@ -169,8 +169,8 @@ class SignIn:
         return RedirectResponse("/auth/sign-in?changed", 303)
 
     def _set_password(self, form: dict[str, str], address: str) -> None:
-        sessions = self._wiring().sessions
-        self._wiring().attempts.count(
+        sessions = self._services().sessions
+        self._services().attempts.count(
             "password", form.get("token_hash") or form.get("access_token", ""), address
         )
         accounts = sessions.accounts

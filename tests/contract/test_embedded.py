@@ -17,12 +17,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event
 
-from secondlook import database
+from secondlook.connections import database
+from secondlook.domain import bucket_rules
+from secondlook.domain.sources import SourceQuery
 from secondlook.errors import StoreUnavailable
-from secondlook.models import SourceQuery
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.stores.sqlite import SqliteStore
-from secondlook.validation import buckets
 from tests.examples import NOBODY, OTHER_USER, SOURCE, TODAY, USER, bucket_row
 from tests.tables import EmbeddedTables, newest
 
@@ -84,8 +84,8 @@ def test_ids_are_fixed() -> None:
 )
 def test_a_samples_buckets_are_valid(row: dict[str, object]) -> None:
     """Every bucketed sample's row passes the rules."""
-    read = buckets.read_buckets(row, today=TODAY)
-    buckets.check_sums(read, buckets.total(read.price))
+    read = bucket_rules.read_buckets(row, today=TODAY)
+    bucket_rules.check_sums(read, bucket_rules.total(read.price))
 
 
 def test_a_few_samples_cannot_be_run(store: SqliteStore) -> None:

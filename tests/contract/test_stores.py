@@ -12,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from secondlook.domain.bucket_rules import count_estimates, read_buckets
+from secondlook.domain.snapshots import Snapshot, SnapshotPage, SnapshotResult
+from secondlook.domain.sources import SourceQuery, SourceRecord, SourceRow
 from secondlook.errors import BucketsInvalid, SourceNotFound, StoreUnavailable
-from secondlook.models import Snapshot, SnapshotPage, SnapshotResult, SourceQuery, SourceRecord, SourceRow
 from secondlook.stores.base import Store
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.stores.sqlite import SqliteStore
-from secondlook.validation.buckets import count_estimates, read_buckets
 from tests.examples import NOBODY, OTHER_USER, SNAPSHOT, SOURCE, TODAY, USER, Json, bucket_row, echo
 from tests.supabase.kinds import AsThePerson, with_the_secret_key
 from tests.supabase_server import SupabaseTables

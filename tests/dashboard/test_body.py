@@ -27,7 +27,7 @@ def script() -> None:
     """A page whose own part refuses, and one that changes what is around it."""
     import streamlit as st
 
-    from secondlook.dashboard import body
+    from secondlook.dashboard.parts import body
     from secondlook.errors import SourceNotFound
 
     st.session_state["times"] = st.session_state.get("times", 0) + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from secondlook.dashboard.charts import FIRST, PAIRED_BANDS, PAIRED_WEEKS, SECOND
+from secondlook.dashboard.parts.charts import FIRST, PAIRED_BANDS, PAIRED_WEEKS, SECOND
 
 
 @pytest.mark.parametrize(("spec", "offset"), [(PAIRED_WEEKS, "xOffset"), (PAIRED_BANDS, "yOffset")])

@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
-from secondlook.models import REHEARSAL, RunStatus
-from tests.agent.test_rehearsal import REJECTED
+from secondlook.domain.runs import REHEARSAL, RunStatus
 from tests.examples import USER
 from tests.processes import ROOT, eventually, samples
+from tests.providers.test_rehearsal import REJECTED
 
 MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
 WEEKS = len(samples()[0].answer["demand"]["weekly_volume"])
@@ -42,7 +42,7 @@ def plain(text: str) -> str:
 
 def test_each_names_its_rule_and_path(page: AppTest) -> None:
     """One after the other, on one source: refused, and nothing stored."""
-    ledger = resources.wiring().ledger
+    ledger = resources.services().ledger
     for number, (name, reason, path) in enumerate(REJECTED, start=1):
         page.selectbox(key="rehearsal-model").select(REHEARSAL + name).run()
         page.button(key="rehearse").click().run()

@@ -8,9 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
-from secondlook.models import RunStatus
+from secondlook.domain.runs import RunStatus
 from tests.examples import USER
-from tests.ledger import carrying
+from tests.ledger import executing
 from tests.processes import ROOT
 
 MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
@@ -42,12 +42,12 @@ def metrics(page: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in page.metric}
 
 
-@pytest.mark.parametrize("state", list(carrying.STATES))
+@pytest.mark.parametrize("state", list(executing.STATES))
 def test_every_state(page: AppTest, state: str) -> None:
     """Each is drawn and named; of one without an answer nothing is made up."""
     assert [info.value for info in page.info][-1].startswith("There are no runs yet")
-    ledger = resources.wiring().ledger
-    run = ledger.get(carrying.STATES[state](ledger).run_id)
+    ledger = resources.services().ledger
+    run = ledger.get(executing.STATES[state](ledger).run_id)
     page.query_params["run"] = run.run_id
     page.run()
     assert not page.exception
@@ -58,9 +58,9 @@ def test_every_state(page: AppTest, state: str) -> None:
 
 def test_an_erased_run(page: AppTest) -> None:
     """It says that it was erased and when, and shows what it took."""
-    wiring = resources.wiring()
-    run = carrying.done(wiring.ledger)
-    wiring.pruning.erase(user_id=USER)
+    services = resources.services()
+    run = executing.done(services.ledger)
+    services.pruning.erase(user_id=USER)
     page.query_params["run"] = run.run_id
     page.run()
     assert not page.exception

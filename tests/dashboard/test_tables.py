@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from secondlook.dashboard import tables
-from secondlook.dashboard.tables import Cell
+from secondlook.dashboard.parts import tables
+from secondlook.dashboard.parts.tables import Cell
 
 
 @pytest.mark.parametrize(

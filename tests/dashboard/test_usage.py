@@ -12,10 +12,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
+from secondlook.domain.run_filter import read_filter
 from secondlook.ledger.tally import say_cost
 from secondlook.ledger.usage import DIMENSIONS, Dimension, UsageQuery
-from secondlook.run_filter import read_filter
-from secondlook.wiring import connect
+from secondlook.services import connect
 from tests.mixed_runs import insert, mixed
 from tests.processes import ROOT
 
@@ -27,11 +27,11 @@ LINK = re.compile(r"\[(.*)\]\(runs\?(.*)\)")
 def page() -> Generator[AppTest]:
     """The page on a ledger of mixed runs, not drawn yet."""
     resources.clear()
-    wiring = connect()
-    _ = wiring.ledger
+    services = connect()
+    _ = services.ledger
     # Up to seven yesterday: from other hours on, the call of a rejected one is on the day after its run.
     until = (time.time() // 86_400 - 1) * 86_400 + 7 * 3_600
-    insert(wiring.settings.data_dir / "ledger.db", mixed(300, days=20, until=until))
+    insert(services.settings.data_dir / "ledger.db", mixed(300, days=20, until=until))
     try:
         app = AppTest.from_file(str(MAIN), default_timeout=60).run()
         yield app.switch_page(str(ROOT / "pages" / "usage.py"))
@@ -51,7 +51,7 @@ def draw(page: AppTest, **params: str) -> AppTest:
 @pytest.mark.parametrize("by", DIMENSIONS)
 def test_every_figure_leads_to_its_runs(page: AppTest, by: Dimension) -> None:
     """The runs behind each link of each row are as many as the figure says."""
-    wiring = connect()
+    services = connect()
     table = draw(page, by=by).table[0].value
     assert len(table) > 3
     followed = 0
@@ -69,16 +69,16 @@ def test_every_figure_leads_to_its_runs(page: AppTest, by: Dimension) -> None:
             assert foreign == []
             if not wrong:  # a model's name that no setting takes cannot be looked for
                 said = html.unescape(linked[1]).replace("\N{WORD JOINER}", "").replace("\xa0", " ")
-                assert f"{wiring.history.page(found).total:,}" == said.split(",  ")[0].split(", ")[0]
+                assert f"{services.history.page(found).total:,}" == said.split(",  ")[0].split(", ")[0]
                 followed += 1
     assert followed > len(table)
 
 
 def test_the_page_and_the_report_say_the_same(page: AppTest) -> None:
     """The metrics are those of the report that the command line prints."""
-    wiring = connect()
+    services = connect()
     draw(page)
-    total = wiring.usage.report(UsageQuery(*wiring.usage.period())).total
+    total = services.usage.report(UsageQuery(*services.usage.period())).total
     metrics = {metric.label: html.unescape(metric.value) for metric in page.metric}
     assert metrics["Runs"] == f"{total.runs:,}"
     assert metrics["Calls"] == f"{total.calls:,}"

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from secondlook.access import Access
-from secondlook.rehearsal import rehearse
-from secondlook.runner import Runner
+from secondlook.domain.access import Access
+from secondlook.execution.rehearsal import rehearse
+from secondlook.execution.runner import Runner
+from secondlook.services import Services
 from secondlook.settings import load_settings
-from secondlook.wiring import Wiring
 from tests.e2e.conftest import free_port, wait_until_served
 from tests.processes import PROXIES, ROOT, USER, rows, samples
 
@@ -50,21 +50,21 @@ class Demo:
 class _Seed:
     """Makes what the pages show, in a store and a ledger of its own."""
 
-    wiring: Wiring
+    services: Services
     data: Path
 
     def snapshot(self, source_id: str, *, days_ago: float, again: bool = False) -> str:
         """A snapshot of some days ago, by the offline agent."""
-        runner = Runner(self.wiring)
+        runner = Runner(self.services)
         run = runner.submit(source_id, Access(USER), regenerate=again)
-        runner.carry(run.run_id)
+        runner.execute(run.run_id)
         self._shift(run.run_id, days_ago)
         return run.run_id
 
     def rehearsal(self, source_id: str, model: str) -> str:
         """A run whose agent misbehaves."""
-        run = rehearse(self.wiring, Access(USER), source_id, model)
-        Runner(self.wiring).carry(run.run_id)
+        run = rehearse(self.services, Access(USER), source_id, model)
+        Runner(self.services).execute(run.run_id)
         return run.run_id
 
     def move_buckets(self, source_id: str) -> None:
@@ -113,9 +113,9 @@ def _fill(data: Path) -> dict[str, str]:
         patch.setenv("SECONDLOOK_AGENT", "offline")
         settings = load_settings()
     ready = sorted(samples(), key=lambda sample: sample.name)
-    with closing(Wiring(settings)) as wiring:
-        wiring.ping_store()
-        seed = _Seed(wiring, data)
+    with closing(Services(settings)) as services:
+        services.ping_store()
+        seed = _Seed(services, data)
         first = seed.snapshot(ready[0].source_id, days_ago=16)
         seed.move_buckets(ready[0].source_id)
         for number, sample in enumerate(ready[4:12]):

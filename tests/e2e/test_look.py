@@ -19,13 +19,13 @@ from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportM
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
-from secondlook.report import write_report
+from secondlook.views.report import write_report
 from tests.e2e.conftest import Dashboard, assert_accessible
 from tests.e2e.demo import Demo, demo
 from tests.examples import bucket_row, example_input, many_weeks
 from tests.processes import OTHER_USER, Home
 from tests.provider import Json, answering_once
-from tests.test_report import run_of, snapshot
+from tests.views.test_report import run_of, snapshot
 
 __all__ = ["demo"]  # a fixture
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from secondlook.agent.rehearsal import KINDS
-from secondlook.models import REHEARSAL
-from tests.agent.test_rehearsal import REJECTED
+from secondlook.domain.runs import REHEARSAL
+from secondlook.providers.rehearsal import KINDS
 from tests.e2e.conftest import Dashboard, assert_accessible
 from tests.processes import Home
+from tests.providers.test_rehearsal import REJECTED
 
 pytestmark = pytest.mark.browser
 

@@ -12,12 +12,12 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, expect
 
-from secondlook.report import write_report
+from secondlook.views.report import write_report
 from tests.e2e.conftest import Dashboard, assert_accessible
 from tests.examples import bucket_row, example_input, many_weeks
 from tests.processes import OTHER_USER, USER, Home
-from tests.test_compare import snapshot
-from tests.test_report import run_of
+from tests.views.test_comparison import snapshot
+from tests.views.test_report import run_of
 
 pytestmark = pytest.mark.browser
 

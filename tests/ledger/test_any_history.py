@@ -17,11 +17,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from secondlook.domain.runs import Run, RunStatus
 from secondlook.errors import InDoubt
 from secondlook.ledger.runs import open_ledger
-from secondlook.models import Run, RunStatus
 from tests.examples import USER, example_answer, example_plan
-from tests.ledger.carrying import (
+from tests.ledger.executing import (
     BUSY,
     REFUSED,
     UNKNOWN,

@@ -10,15 +10,16 @@ from uuid import uuid4
 
 import pytest
 
+from secondlook.domain.batches import Batch, BatchStatus
+from secondlook.domain.runs import RunStatus
 from secondlook.errors import SourceNotFound
 from secondlook.ledger.batches import Batches
+from secondlook.ledger.budget_status import Limits
 from secondlook.ledger.budgets import Budgets
 from secondlook.ledger.runs import Ledger, open_ledger
-from secondlook.ledger.standing import Limits
-from secondlook.models import Batch, BatchStatus, RunStatus
 from tests.examples import NOBODY, OTHER_USER, USER, example_answer, example_plan
-from tests.ledger import carrying
-from tests.ledger.carrying import BUSY, REFUSED, Where, query
+from tests.ledger import executing
+from tests.ledger.executing import BUSY, REFUSED, Where, query
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ def begun(
 
 def done(ledger: Ledger, run_id: str) -> None:
     """A released run is carried to its end."""
-    held = carrying.calling(ledger, ledger.get(run_id))
+    held = executing.calling(ledger, ledger.get(run_id))
     ledger.journal(run_id, held.attempts + 1, example_answer())
-    carrying.finish(ledger, held)
+    executing.finish(ledger, held)
 
 
 def test_begun(ledger: Ledger, batches: Batches) -> None:
@@ -54,7 +55,7 @@ def test_begun(ledger: Ledger, batches: Batches) -> None:
     batch = begun(batches, 450)
     assert (batch.status, batch.counts, batch.skipped) == (BatchStatus.RUNNING, {"queued": 450}, {})
     assert (batch.total, batch.waiting, batch.settled, batch.cost_usd) == (450, 450, 0, 0)
-    assert carrying.claimable(ledger) == []
+    assert executing.claimable(ledger) == []
     run = ledger.list(USER)[0]
     assert (run.batch_id, run.number, run.waits_ms) == (batch.batch_id, 1, None)
     assert ledger.claim(run.run_id, "somebody") is None
@@ -88,10 +89,10 @@ def test_of_another_store(ledger: Ledger, batches: Batches) -> None:
     assert len(elsewhere.release(4)) == 4
 
 
-@pytest.mark.parametrize("state", list(carrying.STATES))
+@pytest.mark.parametrize("state", list(executing.STATES))
 def test_a_source_with_a_run(ledger: Ledger, batches: Batches, state: str) -> None:
     """It is left out, and counted, where its run is unsettled; otherwise it gets its next run."""
-    run = carrying.STATES[state](ledger)
+    run = executing.STATES[state](ledger)
     left_out = not ledger.get(run.run_id).status.final
     batch_id = batches.begin(USER, [example_plan()], concurrency=1)
     batch = batches.get(batch_id, USER)
@@ -115,7 +116,7 @@ def test_released(ledger: Ledger, batches: Batches, concurrency: int, capacity: 
     begun(batches, 5, concurrency=concurrency)
     ids = batches.release(capacity)
     assert len(ids) == len(set(ids)) == released
-    assert sorted(carrying.claimable(ledger)) == sorted(ids)
+    assert sorted(executing.claimable(ledger)) == sorted(ids)
     assert batches.release(capacity) == []
     if 0 < released < 5:
         done(ledger, ids[0])
@@ -127,12 +128,12 @@ def test_ended(ledger: Ledger, batches: Batches) -> None:
     batch = begun(batches, 3)
     first, second, third = batches.release(8)
     done(ledger, first)
-    held = carrying.calling(ledger, ledger.get(second))
+    held = executing.calling(ledger, ledger.get(second))
     ledger.end_call(held, 1, REFUSED)
     assert batches.release(8) == []
     assert batches.get(batch.batch_id, USER).status is BatchStatus.RUNNING
-    held = carrying.calling(ledger, ledger.get(third))
-    ledger.end_call(held, 1, carrying.UNKNOWN)
+    held = executing.calling(ledger, ledger.get(third))
+    ledger.end_call(held, 1, executing.UNKNOWN)
     assert batches.release(8) == []
     ended = batches.get(batch.batch_id, USER)
     assert (ended.status, ended.settled) == (BatchStatus.ENDED, 3)
@@ -148,12 +149,12 @@ def test_one_that_waits_keeps_the_batch_running(ledger: Ledger, batches: Batches
     """A run to be sent again is under way: the batch does not end before it."""
     batch = begun(batches, 1)
     (run_id,) = batches.release(8)
-    ledger.postpone(carrying.calling(ledger, ledger.get(run_id)), 1, BUSY, 60)
+    ledger.postpone(executing.calling(ledger, ledger.get(run_id)), 1, BUSY, 60)
     query(where, "update pace set hold_until = 0")
     assert batches.release(8) == []
     assert batches.get(batch.batch_id, USER).status is BatchStatus.RUNNING
     assert (ledger.get(run_id).waits_ms or 0) > 50_000
-    assert carrying.claimable(ledger) == []
+    assert executing.claimable(ledger) == []
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3, 8])
@@ -161,7 +162,7 @@ def test_places_go_round(ledger: Ledger, batches: Batches, capacity: int) -> Non
     """Of two batches each gets its part, also where one place becomes free at a time."""
     first, second = begun(batches, 24, name="a"), begun(batches, 24, name="b", user_id=OTHER_USER)
     order = [ledger.get(run_id).batch_id for run_id in batches.release(capacity)]
-    open_ = carrying.claimable(ledger)
+    open_ = executing.claimable(ledger)
     while open_:
         done(ledger, open_.pop(0))
         released = batches.release(capacity)
@@ -189,7 +190,7 @@ def test_what_is_under_way_takes_places_of_other_batches(ledger: Ledger, batches
     """Also where its own batch was paused or stopped meanwhile."""
     first = begun(batches, 2, name="a", concurrency=2)
     for run_id in batches.release(2):
-        carrying.calling(ledger, ledger.get(run_id))
+        executing.calling(ledger, ledger.get(run_id))
     begun(batches, 2, name="b")
     batches.pause(first.batch_id, USER)
     assert batches.release(2) == []
@@ -229,12 +230,12 @@ def test_going_on_outside_of_batches(ledger: Ledger, batches: Batches) -> None:
     begun(batches, 2)
     assert batches.release(8)
     assert ledger.going_on(USER) == {}
-    run = carrying.queued(ledger)
+    run = executing.queued(ledger)
     assert ledger.going_on(USER) == {run.run_id: run.source_id}
     assert ledger.going_on(OTHER_USER) == {}
-    held = carrying.calling(ledger, run)
+    held = executing.calling(ledger, run)
     assert ledger.going_on(USER) == {run.run_id: run.source_id}
-    ledger.end_call(held, 1, carrying.UNKNOWN)
+    ledger.end_call(held, 1, executing.UNKNOWN)
     assert ledger.going_on(USER) == {}
 
 
@@ -244,11 +245,11 @@ def test_going_on_outside_of_batches(ledger: Ledger, batches: Batches) -> None:
 def test_paused(ledger: Ledger, batches: Batches) -> None:
     """What was let go and not begun is taken back; what is held goes on; resumed, all is let go again."""
     batch = begun(batches, 4, concurrency=3)
-    held = carrying.calling(ledger, ledger.get(batches.release(8)[0]))
+    held = executing.calling(ledger, ledger.get(batches.release(8)[0]))
     assert batches.pause(batch.batch_id, USER).status is BatchStatus.PAUSED
-    assert carrying.claimable(ledger) == batches.release(8) == []
+    assert executing.claimable(ledger) == batches.release(8) == []
     ledger.journal(held.run_id, 1, example_answer())
-    carrying.finish(ledger, held)
+    executing.finish(ledger, held)
     assert batches.release(8) == []
     assert batches.resume(batch.batch_id, USER).status is BatchStatus.RUNNING
     assert len(batches.release(8)) == 3
@@ -257,11 +258,11 @@ def test_paused(ledger: Ledger, batches: Batches) -> None:
 def test_stopped(ledger: Ledger, batches: Batches) -> None:
     """What was not begun is cancelled; what is in flight ends as if nothing had been."""
     batch = begun(batches, 4, concurrency=2)
-    held = carrying.calling(ledger, ledger.get(batches.release(8)[0]))
+    held = executing.calling(ledger, ledger.get(batches.release(8)[0]))
     stopped = batches.stop(batch.batch_id, USER)
     assert (stopped.status, stopped.counts) == (BatchStatus.STOPPED, {"calling": 1, "cancelled": 3})
     ledger.journal(held.run_id, 1, example_answer())
-    carrying.finish(ledger, held)
+    executing.finish(ledger, held)
     assert not batches.release(8)
     ended = batches.get(batch.batch_id, USER)
     assert (ended.status, ended.counts) == (BatchStatus.STOPPED, {"cancelled": 3, "done": 1})
@@ -271,8 +272,8 @@ def test_resumed_after_a_stop(ledger: Ledger, batches: Batches) -> None:
     """What the stop cancelled is queued again, and nothing else: not what is done, not what was given up."""
     batch = begun(batches, 6, concurrency=3)
     sent, doubtful, _ = batches.release(8) or []
-    held = carrying.calling(ledger, ledger.get(doubtful))
-    ledger.end_call(held, 1, carrying.UNKNOWN)
+    held = executing.calling(ledger, ledger.get(doubtful))
+    ledger.end_call(held, 1, executing.UNKNOWN)
     done(ledger, sent)
     given_up = next(run for run in ledger.list(USER) if run.run_id not in {sent, doubtful})
     ledger.cancel(given_up.run_id, USER)
@@ -334,13 +335,13 @@ def test_postponed(
 ) -> None:
     """A request that was not processed is sent again by itself only where its batch goes on."""
     batch = begun(batches, 1)
-    held = carrying.calling(ledger, ledger.get(batches.release(8)[0]))
+    held = executing.calling(ledger, ledger.get(batches.release(8)[0]))
     if decision != "none":
         getattr(batches, decision)(batch.batch_id, USER)
     ledger.postpone(held, 1, BUSY, 0)
     run = ledger.get(held.run_id)
     assert (run.status, run.owner) == (status, None)
-    assert carrying.claimable(ledger) == [held.run_id] * due
+    assert executing.claimable(ledger) == [held.run_id] * due
     assert query(where, "select outcome from calls") == [("not_processed",)]
     if status is RunStatus.FAILED:
         assert run.error is not None

@@ -19,8 +19,19 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from secondlook.database import Database
+from secondlook.connections.database import Database
 from secondlook.errors import OverBudget, SettingInvalid
+from secondlook.ledger.budget_status import (
+    BudgetName,
+    BudgetStatus,
+    Limit,
+    Limits,
+    Use,
+    day_of,
+    period_end,
+    refusal,
+    room,
+)
 from secondlook.ledger.budgets import (
     MOST_NANOUSD,
     Budgets,
@@ -31,20 +42,9 @@ from secondlook.ledger.budgets import (
     settle,
 )
 from secondlook.ledger.runs import ledger_database
-from secondlook.ledger.standing import (
-    BudgetName,
-    Limit,
-    Limits,
-    Standing,
-    Use,
-    day_of,
-    period_end,
-    refusal,
-    room,
-)
 from secondlook.settings import load_settings
 from tests.examples import NOBODY, OTHER_USER, USER
-from tests.ledger.carrying import Where, query
+from tests.ledger.executing import Where, query
 from tests.processes import ROOT
 
 USD = 10**9
@@ -269,7 +269,7 @@ def test_messages(case: Case) -> None:
     """With the figures, to the letter; the hint says when the period ends and which setting it is."""
     unit, length = ("calls" if case.limit.nanousd is None else "usd"), case.name.removeprefix("user_")
     period, ends = ("2026-11-22", "2026-11-23") if length == "day" else ("2026-11", "2026-12-01")
-    standing = Standing(case.name, period, case.limit, case.used)
+    standing = BudgetStatus(case.name, period, case.limit, case.used)
     error = refusal([standing], case.estimate, calls=case.calls)
     assert error is not None
     assert error.message == f"The budget of {case.message}"
@@ -293,7 +293,7 @@ def test_messages(case: Case) -> None:
 )
 def test_what_is_allowed(limit: Limit, used: Use, estimate: int | None, calls: int) -> None:
     """Up to the limit, itself included."""
-    assert refusal([Standing("day", "2026-11-22", limit, used)], estimate, calls=calls) is None
+    assert refusal([BudgetStatus("day", "2026-11-22", limit, used)], estimate, calls=calls) is None
 
 
 def test_an_unknown_price(database: Database, where: Where) -> None:
@@ -630,7 +630,7 @@ from pathlib import Path
 from secondlook.errors import OverBudget
 from secondlook.ledger.budgets import Budgets, reserve
 from secondlook.ledger.runs import ledger_database
-from secondlook.ledger.standing import Limit, Limits
+from secondlook.ledger.budget_status import Limit, Limits
 from tests.examples import USER
 
 where = sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])
@@ -761,13 +761,13 @@ def test_standing(database: Database) -> None:
     take(database, limits, user=OTHER_USER, estimate=CENT)
     budgets = Budgets(database, limits)
     assert budgets.standing(USER, at=NOON) == [
-        Standing("user_day", "2026-11-22", Limit(10, USD), Use(1, 2 * CENT, 0)),
-        Standing("user_month", "2026-11", Limit(), Use(2, 2 * CENT, 5 * CENT)),
+        BudgetStatus("user_day", "2026-11-22", Limit(10, USD), Use(1, 2 * CENT, 0)),
+        BudgetStatus("user_month", "2026-11", Limit(), Use(2, 2 * CENT, 5 * CENT)),
         *budgets.standing(at=NOON),
     ]
     assert budgets.standing(at=NOON) == [
-        Standing("day", "2026-11-22", Limit(), Use(2, 2 * CENT, CENT)),
-        Standing("month", "2026-11", Limit(100), Use(3, 2 * CENT, 6 * CENT)),
+        BudgetStatus("day", "2026-11-22", Limit(), Use(2, 2 * CENT, CENT)),
+        BudgetStatus("month", "2026-11", Limit(100), Use(3, 2 * CENT, 6 * CENT)),
     ]
     first, *_, last = budgets.standing(USER, at=NOON)
     assert (first.spent_usd, first.reserved_usd, first.limit_usd) == (Decimal("0.02"), 0, 1)
@@ -833,5 +833,5 @@ def test_how_many_of_an_unknown_price(database: Database) -> None:
 
 def test_room_without_any_limit() -> None:
     """Is not a number."""
-    assert room([Standing("day", "2026-11-22", Limit(), Use(5))], CENT) is None
+    assert room([BudgetStatus("day", "2026-11-22", Limit(), Use(5))], CENT) is None
     assert room([], CENT) is None

@@ -7,12 +7,12 @@ from contextlib import closing
 
 import pytest
 
+from secondlook.domain.runs import RunStatus
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.runs import Ledger, open_ledger
-from secondlook.models import RunStatus
 from tests.examples import USER, example_plan
-from tests.ledger import carrying
-from tests.ledger.carrying import BUSY, Where, query
+from tests.ledger import executing
+from tests.ledger.executing import BUSY, Where, query
 
 HOUR = 3600
 SOON = 300
@@ -48,14 +48,14 @@ def ahead(where: Where, table: str, column: str, clock: float) -> list[float]:
 
 def minded(ledger: Ledger, where: Where) -> float:
     """Somebody who carries looks at the clock; how late it is."""
-    ledger.mind_clock()
+    ledger.handle_clock_rollback()
     return float(str(query(where, "select noted_at from clock")[0][0]))
 
 
 def test_nothing_lasts_for_that_hour(ledger: Ledger, batches: Batches, where: Where) -> None:
     """Leases, waits, rates and holds end as if nothing had been; nobody's lease ends earlier for it."""
-    carrying.claimed(ledger)
-    postponed = carrying.calling(ledger, ledger.get(carrying.claimable(ledger)[0]))
+    executing.claimed(ledger)
+    postponed = executing.calling(ledger, ledger.get(executing.claimable(ledger)[0]))
     ledger.postpone(postponed, 1, BUSY, 40)
     set_back(where)
     assert batches.release(9) == []
@@ -71,27 +71,27 @@ def test_nothing_lasts_for_that_hour(ledger: Ledger, batches: Batches, where: Wh
 
 def test_who_died_is_followed(ledger: Ledger, where: Where) -> None:
     """A dead carrier's run is claimed once its lease is over, by what the clock says now."""
-    run = carrying.claimed(ledger)
+    run = executing.claimed(ledger)
     set_back(where)
     query(where, "update runs set lease_until = lease_until - ?", SOON)  # so long ago
-    assert carrying.claimable(ledger) == []
-    ledger.mind_clock()
-    assert carrying.claimable(ledger) == [run.run_id]
+    assert executing.claimable(ledger) == []
+    ledger.handle_clock_rollback()
+    assert executing.claimable(ledger) == [run.run_id]
 
 
 @pytest.mark.parametrize("seconds", [0, 1, -HOUR], ids=["stands", "corrected", "set forward"])
 def test_other_changes_of_the_clock(ledger: Ledger, where: Where, seconds: float) -> None:
     """What daily corrections take back is waited for; forward nothing waits longer."""
-    carrying.claimed(ledger)
+    executing.claimed(ledger)
     query(where, "update clock set noted_at = noted_at + ?", seconds)
     before = query(where, "select lease_until from runs")
-    ledger.mind_clock()
+    ledger.handle_clock_rollback()
     assert query(where, "select lease_until from runs") == before
 
 
 def test_many_see_it_at_once(ledger: Ledger, where: Where) -> None:
     """Of several processes one brings the moments forward, once."""
-    run = carrying.claimed(ledger)
+    run = executing.claimed(ledger)
     set_back(where)
     others = [open_ledger(where, lease_seconds=15) for _ in range(4)]
     gate = threading.Barrier(len(others))
@@ -99,7 +99,7 @@ def test_many_see_it_at_once(ledger: Ledger, where: Where) -> None:
     def mind(other: Ledger) -> None:
         with closing(other):
             gate.wait()
-            other.mind_clock()
+            other.handle_clock_rollback()
 
     threads = [threading.Thread(target=mind, args=[other]) for other in others]
     for thread in threads:

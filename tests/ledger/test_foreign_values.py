@@ -10,12 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from secondlook.domain.answers import AgentAnswer
+from secondlook.domain.runs import RunStatus
+from secondlook.domain.usage import Usage
 from secondlook.errors import ProviderError
 from secondlook.ledger.runs import Ledger, open_ledger
-from secondlook.models import AgentAnswer, RunStatus, Usage
 from tests.examples import example_answer
-from tests.ledger import carrying
-from tests.ledger.carrying import Where, query
+from tests.ledger import executing
+from tests.ledger.executing import Where, query
 
 LONGEST = 2**63 - 1
 ODD = "\x00\ud800\udfff"
@@ -62,7 +64,7 @@ def named(name: str | None) -> str | None:
 @given(answer=answers())
 def test_any_answer_is_journaled(ledger: Ledger, answer: AgentAnswer) -> None:
     """The body to the letter; what no column holds is unknown, never wrong, and never in its way."""
-    held = carrying.calling(ledger)
+    held = executing.calling(ledger)
     assert ledger.journal(held.run_id, 1, answer)
     run = ledger.get(held.run_id)
     usage = answer.usage
@@ -76,14 +78,14 @@ def test_any_answer_is_journaled(ledger: Ledger, answer: AgentAnswer) -> None:
     )
     assert (run.answered_model, run.request_id) == (named(answer.model), named(answer.request_id))
     assert (run.latency_ms, run.provider_ms) == (kept(answer.latency_ms, 32), kept(answer.provider_ms, 32))
-    carrying.finish(ledger, held)  # so that the next example gets a run of its own
+    executing.finish(ledger, held)  # so that the next example gets a run of its own
     assert ledger.get(held.run_id).answer == answer.body
 
 
 def test_a_long_body_is_kept(ledger: Ledger) -> None:
     """As long as the client lets it be."""
     body = "\x00\u20ac\U0001f600 " * 800_000
-    held = carrying.calling(ledger)
+    held = executing.calling(ledger)
     ledger.journal(held.run_id, 1, example_answer(body))
     assert ledger.get(held.run_id).answer == body
 
@@ -91,7 +93,7 @@ def test_a_long_body_is_kept(ledger: Ledger) -> None:
 @pytest.mark.parametrize("cost", [Decimal(2**63), Decimal(10**40), Decimal(LONGEST) / 10**9])
 def test_a_cost_without_measure_ends_the_run_all_the_same(ledger: Ledger, cost: Decimal) -> None:
     """It is unknown where no column holds it."""
-    held = carrying.answered(ledger, cost)
+    held = executing.answered(ledger, cost)
     ledger.finish(held, timings={})
     run = ledger.get(held.run_id)
     assert (run.status, run.cost_usd) == (RunStatus.DONE, cost if cost < LONGEST else None)
@@ -100,7 +102,7 @@ def test_a_cost_without_measure_ends_the_run_all_the_same(ledger: Ledger, cost: 
 @pytest.mark.parametrize("odd", ["\x00", "\ud800"], ids=["NUL", "surrogate"])
 def test_what_a_refusal_says_cannot_stop_it(ledger: Ledger, where: Where, odd: str) -> None:
     """Neither the message nor the request id keeps a run from its end."""
-    held = carrying.calling(ledger)
+    held = executing.calling(ledger)
     error = ProviderError("No", outcome="refused", status=10**30, request_id=f"req{odd}")
     error.message = "No\x00"
     ledger.end_call(held, 1, error)
@@ -113,7 +115,7 @@ def test_what_a_refusal_says_cannot_stop_it(ledger: Ledger, where: Where, odd: s
 def test_the_journal_is_the_same_on_both(new_database: Callable[[], Where]) -> None:
     """What is read back does not depend on the kind of database, not even its type."""
     with closing(open_ledger(new_database(), lease_seconds=15)) as ledger:
-        held = carrying.answered(ledger, Decimal("0.1"))
+        held = executing.answered(ledger, Decimal("0.1"))
         ledger.finish(held, timings={})
         run = ledger.get(held.run_id)
         assert type(run.answer) is str

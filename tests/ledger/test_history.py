@@ -14,15 +14,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from secondlook.ledger import budgets, deliveries, history, reviews, tables
+from secondlook.domain.run_filter import RunFilter
+from secondlook.domain.runs import RunStatus
+from secondlook.ledger import budgets, history, outbox, reviews, tables
 from secondlook.ledger.history import History, RunRow
 from secondlook.ledger.reviews import Reviews
 from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
-from secondlook.models import RunStatus
-from secondlook.run_filter import RunFilter
 from tests.examples import OTHER_USER, USER
-from tests.ledger import carrying
-from tests.ledger.carrying import Where
+from tests.ledger import executing
+from tests.ledger.executing import Where
 from tests.mixed_runs import MODELS, NOON, Mixed, insert, mixed
 
 NUMBER = 600
@@ -155,10 +155,10 @@ def test_neighbours_of_a_run_that_the_filter_leaves_out(filled: History) -> None
         assert found == (expected[0].run_id if expected else None)
 
 
-@pytest.mark.parametrize("state", list(carrying.STATES))
+@pytest.mark.parametrize("state", list(executing.STATES))
 def test_rows_say_what_the_run_says(ledger: Ledger, where: Where, state: str) -> None:
     """A line of the list agrees with the whole run, in every state."""
-    run = carrying.STATES[state](ledger)
+    run = executing.STATES[state](ledger)
     with closing(ledger_database(where)) as database:
         (row,) = History(database).all(RunFilter())
     assert row.run_id == run.run_id
@@ -193,15 +193,15 @@ def assert_agrees(row: RunRow, ledger: Ledger) -> None:
 
 def test_calls_of_a_run(ledger: Ledger, where: Where) -> None:
     """Every request with what became of it; which answer counts, and how long it is, but not what it says."""
-    run = carrying.in_doubt(ledger)
+    run = executing.in_doubt(ledger)
     ledger.resend(run.run_id, USER)
-    held = carrying.claimed(ledger, run)
+    held = executing.claimed(ledger, run)
     assert ledger.begin_call(held) == 2
     with closing(ledger_database(where)) as database:
         looked = History(database)
         assert [call.outcome for call in looked.calls(run.run_id)] == ["unknown", None]
-        ledger.journal(run.run_id, 1, carrying.example_answer("late"))
-        ledger.journal(run.run_id, 2, carrying.example_answer("too late", request_id="req_2"))
+        ledger.journal(run.run_id, 1, executing.example_answer("late"))
+        ledger.journal(run.run_id, 2, executing.example_answer("too late", request_id="req_2"))
         first, second = looked.calls(run.run_id)
         assert looked.calls("unknown") == ()
     assert (first.number, first.outcome, first.counts, first.answer_length) == (1, "answered", True, 4)
@@ -256,7 +256,7 @@ def test_finding_and_counting_reads_an_index_alone(tmp_path: Path, only: str | N
 HISTORY = (
     *((tables, number) for number in range(1, len(tables.MIGRATIONS) + 1)),
     (budgets, len(budgets.MIGRATIONS)),
-    (deliveries, len(deliveries.MIGRATIONS)),
+    (outbox, len(outbox.MIGRATIONS)),
     (history, len(history.MIGRATIONS)),
     (reviews, len(reviews.MIGRATIONS)),
 )

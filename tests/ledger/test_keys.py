@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import pytest
 
+from secondlook.domain.runs import Run
 from secondlook.errors import InDoubt
 from secondlook.ledger.runs import Ledger
-from secondlook.models import Run
 from tests.examples import OTHER_USER, SOURCE, USER, example_plan
-from tests.ledger import carrying
-from tests.ledger.carrying import Where, next_number, query
+from tests.ledger import executing
+from tests.ledger.executing import Where, next_number, query
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 OTHER_SOURCE = SOURCE.replace("1", "2")
@@ -41,10 +41,10 @@ def test_without_a_key_nothing_is_named(ledger: Ledger, where: Where) -> None:
     assert query(where, "select count(*) from submissions") == [(0,)]
 
 
-@pytest.mark.parametrize("state", list(carrying.STATES))
+@pytest.mark.parametrize("state", list(executing.STATES))
 def test_a_repeated_key_gets_its_run(ledger: Ledger, state: str) -> None:
     """Whatever became of it, and whatever else is asked for with that key: no other run is made."""
-    run = carrying.STATES[state](ledger)
+    run = executing.STATES[state](ledger)
     if state == "in_doubt":
         ledger.resend(run.run_id, USER)
     taken = submitted(ledger, KEY)  # joins it where it goes on, or makes the next
@@ -58,8 +58,8 @@ def test_a_repeated_key_gets_its_run(ledger: Ledger, state: str) -> None:
 def test_after_its_end_a_key_still_names_its_run(ledger: Ledger) -> None:
     """A repetition that comes late makes no second run, even where the first is in doubt or given up."""
     run = submitted(ledger, KEY)
-    held = carrying.calling(ledger, run)
-    ledger.end_call(held, 1, carrying.UNKNOWN)
+    held = executing.calling(ledger, run)
+    ledger.end_call(held, 1, executing.UNKNOWN)
     assert submitted(ledger, KEY).run_id == run.run_id
     ledger.cancel(run.run_id, USER)
     assert submitted(ledger, KEY).run_id == run.run_id
@@ -75,7 +75,7 @@ def test_a_key_names_the_run_it_joined(ledger: Ledger) -> None:
 
 def test_a_refused_submission_leaves_its_key_free(ledger: Ledger) -> None:
     """While a run is in doubt nothing is named; once it is settled, the same key can ask again."""
-    doubtful = carrying.in_doubt(ledger)
+    doubtful = executing.in_doubt(ledger)
     with pytest.raises(InDoubt):
         submitted(ledger, KEY)
     assert ledger.submitted(USER, KEY) is None

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 
 import pytest
 
-from secondlook.database import Database
+from secondlook.connections.database import Database
+from secondlook.domain.runs import Run
 from secondlook.ledger.leases import Leases
 from secondlook.ledger.runs import Ledger, open_ledger
-from secondlook.models import Run
-from tests.ledger import carrying
-from tests.ledger.carrying import Where, query
+from tests.ledger import executing
+from tests.ledger.executing import Where, query
 
 SECONDS = 0.6
 
@@ -42,7 +42,7 @@ def threads() -> list[threading.Thread]:
 def claimed(ledger: Ledger, number: int) -> Run:
     """A claimed run of one of many sources."""
     source = f"{number:08x}-1111-4111-8111-111111111111"
-    run = ledger.claim(carrying.queued(ledger, source).run_id, f"carrier {number}")
+    run = ledger.claim(executing.queued(ledger, source).run_id, f"carrier {number}")
     assert run is not None
     return run
 

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from secondlook.domain.runs import RunStatus
 from secondlook.errors import LedgerUnavailable
 from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
-from secondlook.models import RunStatus
 from tests.examples import USER, example_answer, example_plan
-from tests.ledger import carrying
-from tests.ledger.carrying import expire, query
+from tests.ledger import executing
+from tests.ledger.executing import expire, query
 from tests.postgres_server import PostgresServer, execute
 from tests.processes import eventually
 
@@ -47,7 +47,7 @@ def own_server(postgres_server: PostgresServer) -> Generator[PostgresServer]:
 def test_both_names_are_postgres(where: str, scheme: str) -> None:
     """Providers write either."""
     with closing(open_ledger(f"{scheme}{where[len('postgresql') :]}", lease_seconds=15)) as ledger:
-        assert carrying.queued(ledger).status is RunStatus.QUEUED
+        assert executing.queued(ledger).status is RunStatus.QUEUED
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_reads_writes_nothing(where: str) -> None:
 
         def look_twice(connection: sa.Connection) -> list[int]:
             before = connection.exec_driver_sql("select count(*) from runs").scalar_one()
-            carrying.queued(ledger)
+            executing.queued(ledger)
             return [before, connection.exec_driver_sql("select count(*) from runs").scalar_one()]
 
         assert shared.read(look_twice) == [0, 0]
@@ -104,7 +104,7 @@ def test_what_reads_writes_nothing(where: str) -> None:
 def test_a_claim_that_waited_looks_again(where: str) -> None:
     """An update that waited for another's does not go by what it saw before."""
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
-        run = carrying.queued(ledger)
+        run = executing.queued(ledger)
         with closing(psycopg.connect(where)) as other, ThreadPoolExecutor(1) as pool:
             other.execute(
                 "update runs set owner = 'other', lease_until = extract(epoch from clock_timestamp()) + 60"
@@ -120,7 +120,7 @@ def test_a_claim_that_waited_looks_again(where: str) -> None:
 def test_twenty_at_once_have_a_connection_each_in_turn(where: str) -> None:
     """Carriers, calls, hearts and pages: more than connections are kept, and none is refused."""
     with closing(open_ledger(where, lease_seconds=15)) as ledger, ThreadPoolExecutor(20) as pool:
-        run_id = carrying.queued(ledger).run_id
+        run_id = executing.queued(ledger).run_id
         assert {found.run_id for found in pool.map(ledger.get, [run_id] * 200)} == {run_id}
 
 
@@ -145,7 +145,7 @@ def test_a_server_that_restarts_is_found_again(
 ) -> None:
     """While it is away every use is a clear error; afterwards everything goes on, with nothing lost."""
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
-        waiting, held = carrying.queued(ledger, "another"), carrying.calling(ledger)
+        waiting, held = executing.queued(ledger, "another"), executing.calling(ledger)
         own_server.stop(how)
         for use in (
             lambda: ledger.claim(waiting.run_id, "mine"),
@@ -174,7 +174,7 @@ def test_a_server_that_restarts_is_found_again(
 def test_an_answer_waits_for_its_server(own_server: PostgresServer, where: str, how: signal.Signals) -> None:
     """What was paid for stays in memory until the server is back."""
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
-        held = carrying.calling(ledger)
+        held = executing.calling(ledger)
         own_server.stop(how)
         with ThreadPoolExecutor(1) as pool:
             journaled = pool.submit(ledger.journal, held.run_id, 1, example_answer("patient"))
@@ -184,14 +184,14 @@ def test_an_answer_waits_for_its_server(own_server: PostgresServer, where: str, 
             assert journaled.result(timeout=20) is True
         run = ledger.get(held.run_id)
         assert (run.status, run.answer) == (RunStatus.ANSWERED, "patient")
-        carrying.finish(ledger, held)
+        executing.finish(ledger, held)
         assert ledger.get(held.run_id).status is RunStatus.DONE
 
 
 def test_an_answer_waits_where_the_server_goes_in_its_midst(own_server: PostgresServer, where: str) -> None:
     """The statement was with the server when it went."""
     with closing(open_ledger(where, lease_seconds=15)) as ledger, ThreadPoolExecutor(1) as pool:
-        held = carrying.calling(ledger)
+        held = executing.calling(ledger)
         with closing(psycopg.connect(where)) as other:
             other.execute("lock table calls in exclusive mode")
             journaled = pool.submit(ledger.journal, held.run_id, 1, example_answer("patient"))
@@ -206,7 +206,7 @@ def test_an_answer_waits_where_the_server_goes_in_its_midst(own_server: Postgres
 def test_an_answer_counts_whose_commit_was_not_confirmed(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection went after the commit: the journal tries again, and finds that it counts already."""
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
-        held = carrying.calling(ledger)
+        held = executing.calling(ledger)
         commit = psycopg.Connection.commit
         lost = threading.Event()
 

@@ -11,8 +11,8 @@ from secondlook.errors import LedgerUnavailable, RequestInvalid, SourceNotFound
 from secondlook.ledger.reviews import MOST_NOTE, Reviews
 from secondlook.ledger.runs import Ledger, ledger_database
 from tests.examples import NOBODY, OTHER_USER, USER
-from tests.ledger import carrying
-from tests.ledger.carrying import Where
+from tests.ledger import executing
+from tests.ledger.executing import Where
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def reviews(ledger: Ledger, where: Where) -> Generator[Reviews]:  # noqa: ARG001
 
 def test_one_word_each(ledger: Ledger, reviews: Reviews) -> None:
     """Each reviewer's newest word counts; taken back, nothing is left of it."""
-    run_id, another = carrying.done(ledger).run_id, carrying.queued(ledger, "another").run_id
+    run_id, another = executing.done(ledger).run_id, executing.queued(ledger, "another").run_id
     reviews.say(run_id, USER, reviewer="Ada", passed=True)
     reviews.say(run_id, OTHER_USER, reviewer="Bob", passed=False, note="week 5\nis odd")
     reviews.say(run_id, USER, reviewer="Ada", passed=False, note=" Bob is right ")
@@ -39,7 +39,7 @@ def test_one_word_each(ledger: Ledger, reviews: Reviews) -> None:
 @pytest.mark.parametrize("note", ["\x00", "\ud800", "<script>", "=cmd()", "x" * MOST_NOTE], ids=repr)
 def test_any_note(ledger: Ledger, reviews: Reviews, note: str) -> None:
     """What no database holds is replaced; the rest is kept as it is."""
-    run_id = carrying.done(ledger).run_id
+    run_id = executing.done(ledger).run_id
     reviews.say(run_id, USER, reviewer=note[:40], passed=True, note=note)
     (said,) = reviews.of_run(run_id)
     assert said.note == note.replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
@@ -47,7 +47,7 @@ def test_any_note(ledger: Ledger, reviews: Reviews, note: str) -> None:
 
 def test_what_cannot_be_said(ledger: Ledger, reviews: Reviews) -> None:
     """A note that is too long, an id that is none, a run that is not there."""
-    run_id = carrying.done(ledger).run_id
+    run_id = executing.done(ledger).run_id
     with pytest.raises(RequestInvalid, match="at most 2,000 characters"):
         reviews.say(run_id, USER, reviewer="A", passed=True, note="x" * (MOST_NOTE + 1))
     with pytest.raises(SourceNotFound, match="Invalid run_id: not found"):

@@ -17,15 +17,16 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from secondlook import database
+from secondlook.connections import database
+from secondlook.domain.runs import RunStatus
+from secondlook.domain.usage import Usage
 from secondlook.errors import InDoubt, LedgerUnavailable, SourceNotFound, StoreUnavailable
-from secondlook.ledger import budgets, clock, deliveries, history, pruning, reviews, tables, usage
+from secondlook.ledger import budgets, clock, history, outbox, pruning, reviews, tables, usage
 from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
 from secondlook.ledger.tables import MIGRATIONS
-from secondlook.models import RunStatus, Usage
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer, example_input, example_plan
-from tests.ledger import carrying
-from tests.ledger.carrying import REFUSED, UNKNOWN, Where, expire, next_number, query
+from tests.ledger import executing
+from tests.ledger.executing import REFUSED, UNKNOWN, Where, expire, next_number, query
 
 T = TypeVar("T")
 THREADS = 8
@@ -34,7 +35,7 @@ ANOTHER = "88888888-2222-4333-8444-555555555555"
 ALL_MIGRATIONS = (
     *MIGRATIONS,
     *budgets.MIGRATIONS,
-    *deliveries.MIGRATIONS,
+    *outbox.MIGRATIONS,
     *clock.MIGRATIONS,
     *history.MIGRATIONS,
     *reviews.MIGRATIONS,
@@ -76,7 +77,7 @@ def test_a_new_run(ledger: Ledger) -> None:
 @pytest.mark.parametrize("state", ["queued", "claimed", "calling", "answered"])
 def test_asking_again_joins_the_active_run(ledger: Ledger, state: str, number: int) -> None:
     """While a run is active there is no second one."""
-    run = carrying.STATES[state](ledger)
+    run = executing.STATES[state](ledger)
     joined = ledger.submit(ANOTHER, example_plan(), number=number)
     assert (joined.run_id, joined.number) == (run.run_id, 1)
     assert len(ledger.list(USER)) == 1
@@ -85,7 +86,7 @@ def test_asking_again_joins_the_active_run(ledger: Ledger, state: str, number: i
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
 def test_after_the_end_a_new_run_can_begin(ledger: Ledger, state: str) -> None:
     """A settled run stands in nobody's way who has seen it."""
-    run = carrying.STATES[state](ledger)
+    run = executing.STATES[state](ledger)
     begun = ledger.submit(ANOTHER, example_plan(), number=run.number + 1)
     assert (begun.run_id, begun.number, begun.status) == (ANOTHER, 2, RunStatus.QUEUED)
     assert {each.run_id for each in ledger.list(USER)} == {run.run_id, ANOTHER}
@@ -94,7 +95,7 @@ def test_after_the_end_a_new_run_can_begin(ledger: Ledger, state: str) -> None:
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
 def test_a_run_that_came_and_went_is_joined(ledger: Ledger, state: str) -> None:
     """Who looked before it began and submits after its end gets that run, whatever became of it."""
-    run = carrying.STATES[state](ledger)
+    run = executing.STATES[state](ledger)
     assert ledger.submit(ANOTHER, example_plan(), number=1) == ledger.get(run.run_id)
     assert [each.run_id for each in ledger.list(USER)] == [run.run_id]
 
@@ -102,8 +103,8 @@ def test_a_run_that_came_and_went_is_joined(ledger: Ledger, state: str) -> None:
 @pytest.mark.parametrize("number", [1, 2])
 def test_of_several_runs_the_newest_is_joined(ledger: Ledger, where: Where, number: int) -> None:
     """Whatever a late caller saw, it gets the newest run, by number and not by the clock."""
-    carrying.done(ledger)
-    newest = carrying.failed(ledger)
+    executing.done(ledger)
+    newest = executing.failed(ledger)
     query(where, "update runs set created_at = 0 where run_id = ?", newest.run_id)  # a clock that was set
     latest = ledger.latest(USER, SOURCE)
     assert latest is not None
@@ -115,7 +116,7 @@ def test_of_several_runs_the_newest_is_joined(ledger: Ledger, where: Where, numb
 @pytest.mark.parametrize("number", [1, 2], ids=["who saw no run", "who saw it"])
 def test_in_doubt_a_new_run_is_refused(ledger: Ledger, number: int) -> None:
     """A person settles the one in doubt first; the error says which and how."""
-    run = carrying.in_doubt(ledger)
+    run = executing.in_doubt(ledger)
     with pytest.raises(InDoubt) as caught:
         ledger.submit(ANOTHER, example_plan(), number=number)
     assert caught.value.run_id == run.run_id
@@ -128,7 +129,7 @@ def test_each_source_and_user_has_its_own(ledger: Ledger) -> None:
     """A run of one source stands in no other's way."""
     other = SOURCE.replace("1", "2")
     ids = {
-        carrying.queued(ledger, source, user).run_id
+        executing.queued(ledger, source, user).run_id
         for source in (SOURCE, other)
         for user in (USER, OTHER_USER)
     }
@@ -144,7 +145,7 @@ def test_eight_at_once_get_one_run(ledger: Ledger) -> None:
 
 def test_eight_at_once_get_one_run_after_another(ledger: Ledger) -> None:
     """So it is where there were runs before: of those who saw the same newest one, one makes the next."""
-    carrying.done(ledger)
+    executing.done(ledger)
     for number in (2, 3):
         runs = race(lambda _, number=number: ledger.submit(str(uuid4()), example_plan(), number=number))
         assert {run.number for run in runs} == {number}
@@ -161,7 +162,7 @@ def test_eight_at_once_each_carry_what_they_get(ledger: Ledger) -> None:
         held = ledger.claim(run.run_id, uuid4().hex)
         if held is not None and ledger.begin_call(held) is not None:
             ledger.journal(held.run_id, 1, example_answer())
-            carrying.finish(ledger, held)
+            executing.finish(ledger, held)
         return run.run_id
 
     assert len(set(race(submit_and_carry))) == 1
@@ -173,7 +174,7 @@ def test_eight_at_once_each_carry_what_they_get(ledger: Ledger) -> None:
 
 def test_eight_at_once_one_carries(ledger: Ledger) -> None:
     """A claim is a compare-and-set."""
-    run = carrying.queued(ledger)
+    run = executing.queued(ledger)
     claims = [claim for claim in race(lambda number: ledger.claim(run.run_id, f"owner-{number}")) if claim]
     assert len(claims) == 1
     assert ledger.get(run.run_id).owner == claims[0].owner
@@ -181,14 +182,14 @@ def test_eight_at_once_one_carries(ledger: Ledger) -> None:
 
 def test_eight_at_once_one_call_begins(ledger: Ledger) -> None:
     """The same hand cannot send twice, however it tries."""
-    held = carrying.claimed(ledger)
+    held = executing.claimed(ledger)
     assert sorted(race(lambda _: ledger.begin_call(held) or 0)) == [0] * 7 + [1]
     assert ledger.get(held.run_id).attempts == 1
 
 
 def test_a_call_begins_once(ledger: Ledger, where: Where) -> None:
     """Not again after it began, nor by who claims the run later."""
-    held = carrying.calling(ledger)
+    held = executing.calling(ledger)
     assert ledger.begin_call(held) is None
     expire(where, held.run_id)
     again = ledger.claim(held.run_id, "another")
@@ -201,11 +202,11 @@ def test_a_call_begins_once(ledger: Ledger, where: Where) -> None:
 def test_a_lease_runs_out(where: Where) -> None:
     """A dead carrier's run can be claimed by another once its lease is over, and not before."""
     with closing(open_ledger(where, lease_seconds=1)) as ledger:
-        held = carrying.claimed(ledger)
+        held = executing.claimed(ledger)
         assert ledger.claim(held.run_id, "another") is None
-        assert carrying.claimable(ledger) == []
+        assert executing.claimable(ledger) == []
         time.sleep(1.1)
-        assert carrying.claimable(ledger) == [held.run_id]
+        assert executing.claimable(ledger) == [held.run_id]
         assert ledger.claim(held.run_id, "another") is not None
         assert ledger.begin_call(held) is None
 
@@ -213,7 +214,7 @@ def test_a_lease_runs_out(where: Where) -> None:
 def test_a_heartbeat_keeps_the_lease(where: Where) -> None:
     """While its carrier lives a run is not taken away, however long it takes."""
     with closing(open_ledger(where, lease_seconds=1)) as ledger:
-        held = carrying.claimed(ledger)
+        held = executing.claimed(ledger)
         with ledger.held(held):
             for _ in range(4):
                 time.sleep(0.4)
@@ -222,7 +223,7 @@ def test_a_heartbeat_keeps_the_lease(where: Where) -> None:
 
 def test_an_exception_lets_go(ledger: Ledger) -> None:
     """A carrier that cannot go on leaves the run to the next at once."""
-    held = carrying.claimed(ledger)
+    held = executing.claimed(ledger)
 
     def stumble() -> None:
         with ledger.held(held):
@@ -230,21 +231,21 @@ def test_an_exception_lets_go(ledger: Ledger) -> None:
 
     with pytest.raises(ValueError, match="stumbled"):
         stumble()
-    assert carrying.claimable(ledger) == [held.run_id]
+    assert executing.claimable(ledger) == [held.run_id]
     assert ledger.claim(held.run_id, "another") is not None
 
 
 @pytest.mark.parametrize("state", ["in_doubt", "failed", "done", "cancelled"])
 def test_the_end_lets_go(ledger: Ledger, state: str) -> None:
     """Where the carrier's part ends nobody owns the run, and nobody takes it up."""
-    run = carrying.STATES[state](ledger)
+    run = executing.STATES[state](ledger)
     assert ledger.get(run.run_id).owner is None
-    assert carrying.claimable(ledger) == []
+    assert executing.claimable(ledger) == []
 
 
 def test_who_dies_with_a_request_out_leaves_it_in_doubt(ledger: Ledger, where: Where) -> None:
     """Whoever claims a run that was calling can only find it in doubt."""
-    held = carrying.calling(ledger)
+    held = executing.calling(ledger)
     expire(where, held.run_id)
     again = ledger.claim(held.run_id, "another")
     assert again is not None
@@ -253,15 +254,15 @@ def test_who_dies_with_a_request_out_leaves_it_in_doubt(ledger: Ledger, where: W
     assert run.status is RunStatus.IN_DOUBT
     assert run.error is not None
     assert run.error.code == "in_doubt"
-    assert carrying.claimable(ledger) == []
+    assert executing.claimable(ledger) == []
 
 
 def test_the_oldest_is_taken_up_first(ledger: Ledger, where: Where) -> None:
     """What waits longest goes on first."""
-    ids = [carrying.queued(ledger, source_id=f"source-{number}").run_id for number in range(4)]
+    ids = [executing.queued(ledger, source_id=f"source-{number}").run_id for number in range(4)]
     for number, run_id in enumerate(ids):
         query(where, "update runs set created_at = ? where run_id = ?", 1000 - number, run_id)
-    assert carrying.claimable(ledger) == ids[::-1]
+    assert executing.claimable(ledger) == ids[::-1]
 
 
 # -- answers --------------------------------------------------------------------------------------------
@@ -270,7 +271,7 @@ def test_the_oldest_is_taken_up_first(ledger: Ledger, where: Where) -> None:
 def test_an_answer_is_kept_whole(ledger: Ledger) -> None:
     """The body as it came, the usage, who answered, and the time from which the snapshot dates."""
     body = '{"odd": "\\ud800", "text": "\u20ac\\n"} \x00'
-    held = carrying.calling(ledger)
+    held = executing.calling(ledger)
     ledger.journal(held.run_id, 1, example_answer(body))
     run = ledger.get(held.run_id)
     assert run.status is RunStatus.ANSWERED
@@ -284,7 +285,7 @@ def test_an_answer_is_kept_whole(ledger: Ledger) -> None:
 
 def test_unknown_usage_stays_unknown(ledger: Ledger) -> None:
     """Null is kept as null, never as 0."""
-    held = carrying.calling(ledger)
+    held = executing.calling(ledger)
     given = example_answer(usage=Usage(), model=None, request_id=None, provider_ms=None)
     ledger.journal(held.run_id, 1, given)
     ledger.finish(held, timings={})
@@ -294,18 +295,18 @@ def test_unknown_usage_stays_unknown(ledger: Ledger) -> None:
 
 def test_a_late_answer_settles_a_run_in_doubt(ledger: Ledger) -> None:
     """Without a person: the run can go on, and its error is gone."""
-    held = carrying.in_doubt(ledger)
+    held = executing.in_doubt(ledger)
     ledger.journal(held.run_id, 1, example_answer("late"))
     run = ledger.get(held.run_id)
     assert (run.status, run.answer, run.error, run.finished_at) == (RunStatus.ANSWERED, "late", None, None)
-    assert carrying.claimable(ledger) == [held.run_id]
+    assert executing.claimable(ledger) == [held.run_id]
 
 
 def test_a_late_answer_settles_a_run_that_was_queued_again(ledger: Ledger) -> None:
     """A late answer that comes before the second request goes out saves it."""
-    held = carrying.in_doubt(ledger)
+    held = executing.in_doubt(ledger)
     ledger.resend(held.run_id, USER)
-    again = carrying.claimed(ledger, ledger.get(held.run_id))
+    again = executing.claimed(ledger, ledger.get(held.run_id))
     ledger.journal(held.run_id, 1, example_answer("late"))
     assert ledger.begin_call(again) is None
     run = ledger.get(held.run_id)
@@ -314,8 +315,8 @@ def test_a_late_answer_settles_a_run_that_was_queued_again(ledger: Ledger) -> No
 
 def test_the_first_answer_counts_and_the_second_is_kept(ledger: Ledger, where: Where) -> None:
     """Sent twice and answered twice: one result, both answers for QA, and what both used."""
-    held = carrying.in_doubt(ledger)
-    again = carrying.calling(ledger, ledger.resend(held.run_id, USER))
+    held = executing.in_doubt(ledger)
+    again = executing.calling(ledger, ledger.resend(held.run_id, USER))
     ledger.journal(held.run_id, 2, example_answer("of the second"), Decimal("0.0025"))
     generated_at = ledger.get(held.run_id).generated_at
     ledger.journal(held.run_id, 1, example_answer("of the first, late"))
@@ -329,7 +330,7 @@ def test_the_first_answer_counts_and_the_second_is_kept(ledger: Ledger, where: W
 @pytest.mark.parametrize("state", ["cancelled", "done", "failed"])
 def test_an_answer_after_the_end_is_kept(ledger: Ledger, where: Where, state: str) -> None:
     """A run that is at its end stays there; what was paid for is kept all the same."""
-    run = carrying.STATES[state](ledger)
+    run = executing.STATES[state](ledger)
     before = ledger.get(run.run_id)
     ledger.journal(run.run_id, 1, example_answer("late"))
     assert ledger.get(run.run_id).status is before.status
@@ -338,7 +339,7 @@ def test_an_answer_after_the_end_is_kept(ledger: Ledger, where: Where, state: st
 
 def test_who_gives_up_and_is_answered_at_once(ledger: Ledger) -> None:
     """The deadline passes as the answer is journaled: the answer wins, in either order."""
-    held = carrying.answered(ledger)
+    held = executing.answered(ledger)
     ledger.end_call(held, 1, UNKNOWN)
     run = ledger.get(held.run_id)
     assert (run.status, run.error) == (RunStatus.ANSWERED, None)
@@ -352,7 +353,7 @@ def test_who_gives_up_and_is_answered_at_once(ledger: Ledger) -> None:
 )
 def test_cost_is_exact(ledger: Ledger, where: Where, cost: Decimal | None) -> None:
     """Money is kept in billionths of a dollar, unknown as null."""
-    held = carrying.answered(ledger, cost)
+    held = executing.answered(ledger, cost)
     ledger.finish(held, timings={})
     assert ledger.get(held.run_id).cost_usd == cost
     nano = None if cost is None else int(cost * 10**9)
@@ -361,7 +362,7 @@ def test_cost_is_exact(ledger: Ledger, where: Where, cost: Decimal | None) -> No
 
 def test_a_run_that_is_done(ledger: Ledger) -> None:
     """Its timings and warnings add to those of its preparation."""
-    held = carrying.answered(ledger, Decimal("0.0025"))
+    held = executing.answered(ledger, Decimal("0.0025"))
     ledger.finish(held, timings={"call": 1.5}, warnings=("status changed",))
     run = ledger.get(held.run_id)
     assert (run.status, run.error, run.cost_usd) == (RunStatus.DONE, None, Decimal("0.0025"))
@@ -372,7 +373,7 @@ def test_a_run_that_is_done(ledger: Ledger) -> None:
 
 def test_a_run_that_failed(ledger: Ledger, where: Where) -> None:
     """The error is kept with its run and its call, the status and request id among it."""
-    held = carrying.failed(ledger)
+    held = executing.failed(ledger)
     run = ledger.get(held.run_id)
     assert run.error is not None
     assert (run.error.code, run.error.message) == ("provider_error", REFUSED.message)
@@ -382,8 +383,8 @@ def test_a_run_that_failed(ledger: Ledger, where: Where) -> None:
 
 def test_a_rejected_answer_keeps_answer_reason_and_path(ledger: Ledger) -> None:
     """For QA: what came, what it cost, and where it first differed."""
-    held = carrying.answered(ledger)
-    carrying.reject(ledger, held)
+    held = executing.answered(ledger)
+    executing.reject(ledger, held)
     run = ledger.get(held.run_id)
     assert run.status is RunStatus.FAILED
     assert run.error is not None
@@ -394,27 +395,27 @@ def test_a_rejected_answer_keeps_answer_reason_and_path(ledger: Ledger) -> None:
 
 def test_a_store_that_is_down_holds_up_a_run(ledger: Ledger) -> None:
     """It stays answered, says why, and can be taken up again at once."""
-    held = carrying.answered(ledger)
-    ledger.hold_up(held, StoreUnavailable("The store is down"))
+    held = executing.answered(ledger)
+    ledger.block(held, StoreUnavailable("The store is down"))
     run = ledger.get(held.run_id)
     assert run.status is RunStatus.ANSWERED
     assert run.error is not None
     assert run.error.code == "store_unavailable"
-    assert carrying.claimable(ledger) == [held.run_id]
+    assert executing.claimable(ledger) == [held.run_id]
 
 
 def test_resending_clears_the_doubt(ledger: Ledger) -> None:
     """Queued again, its attempts still counted; the next call is the second."""
-    held = carrying.in_doubt(ledger)
+    held = executing.in_doubt(ledger)
     run = ledger.resend(held.run_id, USER)
     assert (run.status, run.attempts, run.error) == (RunStatus.QUEUED, 1, None)
-    again = carrying.claimed(ledger, run)
+    again = executing.claimed(ledger, run)
     assert ledger.begin_call(again) == 2
 
 
 def test_giving_up_lets_a_new_run_begin(ledger: Ledger) -> None:
     """Cancelled is settled."""
-    held = carrying.in_doubt(ledger)
+    held = executing.in_doubt(ledger)
     run = ledger.cancel(held.run_id, USER)
     assert (run.status, run.owner) == (RunStatus.CANCELLED, None)
     assert run.finished_at is not None
@@ -426,7 +427,7 @@ def test_giving_up_lets_a_new_run_begin(ledger: Ledger) -> None:
 
 def test_a_user_sees_only_their_own(ledger: Ledger) -> None:
     """No listing, no id and no source shows another's run."""
-    mine, others = carrying.queued(ledger), carrying.queued(ledger, user_id=OTHER_USER)
+    mine, others = executing.queued(ledger), executing.queued(ledger, user_id=OTHER_USER)
     assert [run.run_id for run in ledger.list(USER)] == [mine.run_id]
     for user, run in ((USER, mine), (OTHER_USER, others)):
         found = ledger.latest(user, SOURCE)
@@ -445,7 +446,7 @@ def test_a_user_sees_only_their_own(ledger: Ledger) -> None:
 @pytest.mark.parametrize("user", [USER, OTHER_USER])
 def test_no_run_is_like_another(ledger: Ledger, run_id: str, user: str) -> None:
     """A malformed run id, an unknown one and another's cannot be told apart: not by message, not by hint."""
-    others = carrying.in_doubt(ledger, user_id=NOBODY)
+    others = executing.in_doubt(ledger, user_id=NOBODY)
     for ask in (ledger.get, ledger.resend, ledger.cancel):
         for wanted in (run_id, others.run_id):
             with pytest.raises(SourceNotFound, match=r"^Invalid run_id: not found$") as caught:
@@ -461,7 +462,7 @@ def test_no_run_is_like_another(ledger: Ledger, run_id: str, user: str) -> None:
 
 def test_a_run_id_may_be_written_in_any_way(ledger: Ledger) -> None:
     """Capitals and missing dashes are the same UUID, for whoever asks about a run or settles it."""
-    run = carrying.in_doubt(ledger)
+    run = executing.in_doubt(ledger)
     written = run.run_id.upper().replace("-", "")
     assert ledger.get(written, USER).run_id == run.run_id
     assert ledger.resend(written, USER).status is RunStatus.QUEUED
@@ -470,7 +471,7 @@ def test_a_run_id_may_be_written_in_any_way(ledger: Ledger) -> None:
 
 def test_listing(ledger: Ledger, where: Where) -> None:
     """Newest first, a status where one is asked for, a page at a time."""
-    ids = [carrying.queued(ledger, source_id=f"source-{number}").run_id for number in range(5)]
+    ids = [executing.queued(ledger, source_id=f"source-{number}").run_id for number in range(5)]
     for number, run_id in enumerate(ids):
         query(where, "update runs set created_at = ? where run_id = ?", 1000 + number, run_id)
     ledger.cancel(ids[2], USER)
@@ -480,12 +481,12 @@ def test_listing(ledger: Ledger, where: Where) -> None:
     assert ledger.list(USER)[-1].created_at == "1970-01-01T00:16:40Z"
 
 
-@pytest.mark.parametrize("state", list(carrying.STATES))
+@pytest.mark.parametrize("state", list(executing.STATES))
 def test_latest(ledger: Ledger, state: str) -> None:
     """The newest run of that source and user, whatever its state; active where it goes on by itself."""
-    carrying.done(ledger)
-    carrying.queued(ledger, source_id=NOBODY)
-    run = carrying.STATES[state](ledger)
+    executing.done(ledger)
+    executing.queued(ledger, source_id=NOBODY)
+    run = executing.STATES[state](ledger)
     found = ledger.latest(USER, SOURCE)
     assert found is not None
     assert (found.run_id, found.number) == (run.run_id, 2)
@@ -498,7 +499,7 @@ def test_latest(ledger: Ledger, state: str) -> None:
 def test_a_ledger_outlives_its_process(where: Where) -> None:
     """What was journaled is there for the next."""
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
-        held = carrying.answered(ledger)
+        held = executing.answered(ledger)
         before = ledger.get(held.run_id)
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
         after = ledger.get(held.run_id)
@@ -511,8 +512,8 @@ def locked(where: Where, monkeypatch: pytest.MonkeyPatch) -> Generator[Ledger]:
     """A ledger that another process does not let go of."""
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     with closing(open_ledger(where, lease_seconds=15)) as opened:
-        carrying.claimed(opened)
-        with carrying.locked(where):
+        executing.claimed(opened)
+        with executing.locked(where):
             yield opened
 
 
@@ -542,8 +543,8 @@ def test_an_answer_waits_for_a_locked_ledger(where: Where, monkeypatch: pytest.M
     """What was paid for is not thrown away because the ledger is busy for a while."""
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
-        held = carrying.calling(ledger)
-        with carrying.locked(where) as release:
+        held = executing.calling(ledger)
+        with executing.locked(where) as release:
             later = threading.Timer(0.4, release)
             later.start()
             assert ledger.journal(held.run_id, 1, example_answer("patient"))
@@ -586,7 +587,7 @@ def test_two_processes_migrate_at_once(where: Where, pytestconfig: pytest.Config
     assert [opener.communicate(timeout=60)[0] for opener in openers] == ["opened\n"] * 2
     assert query(where, "select count(*) from migrations") == [(len(ALL_MIGRATIONS),)]
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
-        assert carrying.queued(ledger).status is RunStatus.QUEUED
+        assert executing.queued(ledger).status is RunStatus.QUEUED
 
 
 def test_eight_threads_migrate_at_once(new_database: Callable[[], Where]) -> None:
@@ -609,16 +610,16 @@ def test_an_older_ledger_is_brought_up_to_date(where: Where) -> None:
         older.migrate(MIGRATIONS[:1])
     seen = query(where, "select * from migrations")
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
-        assert carrying.queued(ledger).status is RunStatus.QUEUED
+        assert executing.queued(ledger).status is RunStatus.QUEUED
     names = query(where, "select name, applied_at from migrations order by name")
     assert names[:1] == seen
     assert [name for name, _ in names] == sorted(name for name, _ in ALL_MIGRATIONS)
 
 
-@pytest.mark.parametrize("state", list(carrying.STATES))
+@pytest.mark.parametrize("state", list(executing.STATES))
 def test_runs_of_the_version_before(state: str, ledger: Ledger, new_database: Callable[[], Where]) -> None:
     """What it left in any state is as it was, and goes on from there, without a word on budgets."""
-    run_id = carrying.STATES[state](ledger).run_id
+    run_id = executing.STATES[state](ledger).run_id
     before = ledger.get(run_id)
     where = new_database()
     with closing(ledger_database(where)) as older:
@@ -633,8 +634,8 @@ def test_runs_of_the_version_before(state: str, ledger: Ledger, new_database: Ca
         assert newer.get(run_id).model_dump(exclude=ignored) == before.model_dump(exclude=ignored)
         if state == "in_doubt":
             newer.resend(run_id, USER)
-        carrying.expire(where, run_id)
-        assert carrying.claimable(newer) == [run_id] * (before.status.active or state == "in_doubt")
+        executing.expire(where, run_id)
+        assert executing.claimable(newer) == [run_id] * (before.status.active or state == "in_doubt")
         held = newer.claim(run_id, "owner")
         if held is None:
             return
@@ -647,8 +648,8 @@ def test_runs_of_the_version_before(state: str, ledger: Ledger, new_database: Ca
             assert number is not None
             assert number == before.attempts + 1
             newer.journal(run_id, number, example_answer())
-        carrying.finish(newer, held)
-        assert carrying.claimable(newer) == [] or state == "calling"
+        executing.finish(newer, held)
+        assert executing.claimable(newer) == [] or state == "calling"
 
 
 def test_others_keep_tables_in_the_same_database(where: Where) -> None:
@@ -661,7 +662,7 @@ def test_others_keep_tables_in_the_same_database(where: Where) -> None:
         for source in ("first", "second"):
             ledger = Ledger(shared, lease_seconds=15)
             shared.migrate((("beside_001", beside),))
-            carrying.queued(ledger, source)
+            executing.queued(ledger, source)
     assert query(where, "select count(*) from beside") == [(0,)]
     assert query(where, "select count(*) from migrations") == [(len(ALL_MIGRATIONS) + 1,)]
 
@@ -684,7 +685,7 @@ def test_the_clock_is_the_databases(ledger: Ledger) -> None:
 
 def test_input_and_request_are_what_was_sent(ledger: Ledger, where: Where) -> None:
     """They are kept as JSON that anyone can read, whatever happens to the buckets later."""
-    run = carrying.queued(ledger)
+    run = executing.queued(ledger)
     ((kept_input, kept_request),) = query(
         where, "select input, request from runs where run_id = ?", run.run_id
     )
@@ -694,7 +695,7 @@ def test_input_and_request_are_what_was_sent(ledger: Ledger, where: Where) -> No
 
 def test_ids_are_free(ledger: Ledger) -> None:
     """An id that is taken is not overwritten."""
-    run = carrying.queued(ledger)
+    run = executing.queued(ledger)
     same = ledger.submit(run.run_id, example_plan(), number=next_number(ledger))
     assert same.model_dump(exclude={"elapsed_ms"}) == run.model_dump(exclude={"elapsed_ms"})
     other = ledger.submit(str(uuid4()), example_plan(user_id=OTHER_USER), number=1)

@@ -11,10 +11,10 @@ from typing import IO, Any
 
 import pytest
 
+from secondlook.domain.runs import RunStatus
 from secondlook.ledger.runs import open_ledger
-from secondlook.models import RunStatus
 from tests.examples import USER
-from tests.ledger.carrying import Where, query
+from tests.ledger.executing import Where, query
 from tests.processes import ROOT
 
 PROCESSES = 2
@@ -26,7 +26,7 @@ from pathlib import Path
 from uuid import uuid4
 from secondlook.ledger.runs import open_ledger
 from tests.examples import example_answer, example_plan
-from tests.ledger.carrying import finish
+from tests.ledger.executing import finish
 
 where = sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])
 ledger = open_ledger(where, lease_seconds=15)

@@ -13,7 +13,7 @@ import pytest
 
 from secondlook.errors import LedgerUnavailable
 from secondlook.ledger.runs import MIN_FREE_BYTES, Ledger, open_ledger
-from tests.ledger import carrying
+from tests.ledger import executing
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_full_disk_refuses_before_the_call(ledger: Ledger, monkeypatch: pytest
     def nearly_full(_: Path) -> Disk:
         return Disk(10**9, 10**9, MIN_FREE_BYTES - 1)
 
-    held = carrying.claimed(ledger)
+    held = executing.claimed(ledger)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", nearly_full)
         with pytest.raises(LedgerUnavailable, match="less than 16 MiB free; nothing was sent"):

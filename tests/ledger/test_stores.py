@@ -6,11 +6,11 @@ from contextlib import closing
 
 import pytest
 
+from secondlook.domain.runs import RunStatus
 from secondlook.ledger.runs import Ledger, ledger_database
-from secondlook.models import RunStatus
 from tests.examples import example_answer
-from tests.ledger import carrying
-from tests.ledger.carrying import Where, claimed, expire
+from tests.ledger import executing
+from tests.ledger.executing import Where, claimed, expire
 
 ELSEWHERE = "https://project.example"
 
@@ -18,7 +18,7 @@ ELSEWHERE = "https://project.example"
 @pytest.mark.parametrize("answered", [False, True], ids=["queued", "answered"])
 def test_a_run_is_carried_with_its_own_store_alone(ledger: Ledger, where: Where, *, answered: bool) -> None:
     """With another it is neither found nor claimed, and stays as it is."""
-    run = carrying.queued(ledger)
+    run = executing.queued(ledger)
     if answered:
         assert ledger.begin_call(claimed(ledger, run)) == 1
         ledger.journal(run.run_id, 1, example_answer())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from secondlook.domain.runs import RunStatus
 from secondlook.ledger.runs import Ledger
-from secondlook.models import RunStatus
 from tests.examples import USER, example_answer
-from tests.ledger.carrying import ACTIONS, LEGAL, STATES
+from tests.ledger.executing import ACTIONS, LEGAL, STATES
 
 # A run that nobody claimed has no call that could be answered: that is not a transition but a lie.
 _CASES = [
@@ -27,7 +27,7 @@ def test_transitions(ledger: Ledger, state: str, action: str) -> None:
     after = ledger.get(run.run_id)
     expected = LEGAL.get((state, action))
     assert after.status == (expected or before.status)
-    if expected is None and action != "hold_up":
+    if expected is None and action != "block":
         kept = {"elapsed_ms", "owner"}
         assert after.model_dump(exclude=kept) == before.model_dump(exclude=kept)
 
@@ -55,9 +55,9 @@ def test_only_its_owner_moves_a_run_on(ledger: Ledger, state: str) -> None:
     run = STATES[state](ledger)
     before = ledger.get(run.run_id)
     for owner in ("a stranger", None):
-        hand = before.model_copy(update={"owner": owner})
+        dispatcher = before.model_copy(update={"owner": owner})
         for action in ACTIONS.keys() - {"journal", "resend", "cancel"}:
-            ACTIONS[action](ledger, hand)
+            ACTIONS[action](ledger, dispatcher)
             assert ledger.get(run.run_id).status is before.status, f"{action} by {owner}"
 
 

@@ -20,7 +20,7 @@ from secondlook.ledger.runs import Ledger
 from secondlook.ledger.tally import Samples, Tally, Total, say_cost, say_percentiles, say_tokens
 from secondlook.ledger.usage import DIMENSIONS, Dimension, UsageLog, UsageQuery
 from tests.examples import OTHER_USER, USER, Json, example_answer
-from tests.ledger.carrying import (
+from tests.ledger.executing import (
     BUSY,
     REFUSED,
     UNKNOWN,

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from dev.local_supabase import Server
-from secondlook.access import Access
 from secondlook.cli import main
+from secondlook.domain.access import Access
 from tests.examples import SOURCE, USER, echo
 from tests.processes import API_KEY, PROXIES, ROOT, Home, Outcome
 from tests.provider import Json, Provider, answering

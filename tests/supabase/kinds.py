@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dev.local_supabase import Server
-from secondlook.models import Snapshot, SnapshotPage, SourcePage, SourceQuery, SourceRecord
-from secondlook.project import Project
+from secondlook.connections.supabase import Project
+from secondlook.domain.snapshots import Snapshot, SnapshotPage
+from secondlook.domain.sources import SourcePage, SourceQuery, SourceRecord
 from secondlook.stores.supabase import SupabaseStore
 from tests.examples import NOBODY
 from tests.supabase_server import minted_token

@@ -10,10 +10,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from secondlook.access import Access
+from secondlook.domain.access import Access
+from secondlook.domain.sources import SourceQuery
 from secondlook.errors import NotSignedIn, SecondlookError, SourceNotFound, StoreUnavailable
-from secondlook.models import SourceQuery
-from secondlook.runner import Runner
+from secondlook.execution.runner import Runner
 from tests.examples import OTHER_USER, SNAPSHOT, SOURCE, USER, echo
 from tests.postgres_server import PostgresServer, execute
 from tests.processes import finish
@@ -220,7 +220,7 @@ def test_a_restart_between_two_requests(cloud: Cloud) -> None:
 @pytest.fixture
 def hasty(cloud: Cloud) -> Cloud:
     """Whoever asks waits only a moment for Supabase."""
-    cloud.monkeypatch.setattr("secondlook.project.TIMEOUT", httpx.Timeout(1.5))
+    cloud.monkeypatch.setattr("secondlook.connections.supabase.TIMEOUT", httpx.Timeout(1.5))
     return cloud
 
 
@@ -325,7 +325,7 @@ def test_rows_of_another_shape(cloud: Cloud, row: dict[str, object], message: st
 def test_a_list_of_another_shape(cloud: Cloud, row: dict[str, object], message: str) -> None:
     """Nor is it in a list."""
     cloud.proxy.spoil(answering(json.dumps([row])))
-    store = cloud.wiring().store(Access(USER))
+    store = cloud.services().store(Access(USER))
     with pytest.raises(StoreUnavailable, match=f"^{message}$"):
         store.list_sources(USER, SourceQuery(known_total=1))
 
@@ -342,7 +342,7 @@ def test_a_snapshot_of_another_shape(cloud: Cloud, row: dict[str, object]) -> No
     """Nor where a snapshot is read."""
     cloud.proxy.spoil(answering(json.dumps([row])))
     with pytest.raises(StoreUnavailable, match=f"^({STRANGE}|Snapshot .* does not match the locked schema)$"):
-        cloud.wiring().store(Access(USER)).get_snapshot(SNAPSHOT, USER)
+        cloud.services().store(Access(USER)).get_snapshot(SNAPSHOT, USER)
 
 
 def test_a_list_without_its_total(cloud: Cloud) -> None:
@@ -489,7 +489,7 @@ def test_more_than_a_thousand_sources(cloud: Cloud) -> None:
 def test_pages_of_more_than_a_thousand(cloud: Cloud) -> None:
     """Each page knows the exact total, and together they are all there is; so it is for a person."""
     fill(cloud, 1099)
-    store = cloud.wiring().store(cloud.person())
+    store = cloud.services().store(cloud.person())
     found: list[str] = []
     for offset, size in ((0, 500), (500, 500), (1000, 100), (1500, 0)):
         page = store.list_sources(USER, SourceQuery(offset=offset, limit=500, sort="created"))
@@ -515,10 +515,10 @@ def fill(cloud: Cloud, number: int) -> None:
 
 def test_nothing_of_anothers(cloud: Cloud) -> None:
     """By another person's token nothing is seen or written, whomever they name."""
-    mine = cloud.wiring().store(cloud.person())
+    mine = cloud.services().store(cloud.person())
     mine.save_snapshot(the_snapshot())
     token = minted_token(cloud.server, OTHER_USER)
-    other = cloud.wiring().store(Access(OTHER_USER, token=lambda: token))
+    other = cloud.services().store(Access(OTHER_USER, token=lambda: token))
     for named in (OTHER_USER, USER):
         assert other.load(SOURCE, named, with_snapshot=True) is None
         assert other.list_sources(named, SourceQuery()).total == 0
@@ -540,7 +540,7 @@ def test_a_real_token_that_is_not_valid(cloud: Cloud, seconds: int | None) -> No
         if seconds is None
         else minted_token(cloud.server, USER, seconds=seconds)
     )
-    store = cloud.wiring().store(Access(USER, token=lambda: token))
+    store = cloud.services().store(Access(USER, token=lambda: token))
     asks: list[Callable[[], object]] = [
         lambda: store.load(SOURCE, USER),
         lambda: store.list_sources(USER, SourceQuery()),
@@ -558,18 +558,18 @@ def test_a_real_token_that_is_not_valid(cloud: Cloud, seconds: int | None) -> No
 def test_a_session_that_ends_during_the_call(cloud: Cloud) -> None:
     """The answer waits for its person, and for nobody else; after their next sign-in it is stored."""
     cloud.unset("SUPABASE_SECRET_KEY")
-    runner = Runner(cloud.wiring())
+    runner = Runner(cloud.services())
     access = cloud.person()
     expired = minted_token(cloud.server, USER, seconds=-1)
     tokens = [expired]
     runner.admit(Access(USER, token=lambda: tokens[-1]))
     run = runner.submit(SOURCE, access)
     with pytest.raises(NotSignedIn, match=f"^{OVER}$"):
-        runner.carry(run.run_id)
+        runner.execute(run.run_id)
     assert [made["status"] for made in cloud.runs()] == ["answered"]
 
     runner.admit(Access(OTHER_USER, token=lambda: minted_token(cloud.server, OTHER_USER)))
-    assert Runner(cloud.wiring()).resume() == []  # nobody is there
+    assert Runner(cloud.services()).resume() == []  # nobody is there
     runner.admit(access)
     assert [made.status for made in runner.resume()] == ["done"]
     cloud.all_is_done()
@@ -579,5 +579,5 @@ def test_anothers_source_by_ones_own_token(cloud: Cloud) -> None:
     """A run of another's source is refused as if there were none."""
     token = minted_token(cloud.server, OTHER_USER)
     with pytest.raises(SourceNotFound, match=r"^Invalid source_id: not found$"):
-        Runner(cloud.wiring()).submit(SOURCE, Access(OTHER_USER, token=lambda: token))
+        Runner(cloud.services()).submit(SOURCE, Access(OTHER_USER, token=lambda: token))
     cloud.nothing_is_begun()

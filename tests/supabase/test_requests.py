@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from secondlook.models import Snapshot, SnapshotResult, SourceQuery
-from secondlook.runner import Runner
+from secondlook.domain.snapshots import Snapshot, SnapshotResult
+from secondlook.domain.sources import SourceQuery
+from secondlook.execution.runner import Runner
 from secondlook.stores.base import Store
 from tests.examples import OTHER_USER, SNAPSHOT, SOURCE, USER, echo
 from tests.supabase.conftest import Cloud
@@ -56,10 +57,10 @@ def test_a_snapshot_is_three_requests(cloud: Cloud) -> None:
 def test_a_persons_snapshot_is_three_requests(cloud: Cloud) -> None:
     """Likewise in a person's name, by their token."""
     cloud.unset("SUPABASE_SECRET_KEY")
-    runner = Runner(cloud.wiring())
+    runner = Runner(cloud.services())
     access = cloud.person()
     runner.admit(access)
-    runner.carry(runner.submit(SOURCE, access).run_id)
+    runner.execute(runner.submit(SOURCE, access).run_id)
 
     assert [asked.method for asked in cloud.proxy.of_tables] == ["GET", "POST", "PATCH"]
     assert {asked.by for asked in cloud.proxy.asked} == {"a person"}
@@ -98,7 +99,7 @@ def test_a_page_of_sources_is_one_request(cloud: Cloud, known: int | None) -> No
     """Rows, estimates, newest snapshots and total at once; what is known is not counted."""
     for number in range(5):
         cloud.tables.add_source(str(uuid4()), name=f"Source {number}")
-    store = cloud.wiring().store(cloud.person())
+    store = cloud.services().store(cloud.person())
     page = store.list_sources(USER, SourceQuery(limit=3, search="sou", status="bucketed", known_total=known))
 
     assert (len(page.rows), page.total) == (3, known or 5)
@@ -109,7 +110,7 @@ def test_a_page_of_sources_is_one_request(cloud: Cloud, known: int | None) -> No
 
 def test_the_chosen_source_is_one_request(cloud: Cloud) -> None:
     """The source, its buckets, its count and its newest snapshot at once."""
-    store = cloud.wiring().store(cloud.person())
+    store = cloud.services().store(cloud.person())
     store.save_snapshot(the_snapshot())
     cloud.proxy.forget()
     record = store.load(SOURCE, USER, with_snapshot=True)
@@ -122,7 +123,7 @@ def test_the_chosen_source_is_one_request(cloud: Cloud) -> None:
 
 def test_a_page_of_the_history_is_one_request(cloud: Cloud) -> None:
     """Rows, their sources' names and the total at once, and no result."""
-    store = cloud.wiring().store(cloud.person())
+    store = cloud.services().store(cloud.person())
     store.save_snapshot(the_snapshot())
     cloud.proxy.forget()
     page = store.list_snapshots(USER, source_id=SOURCE)
@@ -146,7 +147,7 @@ MALFORMED: dict[str, Callable[[Store], object]] = {
 @pytest.mark.parametrize("what", list(MALFORMED))
 def test_malformed_ids_are_not_sent(cloud: Cloud, what: str) -> None:
     """Nothing can be asked for by what is no id."""
-    assert MALFORMED[what](cloud.wiring().store(cloud.person())) is None
+    assert MALFORMED[what](cloud.services().store(cloud.person())) is None
     assert cloud.proxy.asked == []
 
 
@@ -155,8 +156,8 @@ def test_malformed_ids_are_not_sent(cloud: Cloud, what: str) -> None:
 
 def everything(cloud: Cloud) -> list[Asked]:
     """What all commands and all of a store's methods ask."""
-    store = cloud.wiring().store(cloud.person())
-    secret = cloud.wiring().store(cloud.wiring().own_access(USER))
+    store = cloud.services().store(cloud.person())
+    secret = cloud.services().store(cloud.services().own_access(USER))
     for each in (store, secret):
         each.load(SOURCE, USER)
         each.load(SOURCE, USER, with_snapshot=True)
@@ -211,7 +212,7 @@ def test_no_estimate_is_ever_read(cloud: Cloud) -> None:
 def test_a_look_at_row_security_reads_ids_alone(cloud: Cloud) -> None:
     """At most a row a table, and of it no column that holds content."""
     cloud.call("check")
-    cloud.wiring().row_security.verify(USER, minted_token(cloud.server, USER))
+    cloud.services().row_security.verify(USER, minted_token(cloud.server, USER))
 
     for each in cloud.proxy.of_tables:
         assert each.method == "GET"

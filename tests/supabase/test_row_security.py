@@ -11,15 +11,15 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from secondlook.access import Access
 from secondlook.auth.sessions import SignedIn
 from secondlook.dashboard import resources
+from secondlook.domain.access import Access
+from secondlook.domain.sources import SourceQuery
 from secondlook.errors import StoreUnavailable
-from secondlook.models import SourceQuery
-from secondlook.runner import Runner
+from secondlook.execution.runner import Runner
+from secondlook.services import Services, connect
 from secondlook.web.gate import Gate
 from secondlook.web.routes import routes
-from secondlook.wiring import Wiring, connect
 from tests.examples import SOURCE, USER
 from tests.processes import ROOT
 from tests.supabase.conftest import NAME, Cloud
@@ -62,24 +62,24 @@ class Open:
         """The person's."""
         return Access(self.person.user_id, token=lambda: self.person.access_token)
 
-    def wiring(self) -> Wiring:
+    def services(self) -> Services:
         """What serves people."""
         return connect(for_pages=True)
 
-    def look(self, wiring: Wiring, who: str) -> None:
+    def look(self, services: Services, who: str) -> None:
         """Look at row security."""
         if who == ANYBODY:
-            wiring.row_security.verify()
+            services.row_security.verify()
         else:
-            wiring.row_security.verify(self.person.user_id, self.person.access_token)
+            services.row_security.verify(self.person.user_id, self.person.access_token)
 
-    def client(self, wiring: Wiring | None = None) -> TestClient:
+    def client(self, services: Services | None = None) -> TestClient:
         """Someone who asks the front door."""
-        served = wiring or self.wiring()
+        served = services or self.services()
         runner = Runner(served)
         app = Starlette(
             routes=routes(lambda: served, lambda: runner),
-            middleware=[Middleware(Gate, wiring=lambda: served)],
+            middleware=[Middleware(Gate, services=lambda: served)],
         )
         return TestClient(app, follow_redirects=False)
 
@@ -96,7 +96,7 @@ class Open:
 def opened(cloud: Cloud, supabase_user: SupabaseUser) -> Generator[Open]:
     """The project; whatever is opened is closed at the end."""
     cloud.tables.add_estimates(SOURCE, 2)
-    cloud.wiring().store(Access(USER)).save_snapshot(the_snapshot())
+    cloud.services().store(Access(USER)).save_snapshot(the_snapshot())
     made = Open(cloud, supabase_user)
     yield made
     made.mend()
@@ -110,10 +110,10 @@ def message_for(who: str, table: str) -> str:
 
 def test_it_holds(opened: Open) -> None:
     """With the policies of supabase/migrations every look is content, and people are served."""
-    wiring = opened.wiring()
+    services = opened.services()
     for who in (ANYBODY, PEOPLE):
-        opened.look(wiring, who)
-    assert wiring.store(opened.access).list_sources(opened.person.user_id, SourceQuery()).total == 0
+        opened.look(services, who)
+    assert services.store(opened.access).list_sources(opened.person.user_id, SourceQuery()).total == 0
     client = opened.client()
     assert client.get("/readyz").json() == {"ready": True, "settings": "ok", "store": "ok", "ledger": "ok"}
     assert client.post("/auth/sign-in", data=opened.form()).status_code == 303
@@ -125,15 +125,15 @@ def test_a_look_finds_it(opened: Open, table: str, how: str) -> None:
     """Without a session and as a person; from then on nobody is shown anything."""
     opened.break_it(table, how)
     for who in (ANYBODY, PEOPLE):
-        wiring = Wiring(opened.wiring().settings)
+        services = Services(opened.services().settings)
         if who not in FOUND[how]:
-            opened.look(wiring, who)
-            wiring.store(opened.access)
+            opened.look(services, who)
+            services.store(opened.access)
             continue
         with pytest.raises(StoreUnavailable) as looked:
-            opened.look(wiring, who)
+            opened.look(services, who)
         with pytest.raises(StoreUnavailable) as refused:
-            wiring.store(opened.access)
+            services.store(opened.access)
         assert looked.value.message == refused.value.message == message_for(who, table)
         assert "supabase/migrations" in looked.value.hint
 
@@ -193,9 +193,9 @@ def test_a_page_refuses(opened: Open, how: str) -> None:
     """Whoever was signed in before it broke sees the reason, and no row."""
     opened.break_it("sources", how)
     resources.clear()
-    resources.wiring()
+    resources.services()
     with pytest.raises(StoreUnavailable):
-        opened.look(resources.wiring(), PEOPLE if PEOPLE in FOUND[how] else ANYBODY)
+        opened.look(resources.services(), PEOPLE if PEOPLE in FOUND[how] else ANYBODY)
     signed_in = SignedIn(opened.person.email, opened.access)
     opened.cloud.monkeypatch.setattr("secondlook.dashboard.session._require_session", lambda: signed_in)
     try:
@@ -212,15 +212,15 @@ def test_a_mended_project_is_served_again(
 ) -> None:
     """What one person found is not held against the next, once it holds for them."""
     monkeypatch.setattr("secondlook.stores.row_security._BROKEN_SECONDS", 0)
-    wiring = opened.wiring()
+    services = opened.services()
     opened.break_it("snapshots", FOR_PEOPLE)
     with pytest.raises(StoreUnavailable):
-        opened.look(wiring, PEOPLE)
+        opened.look(services, PEOPLE)
     opened.mend()
     next_one = new_supabase_user()
-    wiring.row_security.verify(next_one.user_id, next_one.access_token)
+    services.row_security.verify(next_one.user_id, next_one.access_token)
     access = Access(next_one.user_id, token=lambda: next_one.access_token)
-    assert wiring.store(access).list_sources(next_one.user_id, SourceQuery()).total == 0
+    assert services.store(access).list_sources(next_one.user_id, SourceQuery()).total == 0
 
 
 def test_no_right_to_read_holds(opened: Open) -> None:
@@ -229,8 +229,8 @@ def test_no_right_to_read_holds(opened: Open) -> None:
     for table in TABLES:
         server.sql(f"revoke select on {table} from anon")  # noqa: S608 -- the suite's own names
     try:
-        opened.look(opened.wiring(), ANYBODY)
-        opened.wiring().ping_store()
+        opened.look(opened.services(), ANYBODY)
+        opened.services().ping_store()
     finally:
         for table in TABLES:
             server.sql(f"grant select on {table} to anon")

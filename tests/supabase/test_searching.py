@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dev.local_supabase import Server
-from secondlook.models import SourceQuery
+from secondlook.domain.sources import SourceQuery
 from tests.supabase.kinds import AsThePerson
 from tests.supabase_server import SupabaseTables
 

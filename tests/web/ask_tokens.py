@@ -14,9 +14,9 @@ from pathlib import Path
 
 from secondlook.auth.accounts import Accounts
 from secondlook.auth.sessions import Sessions
+from secondlook.connections.supabase import Project
 from secondlook.errors import SecondlookError
 from secondlook.ledger.runs import ledger_database
-from secondlook.project import Project
 from tests.web.tokens import expiry
 
 THREADS = 4

@@ -17,9 +17,9 @@ from secondlook.auth.attempts import (
     Attempts,
     TooManyAttempts,
 )
-from secondlook.database import Database
+from secondlook.connections.database import Database
 from secondlook.ledger.runs import ledger_database
-from tests.ledger.carrying import Where, query
+from tests.ledger.executing import Where, query
 from tests.postgres_server import PostgresServer
 
 ANA, HERE = "ana@example.com", "192.0.2.1"

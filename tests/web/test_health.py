@@ -12,13 +12,13 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from secondlook.services import Services
 from secondlook.web.health import Health
-from secondlook.wiring import Wiring
 from tests.loops import run_apart
 
 
 class SlowStore:
-    """A wiring whose store takes its time."""
+    """A services whose store takes its time."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -47,7 +47,7 @@ def ask(door: Health, times: int) -> list[Response]:
 def test_one_look_serves_all() -> None:
     """Also where the look takes longer than it stays fresh."""
     slow = SlowStore(0.3)
-    door = Health(lambda: cast("Wiring", slow))
+    door = Health(lambda: cast("Services", slow))
     answers = ask(door, 30)
     assert {answer.status_code for answer in answers} == {200}
     assert slow.looks == 1
@@ -56,7 +56,7 @@ def test_one_look_serves_all() -> None:
 def test_nobody_waits_for_a_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """While somebody looks again, the others get what was seen last."""
     slow = SlowStore(0)
-    door = Health(lambda: cast("Wiring", slow))
+    door = Health(lambda: cast("Services", slow))
     ask(door, 1)
     slow.seconds = 1.0
     monkeypatch.setattr("secondlook.web.health._FRESH_SECONDS", 0.0)

@@ -18,11 +18,11 @@ import pytest
 from dev.local_supabase import Server, local_supabase
 from secondlook.auth.accounts import Accounts, Grant
 from secondlook.auth.sessions import KEPT_SECONDS, Sessions
-from secondlook.database import Database
+from secondlook.connections.database import Database
+from secondlook.connections.supabase import Project
 from secondlook.errors import NotSignedIn, StoreUnavailable
 from secondlook.ledger.runs import ledger_database
-from secondlook.project import Project
-from tests.ledger.carrying import Where, query
+from tests.ledger.executing import Where, query
 from tests.postgres_server import PostgresServer
 from tests.processes import ROOT
 from tests.supabase_server import NewUser, SupabaseUser, sign_up

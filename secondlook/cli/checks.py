@@ -1,0 +1,160 @@
+"""What `secondlook check` looks at. It sends the agent nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from secondlook.errors import SecondlookError
+from secondlook.providers.openai.models import has_ended, shutdown_notice
+from secondlook.services import Services, connect
+from secondlook.settings import Settings
+
+IMPORTS = (
+    "altair",
+    "fastapi",
+    "genai_prices",
+    "openai",
+    "pandas",
+    "psycopg",
+    "pyarrow",
+    "pydantic",
+    "sqlalchemy",
+    "streamlit",
+    "supabase",
+    "uvicorn",
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: whether it is as it must be, and what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def run_checks(email: str | None = None, password: str = "") -> list[Check]:
+    """Look at everything; a failure does not stop the rest, but without settings there is no rest.
+
+    Args:
+        email: On Supabase, somebody to sign in as: row security is then tried in their name too.
+        password: Theirs.
+    """
+    try:
+        services = connect()
+    except SecondlookError as error:
+        return [Check("settings", ok=False, detail=error.message)]
+    return [
+        Check("settings", ok=True, detail=f"{services.settings.env}, data in {services.settings.data_dir}"),
+        _attempt("imports", _import_all),
+        *(
+            _check_supabase(services, email, password)
+            if services.requires_sign_in
+            else [_attempt("store", lambda: _ping_store(services))]
+        ),
+        _attempt("ledger", lambda: _ping_ledger(services)),
+        _attempt("agent", lambda: _describe_agent(services)),
+        _check_model(services.settings),
+    ]
+
+
+def _attempt(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, ok=True, detail=look())
+    except (SecondlookError, ImportError) as error:
+        return Check(name, ok=False, detail=str(error))
+
+
+def _import_all() -> str:
+    for module in IMPORTS:
+        import_module(module)
+    return f"{len(IMPORTS)} libraries can be imported"
+
+
+def _ping_store(services: Services) -> str:
+    services.ping_store()
+    return f"embedded, {services.settings.data_dir / 'store.db'}"
+
+
+def _check_supabase(services: Services, email: str | None, password: str) -> list[Check]:
+    looks: dict[str, Callable[[], str]] = {
+        "store": lambda: _ping_project(services),
+        "sign-in": lambda: _ping_sign_in(services),
+        "row security": lambda: _try_without_session(services),
+    }
+    if email is not None:
+        looks["row security of a person"] = lambda: _try_as_person(services, email, password)
+    return [_attempt(name, look) for name, look in looks.items()]
+
+
+def _ping_project(services: Services) -> str:
+    """The project as people reach it, and as this process does."""
+    from secondlook.stores.supabase import SupabaseStore
+
+    SupabaseStore(services.project).ping()
+    if services.has_service_key:
+        services.ping_store()
+    by = (
+        "with the secret key too"
+        if services.has_service_key
+        else "no secret key: people alone can run a source"
+    )
+    return f"Supabase at {_address(services.settings.supabase_url or '')}, {by}"
+
+
+def _ping_sign_in(services: Services) -> str:
+    services.sessions.accounts.ping()
+    return "Supabase Auth answers"
+
+
+def _try_without_session(services: Services) -> str:
+    services.row_security.verify()
+    if not services.has_service_key:
+        return "holds: nothing can be read without a session"
+    filled = services.tables_with_rows()
+    tried = ", ".join(filled) or "no table, for all are empty"
+    return f"holds: nothing can be read without a session, though there are rows in {tried}"
+
+
+def _try_as_person(services: Services, email: str, password: str) -> str:
+    accounts = services.sessions.accounts
+    grant = accounts.sign_in(email, password)
+    try:
+        services.row_security.verify(grant.person.user_id, grant.access_token)
+    finally:
+        accounts.leave(grant.access_token)
+    return f"holds: {email} sees no row of anybody else"
+
+
+def _ping_ledger(services: Services) -> str:
+    services.ledger.ping()
+    shared = services.settings.ledger_url is not None
+    return f"{'Postgres' if shared else services.settings.data_dir / 'ledger.db'} can be written"
+
+
+def _describe_agent(services: Services) -> str:
+    name = services.agent_name()
+    if name == "offline":
+        return "the offline agent answers: nothing is sent, usage is estimated"
+    services.agent(name)
+    key = services.settings.openai_api_key.get_secret_value() if services.settings.openai_api_key else ""
+    start = key[: min(7, len(key) // 4)]
+    return f"OpenAI at {_address(services.settings.openai_base_url)}, key {start}…"
+
+
+def _address(url: str) -> str:
+    """An address without a user and password that it may hold."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+
+
+def _check_model(settings: Settings) -> Check:
+    today = datetime.now(UTC).date()
+    ended = has_ended(settings.model, today)
+    return Check("model", ok=not ended, detail=shutdown_notice(settings.model, today) or settings.model)

@@ -1,0 +1,394 @@
+"""Engines for the project's databases and the ordered migrations of its own one, the ledger's."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from secondlook.connections.write_priority import WritePriority, WriteQueue
+from secondlook.errors import SecondlookError
+
+BUSY_SECONDS = 5
+"""How long a writer waits for another process's write before it gives up."""
+
+CONNECT_SECONDS = 5
+"""How long a Postgres server may take to let in a connection."""
+
+ABANDONED_SECONDS = 30
+"""After this long without a word inside a transaction, Postgres takes its client for dead and lets go of
+its locks: a carrier whose machine is gone must not keep others from its run."""
+
+_MIGRATING = 0x5EC04D10
+"""The advisory lock of whoever migrates; any number that no other program takes."""
+
+Migration = tuple[str, Callable[[sa.Connection], None]]
+"""A name, never used twice in one database, and what it does."""
+
+T = TypeVar("T")
+
+
+class now(sa.Function[float]):  # noqa: N801 -- read as SQL, like sqlalchemy.func.now
+    """Seconds since 1970 by the database's clock, so that all who share it agree on leases."""
+
+    inherit_cache = True
+
+    def __init__(self) -> None:
+        super().__init__("now", type_=sa.Double())
+
+
+@compiles(now, "sqlite")
+def _now_on_sqlite(_element: now, _compiler: object, **_options: object) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now, "postgresql")
+def _now_on_postgres(_element: now, _compiler: object, **_options: object) -> str:
+    # Its own now() is the transaction's start: a lease would be as much shorter as its writer waited.
+    return "cast(extract(epoch from clock_timestamp()) as double precision)"
+
+
+def insert_new(dialect: str, table: sa.Table) -> sa.Insert:
+    """An insert, in the words of a database, that does nothing where a row with one of its keys is there."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def queue_writes(connection: sa.Connection, number: int) -> None:
+    """Wait until no other transaction is in its turn; the turn ends with the transaction.
+
+    On SQLite a transaction that may write has the whole file to itself.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+
+
+def sqlite_engine(
+    path: Path,
+    *,
+    shared: bool = False,
+    functions: Sequence[tuple[str, Callable[[str | None], str | None]]] = (),
+) -> sa.Engine:
+    """An engine on an SQLite file: write-ahead log, every durable commit on disk before it returns.
+
+    A transaction that may write takes the write lock at its start: upgrading later would fail at once
+    where another process wrote in between, instead of waiting.
+
+    Args:
+        path: The file; made at the first connection.
+        shared: Whether other programs write to it too: what is no UTF-8 is then read all the same.
+        functions: SQL functions of one text argument, by name.
+    """
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},  # transactions begin below
+        hide_parameters=True,  # parameters would put answers into exception texts
+    )
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        if shared:
+            connection.text_factory = _decoded
+        _write_ahead(connection)
+        connection.execute("pragma foreign_keys=on")
+        for name, function in functions:
+            connection.create_function(name, 1, function, deterministic=True)
+
+    @event.listens_for(engine, "checkout")
+    def _still_there(_connection: sqlite3.Connection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        # A file that was replaced or deleted is not the one that is open: what is written there is lost.
+        identity = _identity(path)
+        if entry.info.setdefault("identity", identity) != identity:
+            raise DisconnectionError
+
+    return engine
+
+
+def postgres_engine(url: str) -> sa.Engine:
+    """An engine on a Postgres database, directly or through a pooler in any mode.
+
+    What only reads sees one moment and can write nothing. What may write is READ COMMITTED: an update that
+    waited for another looks at its conditions again, which is what a compare-and-set needs.
+
+    Args:
+        url: postgresql://user:password@host:5432/database; its query goes to libpq.
+
+    Raises:
+        ValueError: It is not such a URL. The message has no part of it.
+    """
+    return sa.create_engine(
+        _postgres_url(url),
+        connect_args={
+            "autocommit": True,  # transactions begin below
+            "connect_timeout": CONNECT_SECONDS,
+            "client_encoding": "utf8",
+            "fallback_application_name": "secondlook",
+            "prepare_threshold": None,  # a pooler may give each transaction another session
+            # A server that went without a word is found gone before the lease is over.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        },
+        use_native_hstore=False,
+        hide_parameters=True,  # parameters would put answers into exception texts
+        pool_pre_ping=True,
+        # Connections are held for milliseconds: enough for each carrier, its call and its heart at once.
+        pool_size=8,
+        max_overflow=16,
+        pool_timeout=BUSY_SECONDS,
+    )
+
+
+def _postgres_url(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None  # the errors may quote a part of the password
+    if parsed is None or parsed.drivername not in {"postgres", "postgresql"}:
+        raise ValueError("its URL is not of the form postgresql://user:password@host:5432/database")
+    if "@" in f"{parsed.host}{parsed.database}":
+        # A part of the password would be taken for the host, and named where it is not found.
+        raise ValueError("a character of its URL's password has to be escaped: @ is written %40")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _decoded(data: bytes) -> str:
+    # The driver's own error would quote what it could not decode.
+    return data.decode("utf-8", errors="replace")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; SQLite itself does not wait here for another program's write."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("pragma journal_mode=wal")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+Kind = Literal["read", "durable", "soft"]
+"""Of a transaction: one that only reads, one that is on disk when it has ended, or one that will be."""
+
+
+def _begin_on_sqlite(connection: sa.Connection, kind: Kind) -> None:
+    # By the driver itself: around statements as small as these, SQLAlchemy takes ten times as long as they.
+    driver: Any = connection.connection.driver_connection
+    if kind == "read":
+        driver.execute("begin")
+        return
+    # What is not flushed is not lost where this process dies, only where the machine does.
+    flush = "full" if kind == "durable" else "normal"
+    if connection.info.get("flush") != flush:
+        driver.execute(f"pragma synchronous={flush}")
+        connection.info["flush"] = flush
+    driver.execute("begin immediate")
+
+
+def _begin_on_postgres(connection: sa.Connection, kind: Kind) -> None:
+    mode = "repeatable read, read only" if kind == "read" else "read committed"
+    soft = "; set local synchronous_commit = off" if kind == "soft" else ""
+    # In one message. Not as options of the connection: poolers refuse them, or lose them.
+    connection.exec_driver_sql(
+        f"begin isolation level {mode}; "
+        f"set local lock_timeout = {int(BUSY_SECONDS * 1000)}; "
+        f"set local idle_in_transaction_session_timeout = {ABANDONED_SECONDS * 1000}{soft}"
+    )
+
+
+# Not as listeners of the engine's events: with one of them, SQLAlchemy tells of every statement.
+_BEGIN: Mapping[str, Callable[[sa.Connection, Kind], None]] = {
+    "sqlite": _begin_on_sqlite,
+    "postgresql": _begin_on_postgres,
+}
+
+
+_SNAPSHOT = sa.text("select pg_current_snapshot()::text")
+"""Which transactions of Postgres are seen; one that writes has a number of its own."""
+
+
+class _Watch:
+    """Tells whether anybody wrote to an SQLite file, by a connection that never does so itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._opened = 0
+
+    def version(self) -> object:
+        with self._lock:
+            identity = _identity(self._path)
+            if identity is None:
+                return object()  # of a file that is not there nothing holds
+            if self._connection is None or identity != self._identity:
+                self._close()
+                self._connection = sqlite3.connect(
+                    self._path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
+                )
+                self._identity = identity
+                self._opened += 1
+            # What the pragma gives is a number of this connection's own.
+            return self._opened, self._connection.execute("pragma data_version").fetchone()
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class Database:
+    """A database as the layers above use it: whole transactions, and one kind of error.
+
+    Several modules may keep their tables in one, each with migrations of its own.
+
+    Args:
+        engine: Where it is.
+        unavailable: Makes the error of a failed transaction out of the driver's own words.
+    """
+
+    def __init__(self, engine: sa.Engine, unavailable: Callable[[str], SecondlookError]) -> None:
+        self._engine = engine
+        self._begin = _BEGIN[engine.dialect.name]
+        self._unavailable = unavailable
+        self._turns = WriteQueue() if engine.dialect.name == "sqlite" else None
+        self._watch = None if self._turns is None else _Watch(Path(str(engine.url.database)))
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run a reading transaction."""
+        return self._guard("read", work)
+
+    def write(self, work: Callable[[sa.Connection], T], turn: WritePriority = WritePriority.USUAL) -> T:
+        """Run a transaction that may write."""
+        with self._in_turn(turn):
+            return self._guard("durable", work)
+
+    def write_soft(self, work: Callable[[sa.Connection], T], turn: WritePriority = WritePriority.USUAL) -> T:
+        """Run a writing transaction that a machine's power cut may undo, with all soft ones after it.
+
+        It is never undone alone: what a later durable transaction has written stands on it.
+        """
+        with self._in_turn(turn):
+            return self._guard("soft", work)
+
+    def migrate(self, migrations: Sequence[Migration]) -> None:
+        """Apply, in their order, the migrations that this database has not seen. They are append-only.
+
+        Two processes may start at once: the second waits for the first's transaction and finds it done.
+        """
+        if not self.read(lambda connection: _unseen(connection, migrations)):
+            return
+
+        def apply(connection: sa.Connection) -> None:
+            queue_writes(connection, _MIGRATING)
+            _applied.create(connection, checkfirst=True)
+            for name, change in _unseen(connection, migrations):
+                change(connection)
+                connection.execute(sa.insert(_applied).values(name=name, applied_at=now()))
+
+        self.write(apply)
+
+    def let_go(self, *tables: str) -> None:
+        """Let what was erased from these tables not stay behind in the log, or as dead rows."""
+
+        def clean(connection: sa.Connection) -> None:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"vacuum {', '.join(tables)}")
+            else:
+                connection.exec_driver_sql("pragma wal_checkpoint(truncate)").all()
+
+        self._guard(None, clean)
+
+    def version(self) -> object:
+        """What is another one after each transaction that wrote, whoever's: while it is equal, so is all."""
+        if self._watch is None:
+            return self.read(lambda connection: connection.scalar(_SNAPSHOT))
+        try:
+            return self._watch.version()
+        except sqlite3.Error as error:
+            raise self._unavailable(_words(error)) from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+        if self._watch is not None:
+            self._watch.close()
+
+    @contextmanager
+    def _in_turn(self, turn: WritePriority) -> Generator[None]:
+        """Let one thread write at a time where the database would: SQLite itself would have the rest poll."""
+        if self._turns is None:
+            yield
+            return
+        if not self._turns.take(turn, BUSY_SECONDS):
+            raise self._unavailable("database is locked")
+        try:
+            yield
+        finally:
+            self._turns.give()
+
+    def _guard(self, kind: Kind | None, work: Callable[[sa.Connection], T]) -> T:
+        """Run a transaction, or what may be in none."""
+        try:
+            with self._engine.begin() as connection:
+                if kind is not None:
+                    self._begin(connection, kind)
+                return work(connection)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise self._unavailable(_words(error)) from None
+
+
+def _words(error: SQLAlchemyError | sqlite3.Error) -> str:
+    """The driver's own words, in one line; parameters are never among them."""
+    cause: Any = error if isinstance(error, sqlite3.Error) else getattr(error, "orig", None)
+    # Of a value that it cannot take (class 22), Postgres quotes the value.
+    if cause is None or (getattr(cause, "sqlstate", None) or "").startswith("22"):
+        return type(cause or error).__name__
+    return (str(cause).splitlines() or [type(cause).__name__])[0][:200]
+
+
+_applied = sa.Table(
+    "migrations",
+    sa.MetaData(),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("applied_at", sa.Double, nullable=False),
+)
+
+
+def _unseen(connection: sa.Connection, migrations: Sequence[Migration]) -> list[Migration]:
+    if not sa.inspect(connection).has_table(_applied.name):
+        return list(migrations)
+    seen = set(connection.scalars(sa.select(_applied.c.name)))
+    return [migration for migration in migrations if migration[0] not in seen]

@@ -1,0 +1,62 @@
+"""Links from one page to another, by what the other page takes in its URL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from secondlook.dashboard import PAGES
+from secondlook.dashboard.parts.problems import escape
+
+
+def show_run_link(run_id: str, label: str = "The run under the lens") -> None:
+    """To a run's own page."""
+    _show_link("runs.py", label, ":material/search:", run=run_id)
+
+
+def show_source_link(source_id: str, label: str, **query: str) -> None:
+    """To a source's page."""
+    _show_link("sources.py", escape(label, limit=120), ":material/table_rows:", source=source_id, **query)
+
+
+def show_snapshot_link(snapshot_id: str, label: str = "The snapshot by itself") -> None:
+    """To a snapshot's own page."""
+    _show_link("snapshots.py", label, ":material/photo_camera:", snapshot=snapshot_id)
+
+
+def show_snapshot_links(snapshot_id: str, source_id: str) -> None:
+    """From a source's snapshot to its own page, and to those before it."""
+    show_snapshot_link(snapshot_id, "By itself: charts and comparison")
+    show_history_link(source_id, "All snapshots of this source")
+
+
+def show_history_link(source_id: str, label: str) -> None:
+    """To the history of a source's snapshots."""
+    _show_link("snapshots.py", label, ":material/history:", source=source_id)
+
+
+def show_next_step(label: str, icon: str = ":material/history:", **query: str) -> None:
+    """To another part of the same page, by what its URL takes: a link to it would look like the open one."""
+    st.button(
+        label,
+        key=f"way {label} {query}",
+        type="tertiary",
+        icon=icon,
+        on_click=_go,
+        args=(query,),
+    )
+
+
+def _go(query: Mapping[str, str]) -> None:
+    kept = {name: st.query_params[name] for name in ("user",) if name in st.query_params}
+    st.query_params.from_dict({**kept, **query})
+
+
+def show_sources_link(label: str = "Choose a source") -> None:
+    """To the list of sources, where snapshots begin."""
+    _show_link("sources.py", label, ":material/table_rows:")
+
+
+def _show_link(page: str, label: str, icon: str, **query: str) -> None:
+    st.page_link(PAGES / page, label=label, icon=icon, query_params=query)

@@ -1,0 +1,58 @@
+"""What a provider answered, before anything is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from secondlook.domain.base import Count, Frozen
+from secondlook.domain.usage import Usage
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What could be read of an answer's body; `problem` says why there is nothing to check.
+
+    Not a pydantic type: the text may hold what pydantic refuses in a string, such as lone surrogates.
+
+    Attributes:
+        problem: None where the body is a chat completion.
+        text: The message's content.
+        refusal: The model's refusal, where it refused.
+    """
+
+    problem: str | None = None
+    text: str | None = None
+    refusal: str | None = None
+    finish_reason: str | None = None
+    model: str | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
+class RateLimits(Frozen):
+    """What a provider says it will still take; None where it does not say. Resets are in seconds from now."""
+
+    requests: Count | None
+    requests_reset: float
+    tokens: Count | None
+    tokens_reset: float
+
+
+class AgentAnswer(Frozen):
+    """An answer as it arrived, before anything looked at it.
+
+    Attributes:
+        body: The whole body of the HTTP answer.
+        http_status: The status it came with.
+        latency_ms: From sending to the last byte.
+        provider_ms: The provider's own time, where it tells (openai-processing-ms).
+        limits: What the provider will still take, where it tells.
+    """
+
+    body: str
+    usage: Usage
+    model: str | None
+    request_id: str | None
+    latency_ms: int
+    provider_ms: int | None
+    http_status: int = 200
+    limits: RateLimits | None = None

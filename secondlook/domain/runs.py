@@ -1,0 +1,157 @@
+"""A run: one press of the button, from claim to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from secondlook.domain.base import Count, Frozen
+from secondlook.domain.buckets import AgentInput
+from secondlook.domain.snapshots import SnapshotResult
+from secondlook.domain.usage import Usage
+
+AgentName = Literal["openai", "offline"]
+
+
+REHEARSAL = "rehearsal-"
+"""Begins the model's name of a rehearsal: a run whose agent misbehaves on purpose."""
+
+
+class RunStatus(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    CALLING = "calling"
+    ANSWERED = "answered"
+    DONE = "done"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt"
+    CANCELLED = "cancelled"
+
+    @property
+    def active(self) -> bool:
+        """True where the run goes on by itself."""
+        return self in {RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED}
+
+    @property
+    def final(self) -> bool:
+        """True where nothing more happens to the run, unless a person acts."""
+        return self in {RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED}
+
+
+class RunError(Frozen):
+    """Why a run is not done."""
+
+    code: str
+    message: str
+    hint: str = ""
+    reason: str | None = None
+    path: str | None = None
+
+
+class Plan(Frozen):
+    """All that a run needs, decided before it is queued: checked, built, and not yet sent.
+
+    Attributes:
+        request: The exact body of the request to the agent.
+        timings: Milliseconds of each step so far.
+    """
+
+    source_id: str
+    user_id: str
+    agent: AgentName
+    model: str
+    prompt_version: str
+    agent_input: AgentInput
+    request: Mapping[str, object]
+    warnings: tuple[str, ...]
+    timings: Mapping[str, float]
+
+
+class Run(Frozen):
+    """One press of the button, as the ledger knows it. Its id is its snapshot's id.
+
+    Attributes:
+        number: Counts the runs of a source, from 1.
+        attempts: Requests sent so far.
+        cost_usd: Of every answer that was paid for, also one that came too late to count.
+        answer: The journaled body of the answer that counts, or None.
+        generated_at: Fixed when the answer was journaled.
+        timings: Milliseconds of each finished step.
+        owner: Who carries it now; only the owner may move it on.
+        store: The store that its source lies in; it is never carried with another.
+        batch_id: The batch it belongs to, or None.
+        waits_ms: How long it still waits before it is sent again; None where it does not wait.
+        erased_at: When its input, request and answer were erased: what stands in their place is empty.
+    """
+
+    run_id: str
+    number: int
+    source_id: str
+    user_id: str
+    agent: AgentName
+    model: str
+    prompt_version: str
+    agent_input: AgentInput
+    request: Mapping[str, object]
+    warnings: tuple[str, ...]
+    status: RunStatus
+    attempts: Count
+    owner: str | None
+    error: RunError | None
+    timings: Mapping[str, float]
+    answer: str | None
+    answered_model: str | None
+    request_id: str | None
+    usage: Usage
+    cost_usd: Decimal | None
+    latency_ms: int | None
+    provider_ms: int | None
+    generated_at: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    elapsed_ms: int
+    store: str = "embedded"
+    batch_id: str | None = None
+    waits_ms: int | None = None
+    erased_at: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        """True where an answer came that counts, also where it was erased since."""
+        return self.answer is not None or (self.erased_at is not None and self.latency_ms is not None)
+
+    @property
+    def rehearsal(self) -> bool:
+        """True where the agent was told to misbehave."""
+        return self.model.startswith(REHEARSAL)
+
+
+class SnapshotRun(Frozen):
+    """What `run_snapshot` returns: the snapshot and what it took.
+
+    Attributes:
+        agent: Which agent answered.
+        cost: US dollars, or None where the price or the usage is unknown; an estimate where
+            `usage.estimated` is true.
+        model: The model that answered, or the one that was asked where the answer does not say.
+        attempts: Requests sent.
+        timings: Milliseconds by step, and `total`.
+        warnings: What is odd about the buckets, in plain words.
+    """
+
+    run_id: str
+    snapshot_id: str
+    source_id: str
+    agent: AgentName
+    result: SnapshotResult
+    usage: Usage
+    cost: Decimal | None
+    model: str
+    request_id: str | None
+    attempts: Count
+    timings: Mapping[str, float]
+    warnings: tuple[str, ...]

@@ -1,0 +1,260 @@
+"""Budgets as figures: what is allowed, what is used, how much room is left, and what is said where it is not.
+
+Pure: nothing here looks at a clock or at a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Literal, cast
+
+from secondlook.errors import OverBudget
+from secondlook.ledger.rows import NANO
+from secondlook.settings import Settings
+
+BudgetName = Literal["user_day", "user_month", "day", "month"]
+
+PRICE_UNKNOWN = "price_unknown"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most of one budget; None is no limit."""
+
+    calls: int | None = None
+    nanousd: int | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The four budgets: of each user and of all users, for each day and month in UTC."""
+
+    user_day: Limit = Limit()
+    user_month: Limit = Limit()
+    day: Limit = Limit()
+    month: Limit = Limit()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Those of the settings SECONDLOOK_BUDGET_…."""
+        return cls(
+            user_day=_limit(settings.budget_user_day_calls, settings.budget_user_day_usd),
+            user_month=_limit(settings.budget_user_month_calls, settings.budget_user_month_usd),
+            day=_limit(settings.budget_day_calls, settings.budget_day_usd),
+            month=_limit(settings.budget_month_calls, settings.budget_month_usd),
+        )
+
+
+@dataclass(frozen=True)
+class Use:
+    """What counts against a budget; dollars of calls under way are reserved."""
+
+    calls: int = 0
+    nanousd: int = 0
+    reserved_nanousd: int = 0
+
+    def __sub__(self, other: Use) -> Use:
+        """What is more here than there."""
+        return Use(
+            self.calls - other.calls,
+            self.nanousd - other.nanousd,
+            self.reserved_nanousd - other.reserved_nanousd,
+        )
+
+
+@dataclass(frozen=True)
+class BudgetStatus:
+    """A budget, and how much of it is used.
+
+    Attributes:
+        name: Whose it is and of which length: also a part of its settings' names.
+        period: The day or month, as 2026-11-22 or 2026-11.
+    """
+
+    name: BudgetName
+    period: str
+    limit: Limit
+    used: Use
+
+    @property
+    def ends_at(self) -> str:
+        """When the next period begins."""
+        return period_end(self.period)
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """Dollars of calls that have ended."""
+        return Decimal(self.used.nanousd) / NANO
+
+    @property
+    def reserved_usd(self) -> Decimal:
+        """Dollars that calls under way may cost."""
+        return Decimal(self.used.reserved_nanousd) / NANO
+
+    @property
+    def limit_usd(self) -> Decimal | None:
+        """The most dollars; None is no limit."""
+        return None if self.limit.nanousd is None else Decimal(self.limit.nanousd) / NANO
+
+    def room_for_calls(self) -> int | None:
+        """How many calls are left of it; None where it has no limit of calls."""
+        return None if self.limit.calls is None else max(0, self.limit.calls - self.used.calls)
+
+    def room_for_dollars(self, estimate_nanousd: int) -> int | None:
+        """For how many calls of that price dollars are left; None where it has no limit of them.
+
+        What costs nothing takes nothing, also of a budget that is spent.
+        """
+        if self.limit.nanousd is None or estimate_nanousd == 0:
+            return None
+        return max(0, self.limit.nanousd - _taken(self.used)) // estimate_nanousd
+
+
+def budget_status_fields(standing: BudgetStatus) -> dict[str, object]:
+    """A budget as JSON has it."""
+    limit = standing.limit_usd
+    return {
+        "budget": standing.name,
+        "period": standing.period,
+        "ends_at": standing.ends_at,
+        "calls": standing.used.calls,
+        "calls_limit": standing.limit.calls,
+        "spent_usd": float(standing.spent_usd),
+        "reserved_usd": float(standing.reserved_usd),
+        "limit_usd": None if limit is None else float(limit),
+    }
+
+
+def day_of(seconds: float) -> str:
+    """The day in UTC, as 2026-11-22; its first seven letters are the month."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+def period_end(period: str) -> str:
+    """When the day or month after this one begins."""
+    if _is_day(period):
+        following = date.fromisoformat(period) + timedelta(days=1)
+    else:  # 31 days after its first is some day of the next month
+        following = (date.fromisoformat(f"{period}-01") + timedelta(days=31)).replace(day=1)
+    return f"{following.isoformat()}T00:00:00Z"
+
+
+def refusal(
+    standings: Sequence[BudgetStatus], estimate_nanousd: int | None, *, calls: int = 1
+) -> OverBudget | None:
+    """Why not all of these calls may be made; None where they may.
+
+    Args:
+        standings: The budgets that they count in.
+        estimate_nanousd: What each of them takes at the most; None where the model's price is unknown.
+        calls: How many they are.
+
+    Returns:
+        Of the budgets with the least room, what is to be said of the one that stays so the longest.
+    """
+    if estimate_nanousd is None:
+        if any(each.limit.nanousd is not None for each in standings):
+            return _price_unknown(standings)
+        estimate_nanousd = 0
+    fits = room(standings, estimate_nanousd)
+    if fits is None or fits >= calls:
+        return None
+    least = [
+        (each, in_dollars)
+        for each in standings
+        for in_dollars in (False, True)
+        if _room(each, estimate_nanousd, in_dollars=in_dollars) == fits
+    ]
+    standing, in_dollars = max(least, key=lambda found: found[0].ends_at)
+    return _spent(standing, estimate_nanousd, in_dollars=in_dollars, fits=fits, calls=calls)
+
+
+def room(standings: Sequence[BudgetStatus], estimate_nanousd: int) -> int | None:
+    """How many calls of that price all these budgets allow; None is any number."""
+    rooms = [
+        left
+        for each in standings
+        for in_dollars in (False, True)
+        if (left := _room(each, estimate_nanousd, in_dollars=in_dollars)) is not None
+    ]
+    return min(rooms, default=None)
+
+
+def _room(standing: BudgetStatus, estimate_nanousd: int, *, in_dollars: bool) -> int | None:
+    return standing.room_for_dollars(estimate_nanousd) if in_dollars else standing.room_for_calls()
+
+
+def _spent(
+    standing: BudgetStatus, estimate_nanousd: int, *, in_dollars: bool, fits: int, calls: int
+) -> OverBudget:
+    used, limit = standing.used, standing.limit
+    if in_dollars:
+        most = cast("int", limit.nanousd)
+        taken = _taken(used)
+        budget, figures = _dollars(most), f"{_dollars(taken)} of {_dollars(most)} used"
+        if used.reserved_nanousd > 0:
+            figures += f", {_dollars(used.reserved_nanousd)} of it by calls under way"
+        figures += f", {'this' if calls == 1 else 'each'} call takes about {_about(estimate_nanousd)}"
+    else:
+        most, taken = cast("int", limit.calls), used.calls
+        budget, figures = f"{most} call{'' if most == 1 else 's'}", f"{taken} of {most} used"
+    if taken >= most:
+        verdict = "is spent"
+    elif calls == 1:
+        verdict = "does not hold this call"
+    else:
+        verdict = f"holds {fits or 'none'} of these {calls} calls"
+    length = "day" if _is_day(standing.period) else "month"
+    whose = "this user" if standing.name.startswith("user_") else "all users"
+    reason = f"{standing.name}_{'usd' if in_dollars else 'calls'}"
+    return OverBudget(
+        f"The budget of {budget} a {length} for {whose} {verdict}: {figures}",
+        hint=f"The {length} ends at {standing.ends_at}; {_setting(reason)} sets this budget.",
+        reason=reason,
+    )
+
+
+def _price_unknown(standings: Sequence[BudgetStatus]) -> OverBudget:
+    named = [_setting(f"{each.name}_usd") for each in standings if each.limit.nanousd is not None]
+    return OverBudget(
+        "The price of the model is unknown, so the dollar budgets cannot hold it",
+        hint=f"Take a model with a known price, or unset {', '.join(named)} and set a budget of calls.",
+        reason=PRICE_UNKNOWN,
+    )
+
+
+def _setting(reason: str) -> str:
+    return f"SECONDLOOK_BUDGET_{reason.upper()}"
+
+
+def _taken(used: Use) -> int:
+    return used.nanousd + used.reserved_nanousd
+
+
+def _limit(calls: int | None, usd: Decimal | None) -> Limit:
+    nanousd = None if usd is None else int((usd * NANO).to_integral_value(ROUND_FLOOR))
+    return Limit(calls=calls, nanousd=nanousd)
+
+
+def _is_day(period: str) -> bool:
+    return period.count("-") == 2
+
+
+def _dollars(nanousd: int) -> str:
+    """Exactly: a figure that is compared is not rounded."""
+    return _at_least_cents(Decimal(nanousd) / NANO)
+
+
+def _about(nanousd: int) -> str:
+    """Two figures, rounded up as what it is added to is not rounded at all."""
+    dollars = Decimal(nanousd) / NANO
+    digit = Decimal(1).scaleb(min(dollars.adjusted() - 1, -2))
+    return _at_least_cents(dollars.quantize(digit, ROUND_CEILING))
+
+
+def _at_least_cents(dollars: Decimal) -> str:
+    whole, _, fraction = f"{dollars:,.9f}".partition(".")
+    return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"

@@ -1,0 +1,281 @@
+"""The outbox: what the webhook is to be told, written together with what has happened.
+
+A message is made in the transaction that ends a run, so that neither is there without the other. It is sent
+at least once: whoever claims it holds it for a while, and a claimer that dies is followed by another.
+
+Times are seconds since 1970 by the database's clock. Payloads are JSON text, sent as they stand here.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from secondlook.connections.database import Database, Migration, now
+from secondlook.domain.runs import Run, RunStatus
+from secondlook.ledger.rows import dump, iso, iso_or_none
+
+LEASE_SECONDS = 60
+"""How long a claimed message is its claimer's: several times what an attempt may take."""
+
+DELAYS_SECONDS = (5, 30, 120, 600, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
+"""The wait after each failed attempt, about 22 hours in all; after one more a message is given up."""
+
+_TOLD = (RunStatus.DONE, RunStatus.FAILED, RunStatus.IN_DOUBT)
+
+deliveries = sa.Table(
+    "deliveries",
+    sa.MetaData(),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text),
+    sa.Column("event", sa.Text),
+    sa.Column("payload", sa.Text),
+    sa.Column("created_at", sa.Double),
+    sa.Column("attempts", sa.Integer),
+    sa.Column("due_at", sa.Double),
+    sa.Column("lease_until", sa.Double),
+    sa.Column("delivered_at", sa.Double),
+    sa.Column("given_up_at", sa.Double),
+    sa.Column("last_status", sa.Integer),
+    sa.Column("last_error", sa.Text),
+)
+
+
+def _outbox(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(
+        """
+        create table deliveries (
+          id text primary key,
+          run_id text not null,
+          event text not null,
+          payload text not null,
+          created_at double precision not null,
+          attempts integer not null default 0,
+          due_at double precision not null,
+          lease_until double precision not null default 0,
+          delivered_at double precision,
+          given_up_at double precision,
+          last_status integer,
+          last_error text
+        )
+        """
+    )
+    connection.exec_driver_sql(
+        "create index deliveries_open on deliveries (due_at) "
+        "where delivered_at is null and given_up_at is null"
+    )
+    connection.exec_driver_sql("create index deliveries_by_run on deliveries (run_id)")
+    connection.exec_driver_sql("create index deliveries_by_time on deliveries (created_at)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (("deliveries_001_outbox", _outbox),)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message and what became of it.
+
+    Attributes:
+        id: The same at each attempt: receivers know by it what they have already.
+        event: What has happened: run.done, run.failed or run.in_doubt.
+        payload: The body that is sent: JSON.
+        attempts: How often it was sent, or is being sent for.
+        due_at: Not to be sent before.
+        last_status: The HTTP status of the last attempt; None where there was no answer.
+        last_error: What went wrong at the last attempt, as a code.
+    """
+
+    id: str
+    run_id: str
+    event: str
+    payload: str
+    created_at: str
+    attempts: int
+    due_at: str
+    delivered_at: str | None
+    given_up_at: str | None
+    last_status: int | None
+    last_error: str | None
+
+
+def enqueue(connection: sa.Connection, run: Run, status: RunStatus, code: str | None) -> str:
+    """Write a message, in the transaction that changes the run.
+
+    It holds ids, the status, the code and the time: nothing of what a run is about.
+
+    Args:
+        connection: The transaction.
+        run: The run, for its ids.
+        status: What it has become: done, failed or in_doubt.
+        code: The stable code of its error; None where it is done.
+
+    Returns:
+        The message's id.
+
+    Raises:
+        ValueError: Nobody is told of this status.
+    """
+    if status not in _TOLD:
+        raise ValueError(status)
+    event = f"run.{status}"
+    at = connection.scalars(sa.select(now())).one()
+    payload = {
+        "type": event,
+        "timestamp": iso(at),
+        "data": {
+            "run_id": run.run_id,
+            "source_id": run.source_id,
+            "user_id": run.user_id,
+            "batch_id": run.batch_id,
+            "status": status,
+            "code": code,
+        },
+    }
+    message_id = f"msg_{uuid4().hex}"
+    row = {
+        "id": message_id,
+        "run_id": run.run_id,
+        "event": event,
+        "payload": dump(payload),
+        "created_at": at,
+        "attempts": 0,
+        "due_at": at,
+        "lease_until": 0,
+    }
+    connection.execute(sa.insert(deliveries).values(row))
+    return message_id
+
+
+class Deliveries:
+    """The outbox of a ledger's database, shared by any number of threads and processes.
+
+    Every method raises `LedgerUnavailable` where it cannot be read or written.
+
+    Args:
+        database: The ledger's database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.migrate(MIGRATIONS)
+
+    def claim(self, limit: int) -> list[Delivery]:
+        """Take messages that are due and that nobody holds, for LEASE_SECONDS; the attempt is counted.
+
+        Args:
+            limit: At the most so many.
+        """
+
+        def take(connection: sa.Connection) -> list[Delivery]:
+            due = (
+                sa.select(deliveries.c.id)
+                .where(_due())
+                .order_by(deliveries.c.due_at)
+                .limit(limit)
+                .with_for_update(skip_locked=True)  # those are being claimed by others
+            )
+            ids = list(connection.scalars(due))
+            if not ids:
+                return []
+            claim = (
+                sa.update(deliveries)
+                .where(deliveries.c.id.in_(ids), _due())
+                .values(attempts=deliveries.c.attempts + 1, lease_until=now() + LEASE_SECONDS)
+                .returning(*deliveries.c)
+            )
+            taken = {row.id: _read(row) for row in connection.execute(claim)}
+            return [taken[id_] for id_ in ids if id_ in taken]
+
+        # Looking takes no lock: mostly there is nothing.
+        return self._database.write(take) if self._any_due() else []
+
+    def delivered(self, delivery: Delivery, status: int) -> None:
+        """Note that the receiver has a message, whoever else holds it by now."""
+        self._decide(
+            deliveries.c.id == delivery.id,
+            delivered_at=now(),
+            given_up_at=None,
+            last_status=status,
+            last_error=None,
+        )
+
+    def failed(self, delivery: Delivery, status: int | None, error: str, *, final: bool = False) -> None:
+        """Note that an attempt failed: the message is sent again later, or given up after the last.
+
+        Where somebody else has claimed it meanwhile, it is theirs and stays as it is.
+
+        Args:
+            delivery: The message, as it was claimed.
+            status: The HTTP status, where there was one.
+            error: What went wrong, as a code.
+            final: The receiver wants no more of it.
+        """
+        wait = None if final else wait_after(delivery.attempts)
+        self._decide(
+            (deliveries.c.id == delivery.id) & (deliveries.c.attempts == delivery.attempts),
+            due_at=now() + (wait or 0),
+            given_up_at=now() if wait is None else None,
+            last_status=status,
+            last_error=error,
+        )
+
+    def list(self, *, run_id: str | None = None, limit: int = 50) -> list[Delivery]:
+        """Messages, newest first.
+
+        Args:
+            run_id: Those of one run alone; whoever asks has seen that it is their user's.
+            limit: At the most so many.
+        """
+        query = sa.select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id).limit(limit)
+        if run_id is not None:
+            query = query.where(deliveries.c.run_id == run_id)
+        return [_read(row) for row in self._database.read(lambda connection: connection.execute(query).all())]
+
+    def _any_due(self) -> bool:
+        query = sa.select(deliveries.c.id).where(_due()).limit(1)
+        return self._database.read(lambda connection: connection.scalar(query)) is not None
+
+    def _decide(self, which: sa.ColumnElement[bool], **values: object) -> None:
+        change = (
+            sa.update(deliveries)
+            .where(which, deliveries.c.delivered_at.is_(None))
+            .values(lease_until=0, **values)
+        )
+        self._database.write(lambda connection: connection.execute(change))
+
+
+def wait_after(attempts: int) -> float | None:
+    """Seconds between a failed attempt and the next, with jitter; None where there is no next."""
+    if attempts > len(DELAYS_SECONDS):
+        return None
+    # So that the messages of a receiver that was away do not all come back at once.
+    return DELAYS_SECONDS[attempts - 1] * random.uniform(1.0, 1.25)  # noqa: S311 -- no secret
+
+
+def _due() -> sa.ColumnElement[bool]:
+    return (
+        deliveries.c.delivered_at.is_(None)
+        & deliveries.c.given_up_at.is_(None)
+        & (deliveries.c.due_at <= now())
+        & (deliveries.c.lease_until < now())
+    )
+
+
+def _read(row: sa.Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        run_id=row.run_id,
+        event=row.event,
+        payload=row.payload,
+        created_at=iso(row.created_at),
+        attempts=row.attempts,
+        due_at=iso(row.due_at),
+        delivered_at=iso_or_none(row.delivered_at),
+        given_up_at=iso_or_none(row.given_up_at),
+        last_status=row.last_status,
+        last_error=row.last_error,
+    )

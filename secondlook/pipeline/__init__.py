@@ -1,0 +1,1 @@
+"""One run from the source to its snapshot: preview, submit, execute, outcome."""

@@ -1,0 +1,1 @@
+"""Who answers: a real service, the offline agent, a rehearsal."""

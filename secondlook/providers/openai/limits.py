@@ -1,0 +1,68 @@
+"""What a provider's headers tell about its rate limits, and when a request may be sent again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from secondlook.domain.answers import RateLimits
+
+MAX_SECONDS = 24 * 3600.0
+"""A header that asks for a longer wait is held to this."""
+
+_DURATION = re.compile(
+    r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9})ms)?"
+)
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+
+
+def read_limits(headers: Mapping[str, str]) -> RateLimits | None:
+    """The rate limits that an answer announces (x-ratelimit-*); None where it announces none."""
+    requests = _count(headers.get("x-ratelimit-remaining-requests"))
+    tokens = _count(headers.get("x-ratelimit-remaining-tokens"))
+    if requests is None and tokens is None:
+        return None
+    return RateLimits(
+        requests=requests,
+        requests_reset=duration(headers.get("x-ratelimit-reset-requests")) or 0.0,
+        tokens=tokens,
+        tokens_reset=duration(headers.get("x-ratelimit-reset-tokens")) or 0.0,
+    )
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait before sending again: retry-after-ms, or retry-after in seconds or as a date."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return min(milliseconds / 1000, MAX_SECONDS)
+    text = headers.get("retry-after", "")
+    seconds = _number(text)
+    if seconds is None:
+        try:
+            at = parsedate_to_datetime(text)
+        except (ValueError, TypeError, IndexError):
+            return None
+        seconds = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), MAX_SECONDS)
+
+
+def duration(text: str | None) -> float | None:
+    """Seconds of a duration as OpenAI writes it (`1s`, `6m0s`, `20ms`), or of plain seconds."""
+    plain = _number(text)
+    if plain is not None:
+        return min(plain, MAX_SECONDS)
+    parts = _DURATION.fullmatch(text or "")
+    if not text or parts is None:
+        return None
+    days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in parts.groups())
+    return min(days * 86400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000, MAX_SECONDS)
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text is not None and _SECONDS.fullmatch(text) else None

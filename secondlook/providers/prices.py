@@ -1,0 +1,38 @@
+"""Usage → cost, by the prices that genai-prices carries (offline data)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache
+
+from secondlook.domain.usage import Usage
+
+
+def cost_usd(usage: Usage, model: str) -> Decimal | None:
+    """What an answer costs at OpenAI's list price.
+
+    Args:
+        usage: Its tokens; an answer that does not tell its cached tokens is priced as if none were.
+        model: The model that answered.
+
+    Returns:
+        US dollars, or None where the tokens or the model's price are unknown: never 0 for unknown.
+    """
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
+    return _price(model, datetime.now(UTC).date(), usage.prompt_tokens, cached, usage.completion_tokens)
+
+
+@lru_cache(maxsize=4096)
+def _price(model: str, _day: date, prompt: int, cached: int, completion: int) -> Decimal | None:
+    """Prices change with the day, and a batch asks for the same ones again and again."""
+    from genai_prices import Usage as Tokens
+    from genai_prices import calc_price
+
+    tokens = Tokens(input_tokens=prompt, cache_read_tokens=cached, output_tokens=completion)
+    try:
+        return calc_price(tokens, model_ref=model, provider_id="openai").total_price
+    except (LookupError, ValueError):
+        return None

@@ -1,0 +1,467 @@
+"""Rehearsals: the offline agent misbehaves on purpose, so that people see what becomes of it.
+
+The request's model name chooses how (`rehearsal-html`): the mark goes wherever the model is shown, and into
+the ledger, with nothing added to either. Only the offline agent of the embedded store is made of this; the
+services sees to it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from secondlook.domain.runs import REHEARSAL
+from secondlook.providers.offline import completion_of, offline_agent, reply
+from secondlook.providers.openai.client import LATE, Agent
+
+if TYPE_CHECKING:
+    import httpx2
+
+Json = dict[str, Any]
+
+Misbehave = Callable[["httpx2.Request", Json], "httpx2.Response"]
+"""Answers a request, given the right completion, in another way; or raises what a connection raises."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to misbehave.
+
+    Attributes:
+        name: Its model's name behind the prefix.
+        group: What it is one of.
+        title: What the agent does.
+        detail: The same, to the letter.
+        misbehave: Does it.
+        weeks: The least number of weeks that it takes.
+    """
+
+    name: str
+    group: str
+    title: str
+    detail: str
+    misbehave: Misbehave
+    weeks: int = 0
+
+    @property
+    def model(self) -> str:
+        """The model's name that asks for it."""
+        return REHEARSAL + self.name
+
+
+def rehearsing_agent(deadline_seconds: float) -> Agent:
+    """The offline agent; asked as a model of a rehearsal, it misbehaves."""
+    return offline_agent(deadline_seconds, respond)
+
+
+def respond(request: httpx2.Request) -> httpx2.Response:
+    """Answer a chat completion request, properly or as its model says."""
+    body: Json = json.loads(request.content)
+    right = completion_of(body)
+    kind = KINDS.get(body["model"])
+    return reply(right) if kind is None else kind.misbehave(request, right)
+
+
+# -- how ------------------------------------------------------------------------------------------------
+
+
+def _edited(edit: Callable[[Json], object]) -> Misbehave:
+    """The right answer with a change."""
+
+    def rewrite(text: str) -> str:
+        answer: Json = json.loads(text)
+        edit(answer)
+        return json.dumps(answer, separators=(",", ":"), ensure_ascii=False)
+
+    return _said(rewrite)
+
+
+def _said(rewrite: Callable[[str], str]) -> Misbehave:
+    """The right text, written in another way."""
+
+    def edit(completion: Json) -> None:
+        message: Json = completion["choices"][0]["message"]
+        message["content"] = rewrite(message["content"])
+
+    return _enveloped(edit)
+
+
+def _enveloped(edit: Callable[[Json], object]) -> Misbehave:
+    """The right completion with a change."""
+
+    def misbehave(_request: httpx2.Request, right: Json) -> httpx2.Response:
+        edit(right)
+        return reply(right)
+
+    return misbehave
+
+
+def _sent(body: str) -> Misbehave:
+    """Another body with status 200."""
+
+    def misbehave(_request: httpx2.Request, _right: Json) -> httpx2.Response:
+        return _response(200, body)
+
+    return misbehave
+
+
+def _refused(
+    status: HTTPStatus, message: str, *, code: str | None = None, headers: Mapping[str, str] | None = None
+) -> Misbehave:
+    """An error, as OpenAI writes it."""
+    body = json.dumps({"error": {"message": message, "type": "rehearsal", "param": None, "code": code}})
+
+    def misbehave(_request: httpx2.Request, _right: Json) -> httpx2.Response:
+        return _response(status, body, headers)
+
+    return misbehave
+
+
+def _response(status: int, body: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+    import httpx2
+
+    told = {"content-type": "application/json", "x-request-id": "offline", **(headers or {})}
+    return httpx2.Response(status, headers=told, content=body.encode())
+
+
+def _no_connection(request: httpx2.Request, _right: Json) -> httpx2.Response:
+    import httpx2
+
+    raise httpx2.ConnectError("connection refused", request=request)
+
+
+def _reset(request: httpx2.Request, _right: Json) -> httpx2.Response:
+    import httpx2
+
+    raise httpx2.ReadError("connection reset by peer", request=request)
+
+
+def _silence(request: httpx2.Request, _right: Json) -> httpx2.Response:
+    import httpx2
+
+    raise httpx2.ReadTimeout("the server went silent", request=request)
+
+
+def _broken_off(_request: httpx2.Request, right: Json) -> httpx2.Response:
+    import httpx2
+
+    class Half(httpx2.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            body = json.dumps(right).encode()
+            yield body[: len(body) // 2]
+            raise httpx2.RemoteProtocolError("the body broke off")
+
+    return httpx2.Response(200, headers={"content-type": "application/json"}, stream=Half())
+
+
+def _late(request: httpx2.Request, right: Json) -> httpx2.Response:
+    waited: float = request.extensions["timeout"]["read"]  # the client listens for so many deadlines
+    time.sleep(waited / LATE + 1)
+    return reply(right)
+
+
+def _choice(completion: Json, **values: object) -> None:
+    completion["choices"][0].update(values)
+
+
+def _message(completion: Json, **values: object) -> None:
+    completion["choices"][0]["message"].update(values)
+
+
+def _cut_off(completion: Json) -> None:
+    text: str = completion["choices"][0]["message"]["content"]
+    _message(completion, content=text[: len(text) // 2])
+    _choice(completion, finish_reason="length")
+
+
+def _weeks(answer: Json) -> list[Json]:
+    return answer["demand"]["weekly_volume"]
+
+
+def _prices(answer: Json) -> list[Json]:
+    return answer["demand"]["price_distribution"]
+
+
+def _latencies(answer: Json) -> list[Json]:
+    return answer["decision_latency"]["distribution"]
+
+
+def _rewrite_count(answer: Json, write: Callable[[int], object]) -> None:
+    _prices(answer)[1]["count"] = write(_prices(answer)[1]["count"])
+
+
+# -- which ----------------------------------------------------------------------------------------------
+
+VALUES = "Wrong value"
+FORM = "Wrong form"
+COMPLETION = "No answer"
+REFUSED = "Refused"
+CONNECTION = "Connection"
+ODD = "Odd, but right"
+
+_ALL = (
+    Kind(
+        "count-changed",
+        VALUES,
+        "A count changed",
+        "The second price band's count is one more.",
+        _edited(partial(_rewrite_count, write=lambda count: count + 1)),
+    ),
+    Kind(
+        "band-dropped",
+        VALUES,
+        "A band dropped",
+        "The last price band is left out.",
+        _edited(lambda answer: _prices(answer).pop()),
+    ),
+    Kind(
+        "band-renamed",
+        VALUES,
+        "A band renamed",
+        "The last latency band has another name.",
+        _edited(lambda answer: _latencies(answer)[3].update(band="22d+")),
+    ),
+    Kind(
+        "weeks-reordered",
+        VALUES,
+        "Weeks reordered",
+        "The weeks come newest first.",
+        _edited(lambda answer: _weeks(answer).reverse()),
+        weeks=2,
+    ),
+    Kind(
+        "week-added",
+        VALUES,
+        "A week made up",
+        "A week that nobody asked about comes last.",
+        _edited(lambda answer: _weeks(answer).append({"week": "1999-W01", "count": 1})),
+    ),
+    Kind(
+        "total-changed",
+        VALUES,
+        "The total changed",
+        "The estimate count is one less.",
+        _edited(lambda answer: answer["meta"].update(estimate_count=answer["meta"]["estimate_count"] - 1)),
+    ),
+    Kind(
+        "confidence-changed",
+        VALUES,
+        "The confidence changed",
+        "The confidence level is one that there is not.",
+        _edited(lambda answer: answer["meta"].update(confidence_level="certain")),
+    ),
+    Kind(
+        "number-as-text",
+        FORM,
+        "A number as text",
+        "The second price band's count stands in quotes.",
+        _edited(partial(_rewrite_count, write=str)),
+    ),
+    Kind(
+        "number-as-decimal",
+        FORM,
+        "A number with decimals",
+        "The second price band's count ends in .0.",
+        _edited(partial(_rewrite_count, write=float)),
+    ),
+    Kind(
+        "extra-key",
+        FORM,
+        "An extra key",
+        "The answer holds a summary that nobody asked for.",
+        _edited(lambda answer: answer["demand"].update(summary="A good year.")),
+    ),
+    Kind(
+        "key-missing",
+        FORM,
+        "A key missing",
+        "The answer does not say its confidence level.",
+        _edited(lambda answer: answer["meta"].pop("confidence_level")),
+    ),
+    Kind(
+        "key-twice",
+        FORM,
+        "A key twice",
+        "The estimate count comes twice, with two values.",
+        _said(lambda text: text.replace('"estimate_count":', '"estimate_count":0,"estimate_count":', 1)),
+    ),
+    Kind(
+        "list",
+        FORM,
+        "A list",
+        "The right answer, as the only entry of a list.",
+        _said(lambda text: f"[{text}]"),
+    ),
+    Kind(
+        "code-fence",
+        FORM,
+        "A code fence",
+        "The right answer, between code fences.",
+        _said(lambda text: f"```json\n{text}\n```"),
+    ),
+    Kind(
+        "prose",
+        FORM,
+        "Words around it",
+        "The right answer, and a friendly sentence before it.",
+        _said(lambda text: f"Here is your snapshot: {text}"),
+    ),
+    Kind(
+        "refusal",
+        COMPLETION,
+        "A refusal",
+        "The model says that it cannot help.",
+        _enveloped(partial(_message, content=None, refusal="I cannot help with that.")),
+    ),
+    Kind(
+        "cut-off",
+        COMPLETION,
+        "A cut-off answer",
+        "The answer ends half way, at the token limit.",
+        _enveloped(_cut_off),
+    ),
+    Kind(
+        "content-filter",
+        COMPLETION,
+        "A content filter",
+        "The provider's filter stops the answer.",
+        _enveloped(partial(_choice, finish_reason="content_filter")),
+    ),
+    Kind(
+        "other-end",
+        COMPLETION,
+        "Another end",
+        "The model wants to call a tool instead.",
+        _enveloped(partial(_choice, finish_reason="tool_calls")),
+    ),
+    Kind(
+        "no-text",
+        COMPLETION,
+        "No text",
+        "A completion whose message is empty.",
+        _enveloped(partial(_message, content="")),
+    ),
+    Kind(
+        "two-choices",
+        COMPLETION,
+        "Two choices",
+        "A completion with the right answer twice.",
+        _enveloped(lambda completion: completion["choices"].append(completion["choices"][0])),
+    ),
+    Kind("empty", COMPLETION, "An empty body", "Status 200, and nothing else.", _sent("")),
+    Kind(
+        "html",
+        COMPLETION,
+        "An HTML page",
+        "Status 200, and a page to sign in at a proxy.",
+        _sent("<!doctype html><html><body><h1>Sign in to go on</h1></body></html>"),
+    ),
+    Kind(
+        "other-json",
+        COMPLETION,
+        "Another JSON",
+        "Status 200, and an object that is no completion.",
+        _sent('{"status": "ok"}'),
+    ),
+    Kind("no-json", COMPLETION, "No JSON", "Status 200, and plain words.", _sent("All is well.")),
+    Kind(
+        "wrong-model",
+        REFUSED,
+        "A wrong model (404)",
+        "The provider does not know the model.",
+        _refused(HTTPStatus.NOT_FOUND, "The model does not exist", code="model_not_found"),
+    ),
+    Kind(
+        "wrong-key",
+        REFUSED,
+        "A wrong key (401)",
+        "The provider does not take the key.",
+        _refused(HTTPStatus.UNAUTHORIZED, "Incorrect API key provided", code="invalid_api_key"),
+    ),
+    Kind(
+        "rate-limit",
+        REFUSED,
+        "Rate limit (429)",
+        "Too many requests: none is processed, and each may be sent again.",
+        _refused(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Rate limit exceeded",
+            code="rate_limit_exceeded",
+            headers={"retry-after": "1"},
+        ),
+    ),
+    Kind(
+        "quota",
+        REFUSED,
+        "Quota spent (429)",
+        "The same status, but sending again would not help.",
+        _refused(HTTPStatus.TOO_MANY_REQUESTS, "You exceeded your current quota", code="insufficient_quota"),
+    ),
+    Kind(
+        "server-error",
+        REFUSED,
+        "Server error (500)",
+        "The provider fails.",
+        _refused(HTTPStatus.INTERNAL_SERVER_ERROR, "The server had an error"),
+    ),
+    Kind(
+        "overloaded",
+        REFUSED,
+        "Overloaded (503)",
+        "The provider does not process it, and it may be sent again.",
+        _refused(HTTPStatus.SERVICE_UNAVAILABLE, "The engine is overloaded"),
+    ),
+    Kind(
+        "redirect",
+        REFUSED,
+        "A redirect (302)",
+        "The provider sends the client to another address.",
+        _refused(HTTPStatus.FOUND, "Found", headers={"location": "http://elsewhere.invalid/"}),
+    ),
+    Kind(
+        "no-connection",
+        CONNECTION,
+        "No connection",
+        "Nobody listens: certainly nothing was processed, and it may be sent again.",
+        _no_connection,
+    ),
+    Kind("reset", CONNECTION, "A reset", "The connection is reset after the request went out.", _reset),
+    Kind("broken-off", CONNECTION, "A broken body", "The connection ends half way through.", _broken_off),
+    Kind("silence", CONNECTION, "Silence", "The server takes the request and says nothing.", _silence),
+    Kind(
+        "gateway",
+        CONNECTION,
+        "A time-out at a gateway (504)",
+        "A gateway gives up waiting; the model may not have.",
+        _refused(HTTPStatus.GATEWAY_TIMEOUT, "Gateway time-out"),
+    ),
+    Kind(
+        "late",
+        CONNECTION,
+        "A late answer",
+        "The right answer, a second after the deadline.",
+        _late,
+    ),
+    Kind(
+        "other-model",
+        ODD,
+        "Another model answers",
+        "The right answer, by a model of another name.",
+        _enveloped(lambda completion: completion.update(model="another-model")),
+    ),
+    Kind(
+        "no-usage",
+        ODD,
+        "No usage",
+        "The right answer, without a count of its tokens.",
+        _enveloped(lambda completion: completion.pop("usage")),
+    ),
+)
+
+KINDS: Mapping[str, Kind] = {kind.model: kind for kind in _ALL}
+"""Every kind by its model's name, in the order in which they are shown."""

@@ -1,0 +1,1 @@
+"""The snapshot: the agent repeats the aggregates in the locked form."""

@@ -1,1 +1,0 @@
-"""Pure rules that a JSON schema cannot express: for buckets before a call, for answers after it."""

@@ -1,1 +1,0 @@
-"""The agent over in-memory transports."""

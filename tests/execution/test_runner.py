@@ -1,0 +1,539 @@
+"""Runs are carried outside any page, and `run_snapshot` is the same path in the caller's own thread."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from secondlook import run_snapshot
+from secondlook.domain.access import Access
+from secondlook.domain.runs import Run, RunStatus
+from secondlook.domain.sources import SourceRecord
+from secondlook.errors import ApiKeyMissing, InDoubt, RequestInvalid, SecondlookError, SourceNotBucketed
+from secondlook.execution.runner import Runner, error_of, outcome, total_ms
+from secondlook.services import Services, connect
+from secondlook.stores.samples import sample_sources
+from secondlook.stores.sqlite import SqliteStore
+from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, bucket_row, echo, example_answer
+from tests.ledger.executing import REFUSED, UNKNOWN, claimed, expire
+from tests.tables import EmbeddedTables
+
+
+@pytest.fixture
+def services() -> Services:
+    """The parts, by the clean environment; closed by conftest."""
+    return connect()
+
+
+@pytest.fixture
+def tables(services: Services) -> EmbeddedTables:
+    """The tables, with one source."""
+    services.ping_store()
+    made = EmbeddedTables(services.settings.data_dir / "store.db")
+    made.add_source(SOURCE)
+    return made
+
+
+@pytest.fixture
+def runner(services: Services, tables: EmbeddedTables) -> Runner:  # noqa: ARG001 -- the source is there
+    """A runner on them."""
+    return Runner(services)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    give_up = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < give_up, "it never came"
+        time.sleep(0.02)
+
+
+def test_run_snapshot(tables: EmbeddedTables) -> None:
+    """One call makes a snapshot and says what it took."""
+    made = run_snapshot(source_id=SOURCE, user_id=USER)
+    assert str(UUID(made.run_id)) == made.run_id == made.snapshot_id
+    assert (made.source_id, made.agent, made.model) == (SOURCE, "offline", MODEL)
+    assert (made.request_id, made.attempts, made.warnings) == ("offline", 1, ())
+    result = made.result.model_dump(mode="json")
+    assert result == {**echo(), "meta": result["meta"]}
+    assert result["meta"] == {
+        "snapshot_id": made.run_id,
+        "source_id": SOURCE,
+        "generated_at": result["meta"]["generated_at"],
+        "estimate_count": 35,
+        "confidence_level": "low",
+    }
+    assert time.strptime(result["meta"]["generated_at"], "%Y-%m-%dT%H:%M:%SZ")
+    assert made.usage.estimated
+    assert made.usage.total_tokens == (made.usage.prompt_tokens or 0) + (made.usage.completion_tokens or 0)
+    assert made.cost is not None
+    assert made.cost > Decimal(0)
+    assert list(made.timings) == ["load", "check", "call", "validate", "store", "mark", "total"]
+    assert made.timings["total"] >= made.timings["call"]
+    assert tables.status(SOURCE) == "snapshot_generated"
+
+
+def test_every_sample_that_can_be_run_makes_its_snapshot(runner: Runner) -> None:
+    """The newcomer's first click works, whichever source it is on."""
+    for sample in sample_sources()[:12]:
+        source, user = str(sample.source["id"]), str(sample.source["user_id"])
+        try:
+            made = outcome(runner.execute(runner.submit(source, Access(user)).run_id))
+        except SecondlookError as error:
+            assert error.code == "not_enough_estimates", error.message  # noqa: PT017 -- or it is made
+        else:
+            assert made.result.meta.source_id == source
+
+
+def test_regenerate(tables: EmbeddedTables) -> None:
+    """A second snapshot is made only where the caller says so."""
+    first = run_snapshot(source_id=SOURCE, user_id=USER)
+    with pytest.raises(SourceNotBucketed, match="current status: snapshot_generated"):
+        run_snapshot(source_id=SOURCE, user_id=USER)
+    second = run_snapshot(source_id=SOURCE, user_id=USER, regenerate=True)
+    assert first.snapshot_id != second.snapshot_id
+    assert tables.count("snapshots") == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "user"),
+    [
+        pytest.param(SOURCE, OTHER_USER, id="another's"),
+        pytest.param(SOURCE, NOBODY, id="nobody's"),
+        pytest.param(SOURCE, "", id="no user"),
+        pytest.param("x", USER, id="malformed"),
+        pytest.param(NOBODY, USER, id="unknown"),
+    ],
+)
+def test_what_is_refused_leaves_no_run(services: Services, runner: Runner, source: str, user: str) -> None:
+    """Refused before the call: no run, no run_id, no usage."""
+    with pytest.raises(SecondlookError) as caught:
+        runner.submit(source, Access(user))
+    assert (caught.value.message, caught.value.run_id) == ("Invalid source_id: not found", None)
+    for each in (USER, OTHER_USER, NOBODY):
+        assert services.ledger.list(each) == []
+
+
+@pytest.mark.parametrize(
+    "buckets",
+    [
+        pytest.param(bucket_row(weekly_volume="[{"), id="broken JSON"),
+        pytest.param(bucket_row(price_band_lt_500=100), id="sums that agree, enough"),
+        pytest.param(bucket_row(price_band_500_1500=1), id="too few"),
+    ],
+)
+def test_a_refusal_and_a_run(services: Services, tables: EmbeddedTables, buckets: dict[str, object]) -> None:
+    """There is a run exactly where nothing was refused."""
+    tables.add_source(NOBODY, buckets=buckets)
+    try:
+        run_snapshot(source_id=NOBODY, user_id=USER)
+    except SecondlookError as error:
+        assert error.run_id is None  # noqa: PT017 -- or it is made
+        assert services.ledger.list(USER) == []
+    else:
+        assert len(services.ledger.list(USER)) == 1
+
+
+def test_pressing_twice_is_pressing_once(services: Services, runner: Runner) -> None:
+    """While a run is active, asking again joins it, also once its source's status has changed."""
+    run = runner.submit(SOURCE, Access(USER))
+    assert runner.submit(SOURCE, Access(USER)).run_id == run.run_id
+    assert runner.submit(SOURCE.upper(), Access(USER.upper())).run_id == run.run_id
+    assert len(services.ledger.list(USER)) == 1
+
+
+# -- keys -----------------------------------------------------------------------------------------------
+
+KEY = "an idempotency key"
+
+
+def test_a_key_names_its_run_for_good(services: Services, runner: Runner) -> None:
+    """The same request under it gives the same run while it is active and after it ended, as it is then."""
+    run = runner.submit(SOURCE, Access(USER), key=KEY)
+    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == run.run_id
+    assert runner.execute(run.run_id).status is RunStatus.DONE
+    again = runner.submit(SOURCE, Access(USER), key=KEY)
+    assert (again.run_id, again.status) == (run.run_id, RunStatus.DONE)
+    with pytest.raises(SourceNotBucketed):
+        runner.submit(SOURCE, Access(USER), key="another")
+    assert len(services.ledger.list(USER)) == 1
+
+
+def test_a_request_may_be_written_in_any_way(runner: Runner) -> None:
+    """Capitals and missing dashes are the same source: it is the same request."""
+    run = runner.submit(SOURCE, Access(USER), key=KEY)
+    runner.execute(run.run_id)
+    for written in (SOURCE.upper(), SOURCE.replace("-", "")):
+        assert runner.submit(written, Access(USER), key=KEY).run_id == run.run_id
+
+
+def test_a_key_of_a_run_that_failed(services: Services, runner: Runner) -> None:
+    """A failed run is not tried again by the same request; without a key, or under another, it is."""
+    run = runner.submit(SOURCE, Access(USER), key=KEY)
+    held = claimed(services.ledger, run)
+    services.ledger.begin_call(held)
+    services.ledger.end_call(held, 1, REFUSED)
+    assert runner.submit(SOURCE, Access(USER), key=KEY).status is RunStatus.FAILED
+    assert runner.submit(SOURCE, Access(USER), key="another").run_id != run.run_id
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["active", "ended"])
+@pytest.mark.parametrize(
+    ("source", "regenerate"),
+    [pytest.param(NOBODY, False, id="another source"), pytest.param(SOURCE, True, id="regenerate")],
+)
+def test_another_request_under_a_key_is_refused(
+    services: Services, runner: Runner, tables: EmbeddedTables, source: str, *, regenerate: bool, ended: bool
+) -> None:
+    """It gets neither a run of its own nor another request's; by another key it may run."""
+    tables.add_source(NOBODY)
+    run = runner.submit(SOURCE, Access(USER), key=KEY)
+    if ended:
+        runner.execute(run.run_id)
+    with pytest.raises(RequestInvalid) as caught:
+        runner.submit(source, Access(USER), regenerate=regenerate, key=KEY)
+    assert (caught.value.reason, caught.value.run_id) == ("idempotency_key", None)
+    assert [each.run_id for each in services.ledger.list(USER)] == [run.run_id]
+    assert runner.submit(source, Access(USER), regenerate=regenerate, key="another").status.active
+
+
+def test_a_key_is_its_users_own(runner: Runner, tables: EmbeddedTables) -> None:
+    """Two people may choose the same one."""
+    tables.add_source(NOBODY, user_id=OTHER_USER)
+    mine = runner.submit(SOURCE, Access(USER), key=KEY)
+    theirs = runner.submit(NOBODY, Access(OTHER_USER), key=KEY)
+    assert (mine.user_id, theirs.user_id) == (USER, OTHER_USER)
+    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == mine.run_id
+
+
+def test_a_key_that_joins(services: Services, runner: Runner) -> None:
+    """It names the run that it joined, also after that has ended; the run keeps the keys that it has."""
+    run = runner.submit(SOURCE, Access(USER), key="first")
+    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == run.run_id
+    runner.execute(run.run_id)
+    for key in ("first", KEY):
+        assert runner.submit(SOURCE, Access(USER), key=key).run_id == run.run_id
+    assert len(services.ledger.list(USER)) == 1
+
+
+def test_what_is_refused_leaves_its_key_free(runner: Runner, tables: EmbeddedTables) -> None:
+    """Nothing was begun under it: it may be used again, for that or for something else."""
+    for source, status in ((NOBODY, "ingested"), (SOURCE, "bucketed")):
+        tables.set_status(SOURCE, "ingested")
+        with pytest.raises(SecondlookError):
+            runner.submit(source, Access(USER), key=KEY)
+        tables.set_status(SOURCE, status)
+    assert runner.submit(SOURCE, Access(USER), key=KEY).status is RunStatus.QUEUED
+
+
+def test_a_doubt_leaves_a_new_key_free(services: Services, runner: Runner) -> None:
+    """A run in doubt is joined by nobody; the request that began it still gets it."""
+    run = runner.submit(SOURCE, Access(USER), key="first")
+    held = claimed(services.ledger, run)
+    services.ledger.begin_call(held)
+    services.ledger.end_call(held, 1, UNKNOWN)
+    with pytest.raises(InDoubt):
+        runner.submit(SOURCE, Access(USER), key=KEY)
+    assert runner.submit(SOURCE, Access(USER), key="first").status is RunStatus.IN_DOUBT
+    services.ledger.cancel(run.run_id, USER)
+    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id != run.run_id
+    assert runner.submit(SOURCE, Access(USER), key="first").status is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same request", "another request"])
+def test_a_key_that_is_taken_meanwhile(
+    services: Services, runner: Runner, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch, *, same: bool
+) -> None:
+    """Another request takes it while this one reads its source: one run, or a refusal."""
+    tables.add_source(NOBODY)
+    load = SqliteStore.load
+    others: list[str] = []
+
+    def load_then_be_overtaken(
+        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
+    ) -> SourceRecord | None:
+        found = load(self, source_id, user_id, with_snapshot=with_snapshot)
+        if not others:
+            others.append("")
+            others[0] = runner.submit(SOURCE if same else NOBODY, Access(USER), key=KEY).run_id
+        return found
+
+    monkeypatch.setattr(SqliteStore, "load", load_then_be_overtaken)
+    if same:
+        assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == others[0]
+    else:
+        with pytest.raises(RequestInvalid):
+            runner.submit(SOURCE, Access(USER), key=KEY)
+    assert [run.run_id for run in services.ledger.list(USER)] == others
+
+
+@pytest.mark.parametrize("keys", [[KEY] * 8, [f"key {n}" for n in range(8)]], ids=["one key", "eight keys"])
+def test_eight_requests_with_keys_at_once(services: Services, runner: Runner, keys: list[str]) -> None:
+    """All get the same run, then and later."""
+    start = threading.Barrier(8)
+
+    def submit(key: str) -> str:
+        start.wait()
+        return runner.submit(SOURCE, Access(USER), key=key).run_id
+
+    with ThreadPoolExecutor(8) as pool:
+        (made,) = set(pool.map(submit, keys))
+    runner.execute(made)
+    assert {runner.submit(SOURCE, Access(USER), key=key).run_id for key in keys} == {made}
+    assert len(services.ledger.list(USER)) == 1
+
+
+# -- at once --------------------------------------------------------------------------------------------
+
+
+def test_eight_callers_get_one_snapshot(services: Services, tables: EmbeddedTables) -> None:
+    """Callers at the same moment share a snapshot that is paid for once."""
+    start = threading.Barrier(8)
+
+    def call(_: int) -> str:
+        start.wait()
+        return run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
+
+    with ThreadPoolExecutor(8) as pool:
+        results = [pool.submit(call, number) for number in range(8)]
+    made = {result.result() for result in results if result.exception() is None}
+    refused = [error for result in results if (error := result.exception()) is not None]
+    assert len(made) == 1
+    assert all(isinstance(error, SourceNotBucketed) for error in refused), refused  # came after it was done
+    assert tables.count("snapshots") == 1
+    assert [run.attempts for run in services.ledger.list(USER)] == [1]
+
+
+def test_a_run_that_ends_between_check_and_queue_is_not_doubled(
+    services: Services, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second press reads the source while the first still runs, and is queued after it has ended."""
+    load = SqliteStore.load
+    others: list[str] = []
+
+    def load_then_be_overtaken(
+        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
+    ) -> SourceRecord | None:
+        found = load(self, source_id, user_id, with_snapshot=with_snapshot)
+        if not others:
+            others.append("")
+            others[0] = run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
+        return found
+
+    monkeypatch.setattr(SqliteStore, "load", load_then_be_overtaken)
+    assert run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id == others[0]
+    assert [run.attempts for run in services.ledger.list(USER)] == [1]
+    assert tables.count("snapshots") == 1
+
+
+def test_a_run_that_ends_before_the_check_is_not_doubled(
+    services: Services, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run begins and ends before the second press reads the source: it is as if it came later."""
+    load = SqliteStore.load
+    others: list[str] = []
+
+    def be_overtaken_then_load(
+        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
+    ) -> SourceRecord | None:
+        if not others:
+            others.append("")
+            others[0] = run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
+        return load(self, source_id, user_id, with_snapshot=with_snapshot)
+
+    monkeypatch.setattr(SqliteStore, "load", be_overtaken_then_load)
+    with contextlib.suppress(SourceNotBucketed):
+        assert run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id == others[0]
+    assert [run.attempts for run in services.ledger.list(USER)] == [1]
+    assert tables.count("snapshots") == 1
+
+
+def test_the_offline_agent_spends_nothing(services: Services, tables: EmbeddedTables) -> None:  # noqa: ARG001 -- the source is there
+    """What it would have cost is shown; no budget holds any of it, but the call counts."""
+    made = run_snapshot(source_id=SOURCE, user_id=USER)
+    assert made.cost
+    for standing in services.budgets.standing(USER):
+        assert (standing.used.calls, standing.used.nanousd, standing.used.reserved_nanousd) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("regenerate", [False, True], ids=["once", "regenerate"])
+def test_a_doubt_that_settles_between_check_and_queue_is_not_doubled(
+    services: Services,
+    runner: Runner,
+    tables: EmbeddedTables,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    regenerate: bool,
+) -> None:
+    """A late answer settles the run in doubt, and it ends, while the next press reads the source."""
+    run = runner.submit(SOURCE, Access(USER))
+    held = claimed(services.ledger, run)
+    assert services.ledger.begin_call(held) == 1
+    services.ledger.end_call(held, 1, UNKNOWN)
+    load = SqliteStore.load
+    settled: list[Run] = []
+
+    def load_then_settle(
+        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
+    ) -> SourceRecord | None:
+        found = load(self, source_id, user_id, with_snapshot=with_snapshot)
+        if not settled:
+            services.ledger.journal(run.run_id, 1, example_answer())
+            settled.extend(runner.resume())
+        return found
+
+    monkeypatch.setattr(SqliteStore, "load", load_then_settle)
+    with contextlib.suppress(InDoubt):
+        assert run_snapshot(source_id=SOURCE, user_id=USER, regenerate=regenerate).snapshot_id == run.run_id
+    assert [each.status for each in settled] in ([], [RunStatus.DONE])  # [] where the doubt is said at once
+    assert [each.attempts for each in services.ledger.list(USER)] == [1]
+    assert tables.count("snapshots") == len(settled)
+
+
+def test_a_thread_carries_it(services: Services, runner: Runner) -> None:
+    """The caller may go away; starting twice starts once."""
+    run = runner.submit(SOURCE, Access(USER))
+    with runner.sweeping():
+        runner.start(run.run_id)
+        runner.start(run.run_id)
+        wait_until(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
+    assert services.ledger.get(run.run_id).attempts == 1
+
+
+def test_sweeping_takes_up_what_may_go_on(services: Services, runner: Runner) -> None:
+    """A run that nobody carries is found without being named."""
+    run = runner.submit(SOURCE, Access(USER))
+    with runner.sweeping():
+        wait_until(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
+
+
+def test_leaving_waits_for_what_is_in_flight(services: Services, runner: Runner) -> None:
+    """A server that stops does not drop a run that it has begun."""
+    run = runner.submit(SOURCE, Access(USER))
+    with runner.sweeping():
+        runner.start(run.run_id)
+        wait_until(lambda: services.ledger.get(run.run_id).started_at is not None)
+    assert services.ledger.get(run.run_id).status is RunStatus.DONE
+
+
+def test_resume(services: Services, runner: Runner, tables: EmbeddedTables) -> None:
+    """What is queued and what is answered is carried; what was calling is found in doubt."""
+    ledger_path = services.settings.data_dir / "ledger.db"
+    sources = [str(UUID(int=number, version=4)) for number in range(3)]
+    for source in sources:
+        tables.add_source(source)
+    queued, answered, calling = (runner.submit(source, Access(USER)) for source in sources)
+    for run in (answered, calling):
+        assert services.ledger.begin_call(claimed(services.ledger, run)) == 1
+        expire(ledger_path, run.run_id)
+    services.ledger.journal(answered.run_id, 1, example_answer())
+    assert {run.run_id: run.status for run in runner.resume()} == {
+        queued.run_id: RunStatus.DONE,
+        answered.run_id: RunStatus.DONE,
+        calling.run_id: RunStatus.IN_DOUBT,
+    }
+    assert [services.ledger.get(run.run_id).attempts for run in (queued, answered, calling)] == [1, 1, 1]
+    assert runner.resume() == []
+
+
+def test_one_run_that_cannot_go_on_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, tables: EmbeddedTables, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that this process cannot carry stays queued, its code in the log; the next is carried."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-a1b2c3")
+    Runner(connect()).submit(SOURCE, Access(USER))
+    monkeypatch.delenv("OPENAI_API_KEY")
+    tables.add_source(NOBODY)
+    runner = Runner(connect())
+    runner.submit(NOBODY, Access(USER))
+    with caplog.at_level(logging.WARNING, logger="secondlook"):
+        assert [run.status for run in runner.resume()] == [RunStatus.QUEUED, RunStatus.DONE]
+    assert [message.rsplit(" ", 1)[-1] for message in caplog.messages] == ["api_key_missing"]
+
+
+def test_a_queued_run_keeps_its_agent(
+    monkeypatch: pytest.MonkeyPatch,
+    tables: EmbeddedTables,
+    services: Services,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A run for OpenAI is never answered by the offline agent, not even where the key is gone."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-a1b2c3")
+    run = Runner(connect()).submit(SOURCE, Access(USER))
+    assert run.agent == "openai"
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(ApiKeyMissing) as caught:
+        Runner(connect()).execute(run.run_id)
+    assert caught.value.run_id == run.run_id
+    with caplog.at_level(logging.WARNING, logger="secondlook"):
+        (carried,) = Runner(connect()).resume()
+    assert (carried.status, carried.attempts) == (RunStatus.QUEUED, 0)
+    assert caplog.messages == [f"[Orchestrator] Run {run.run_id}: api_key_missing"]
+    assert services.ledger.get(run.run_id).agent == "openai"
+    assert tables.status(SOURCE) == "bucketed"
+
+
+def test_in_doubt(services: Services, runner: Runner) -> None:
+    """The error says what happened, which run it was, and what a person may do."""
+    run = runner.submit(SOURCE, Access(USER))
+    held = claimed(services.ledger, run)
+    services.ledger.begin_call(held)
+    services.ledger.end_call(held, 1, UNKNOWN)
+    with pytest.raises(InDoubt) as caught:
+        outcome(runner.execute(run.run_id))
+    error = caught.value
+    assert (error.code, error.message, error.run_id) == ("in_doubt", UNKNOWN.message, run.run_id)
+    assert f"secondlook resend {run.run_id}" in error.hint
+    assert error.usage is None
+    with pytest.raises(InDoubt):
+        runner.submit(SOURCE, Access(USER))
+    services.ledger.resend(run.run_id, USER)
+    assert outcome(runner.execute(run.run_id)).attempts == 2
+
+
+def test_a_failed_run(services: Services, runner: Runner) -> None:
+    """The provider's error comes back as it was, with the run's id; a new run may begin."""
+    run = runner.submit(SOURCE, Access(USER))
+    held = claimed(services.ledger, run)
+    services.ledger.begin_call(held)
+    services.ledger.end_call(held, 1, REFUSED)
+    error = error_of(runner.execute(run.run_id))
+    assert (error.code, error.message, error.run_id) == ("provider_error", REFUSED.message, run.run_id)
+    assert error.hint
+    assert runner.submit(SOURCE, Access(USER)).run_id != run.run_id
+
+
+def test_a_rejected_answers_usage_comes_with_its_error(services: Services, runner: Runner) -> None:
+    """What was paid for is said, also where nothing came of it."""
+    run = runner.submit(SOURCE, Access(USER))
+    services.ledger.begin_call(claimed(services.ledger, run))
+    services.ledger.journal(run.run_id, 1, example_answer("<html>"))
+    expire(services.settings.data_dir / "ledger.db", run.run_id)
+    error = error_of(runner.execute(run.run_id))
+    assert (error.code, error.reason) == ("answer_rejected", "not_completion")
+    assert error.usage is not None
+    assert error.usage.total_tokens == 550
+
+
+def test_the_whole_time_holds_the_preparation(services: Services, runner: Runner) -> None:
+    """Milliseconds of the whole run, an integer."""
+    run = services.ledger.get(runner.submit(SOURCE, Access(USER)).run_id)
+    assert type(total_ms(run)) is int
+    assert total_ms(run) >= run.elapsed_ms
+
+
+def test_two_data_folders_are_two_worlds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Changed settings get their own parts; equal ones share them."""
+    first = connect()
+    assert connect() is first
+    monkeypatch.setenv("SECONDLOOK_DATA_DIR", str(tmp_path / "other"))
+    assert connect() is not first

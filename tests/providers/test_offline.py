@@ -1,0 +1,47 @@
+"""The offline agent: the same client, request and parsing, without network and without key."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from hypothesis import given, settings
+
+from secondlook.domain.answers import AgentAnswer
+from secondlook.domain.buckets import AgentInput
+from secondlook.providers.offline import offline_agent
+from secondlook.providers.openai.client import build_request
+from secondlook.settings import load_settings
+from secondlook.tasks.snapshot.prompt import estimate_usage
+from secondlook.tasks.snapshot.rules import check_answer
+from tests.examples import MODEL, example_input
+from tests.strategies import agent_inputs
+
+
+def ask(agent_input: AgentInput) -> AgentAnswer:
+    """The offline agent's answer."""
+    kept: list[AgentAnswer] = []
+    with closing(offline_agent(60)) as agent:
+        agent.ask(build_request(agent_input, load_settings()), kept.append)
+    (answer,) = kept
+    return answer
+
+
+def test_it_answers_as_the_model_should() -> None:
+    """Its answer is accepted, names the model that was asked, and carries a request id."""
+    answer = ask(example_input())
+    check_answer(answer.body, example_input())
+    assert (answer.model, answer.request_id) == (MODEL, "offline")
+
+
+def test_its_usage_is_marked_as_estimated() -> None:
+    """What a page estimated before is what the offline agent says after."""
+    answer = ask(example_input())
+    assert answer.usage == estimate_usage(example_input())
+    assert answer.usage.estimated
+
+
+@settings(max_examples=15)
+@given(agent_inputs())
+def test_it_answers_any_input(agent_input: AgentInput) -> None:
+    """Any valid buckets come back unchanged through the real client."""
+    check_answer(ask(agent_input).body, agent_input)

@@ -1,1 +1,0 @@
-"""Rules as tables, and invariants over any buckets and any answer."""

@@ -1,0 +1,103 @@
+"""`secondlook runs show` and the exported list: the same run as the page shows, in every state."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from secondlook.cli import main
+from secondlook.domain.run_filter import RunFilter
+from secondlook.views import export
+from secondlook.views import run as run_view
+from tests.examples import OTHER_USER, USER
+from tests.processes import Home
+from tests.provider import Behaviour, answering, completion, refusing, replying
+
+REFUSED = json.dumps(completion("{}"))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "verdict", "failed", "differing"),
+    [
+        pytest.param(None, "accepted", None, 0, id="accepted"),
+        pytest.param(replying(REFUSED), "refused", "keys", None, id="empty object"),
+        pytest.param(replying("<html>"), "refused", "completion", None, id="html"),
+        pytest.param(refusing(401, "No"), "none", None, None, id="no answer"),
+        pytest.param(refusing(504, "Silence"), "none", None, None, id="in doubt"),
+    ],
+)
+def test_show(
+    home: Home, behaviour: Behaviour | None, verdict: str, failed: str | None, differing: int | None
+) -> None:
+    """The verdict, the rule that failed, what was sent and what came, as the ledger has them."""
+    home.provider.behaviour = behaviour or answering(home.sample.answer)
+    home.snapshot()
+    (row,), (call,) = home.runs(), home.calls()
+    shown = home.call("runs", "show", row["run_id"]).fields
+    assert (shown["run_id"], shown["status"], shown["verdict"]) == (row["run_id"], row["status"], verdict)
+    assert [check["rule"] for check in shown["checks"] if check["state"] == "failed"] == (
+        [failed] if failed else []
+    )
+    assert (shown["input"], shown["request"]) == (json.loads(row["input"]), json.loads(row["request"]))
+    assert shown["answer"] == call["body"]
+    if differing is not None:
+        assert (shown["differing"], shown["matched"]) == (differing, shown["values"])
+    (attempt,) = shown["attempts_made"]
+    assert (attempt["outcome"], attempt["http_status"]) == (call["outcome"], call["http_status"])
+    capsys = home.capsys
+    capsys.readouterr()
+    assert main(["runs", "show", row["run_id"]]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"Run {row['run_id']}: {row['status']}")
+    assert ("FAIL" in out) == (failed is not None)
+
+
+def test_ids_that_lead_nowhere(home: Home) -> None:
+    """An unknown, a malformed and another user's run give the same bytes."""
+    home.snapshot()
+    run_id = home.runs()[0]["run_id"]
+    printed = {
+        home.call("runs", "show", named, "--user", user).out
+        for named, user in ((run_id, OTHER_USER), ("nonsense", USER), (OTHER_USER, USER))
+    }
+    assert len(printed) == 1
+    assert json.loads(printed.pop())["error"]["message"] == "Invalid run_id: not found"
+    assert home.call("runs", "--user", USER, "show", run_id).code == 0
+
+
+def test_an_erased_run(home: Home) -> None:
+    """What was erased is null, not empty; what it took stays."""
+    home.snapshot()
+    services = home.services()
+    (row,) = home.runs()
+    before = home.call("runs", "show", row["run_id"]).fields
+    services.pruning.erase(user_id=USER)
+    after = home.call("runs", "show", row["run_id"]).fields
+    for name in ("input", "request", "answer", "matched", "values", "differing"):
+        assert after[name] is None, name
+    for name in ("verdict", "status", "cost_usd", "latency_ms", "created_at", "prompt_version"):
+        assert after[name] == before[name], name
+    assert after["erased_at"] is not None
+    assert after["differences"] == []
+
+
+def test_exported_lists(home: Home) -> None:
+    """All that matches, with reviewers' notes; no cell is a formula, what is unknown is empty."""
+    home.provider.behaviour = refusing(401, "No")
+    home.snapshot()
+    home.provider.behaviour = answering(home.sample.answer)
+    home.snapshot()
+    services = home.services()
+    (first,) = services.history.all(RunFilter(failures=True))
+    services.reviews.say(first.run_id, USER, reviewer="=Ada", passed=False, note="-1")
+    rows = run_view.exported(services.history, services.reviews, RunFilter(), only=None)
+    lines = list(csv.DictReader(io.StringIO(export.to_csv(run_view.COLUMNS, rows))))
+    assert [line["verdict"] for line in lines] == ["accepted", "none"]
+    assert lines[0]["total_tokens"] == str(home.calls()[-1]["total_tokens"])
+    assert (lines[1]["total_tokens"], lines[1]["cost_usd"], lines[1]["usage_estimated"]) == ("", "", "")
+    assert lines[1]["review_notes"] == "fail by =Ada: -1"
+    assert not any(cell[:1] in set("=+-@\t\r") for line in lines for cell in line.values())
+    assert run_view.exported(services.history, services.reviews, RunFilter(), only=OTHER_USER) == []
