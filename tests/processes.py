@@ -225,6 +225,28 @@ def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def furnish(home: Home) -> Home:
+    """Join a home's folder and its provider, which answers the sample properly, by its environment."""
+    for name in PROXIES:
+        home.monkeypatch.delenv(name, raising=False)
+    home.env.update(
+        PATH="/usr/bin:/bin",
+        HOME=str(home.folder),
+        PYTHONPATH=str(ROOT),
+        PYTHONDONTWRITEBYTECODE="1",  # a process on a full disk would leave truncated byte code behind
+    )
+    home.set(
+        SECONDLOOK_DATA_DIR=str(home.data),
+        SECONDLOOK_AGENT="openai",
+        SECONDLOOK_AGENT_RETRIES="0",
+        SECONDLOOK_DEADLINE_SECONDS="20",
+        OPENAI_API_KEY=API_KEY,
+        OPENAI_BASE_URL=home.provider.base_url,
+    )
+    home.provider.behaviour = answering(home.sample.answer)
+    return home
+
+
 @pytest.fixture
 def home(
     tmp_path: Path,
@@ -237,22 +259,5 @@ def home(
     made = Home(tmp_path, provider, monkeypatch, capsys)
     made.data.mkdir()
     shutil.copy(filled_store, made.data)
-    for name in PROXIES:
-        monkeypatch.delenv(name, raising=False)
-    made.env.update(
-        PATH="/usr/bin:/bin",
-        HOME=str(tmp_path),
-        PYTHONPATH=str(ROOT),
-        PYTHONDONTWRITEBYTECODE="1",  # a process on a full disk would leave truncated byte code behind
-    )
-    made.set(
-        SECONDLOOK_DATA_DIR=str(made.data),
-        SECONDLOOK_AGENT="openai",
-        SECONDLOOK_AGENT_RETRIES="0",
-        SECONDLOOK_DEADLINE_SECONDS="20",
-        OPENAI_API_KEY=API_KEY,
-        OPENAI_BASE_URL=provider.base_url,
-    )
-    provider.behaviour = answering(made.sample.answer)
-    yield made
+    yield furnish(made)
     made.close()

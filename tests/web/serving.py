@@ -20,15 +20,15 @@ from dev.local_supabase import Server
 from secondlook.web.cookies import NAME
 from tests.e2e.conftest import free_port, wait_until_served
 from tests.processes import ROOT, rows
+from tests.supabase.proxy import Proxy
 from tests.supabase_server import SupabaseUser
-from tests.web.relay import Relay
 
 WRONG = "not-the-password"
 
 
-def settings_for(server: Server, relay: Relay | None = None) -> dict[str, str]:
-    """The settings that make people sign in, by way of a relay."""
-    url = server.url if relay is None else relay.url
+def settings_for(server: Server, proxy: Proxy | None = None) -> dict[str, str]:
+    """The settings that make people sign in, by way of a proxy."""
+    url = server.url if proxy is None else proxy.url
     return {"SUPABASE_URL": url, "SUPABASE_KEY": server.publishable_key}
 
 
