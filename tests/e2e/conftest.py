@@ -125,6 +125,7 @@ def browser() -> Generator[Browser]:
         if "CI" in os.environ:
             pytest.fail(message)
         pytest.skip(message)
+    expect.set_options(timeout=20_000)  # as pages wait, since the machine may be busy
     options = ["--no-sandbox", "--headless=new", "--disable-background-networking", "--no-first-run"]
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
