@@ -395,7 +395,7 @@ def test_the_readme_names_what_is_allowed(field: str) -> None:
         "concurrency",
     }:
         assert len(bounds) == 2
-    if field in {"env", "agent", "token_parameter", "temperature", "carry"}:
+    if field in {"env", "agent", "token_parameter", "temperature", "dispatch"}:
         assert words
 
 

@@ -136,7 +136,7 @@ def _cancel(args: argparse.Namespace) -> int:
 
 
 def _print_outcome(run: Run, *, as_json: bool) -> int:
-    from secondlook.execution.runner import outcome
+    from secondlook.pipeline.outcome import outcome
 
     made = outcome(run)
     if as_json:

@@ -19,7 +19,7 @@ from secondlook.domain.sources import SourceQuery
 from secondlook.domain.usage import Usage
 from secondlook.errors import SecondlookError
 from secondlook.execution.rehearsal import rehearse
-from secondlook.execution.runner import error_of, total_ms
+from secondlook.pipeline.outcome import error_of, total_ms
 from secondlook.providers.rehearsal import KINDS
 from secondlook.services import Services
 from secondlook.stores.base import Store

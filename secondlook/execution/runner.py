@@ -14,17 +14,15 @@ from secondlook.domain.batches import Batch
 from secondlook.domain.identifiers import canonical
 from secondlook.domain.runs import Plan, Run, RunStatus, SnapshotRun
 from secondlook.errors import (
-    InDoubt,
     NotSignedIn,
     RequestInvalid,
     SecondlookError,
     SettingInvalid,
-    SourceNotFound,
-    rebuild,
 )
 from secondlook.ledger.rows import nano
-from secondlook.ledger.runs import OpenRun, in_doubt
-from secondlook.pipeline.orchestrator import ceiling_of, execute, prepare, result_of
+from secondlook.ledger.runs import OpenRun
+from secondlook.pipeline.orchestrator import ceiling_of, execute, prepare
+from secondlook.pipeline.outcome import outcome
 from secondlook.services import Dispatcher, Services, connect
 from secondlook.settings import Settings
 from secondlook.stores.base import Store
@@ -57,60 +55,6 @@ def run_snapshot(*, source_id: str, user_id: str, regenerate: bool = False) -> S
     runner = Runner(services)
     run = runner.submit(source_id, services.own_access(canonical(user_id)), regenerate=regenerate)
     return outcome(runner.execute(run.run_id))
-
-
-def outcome(run: Run) -> SnapshotRun:
-    """What a run that has ended came to.
-
-    Raises:
-        SecondlookError: It has failed, was given up, is in doubt, or its answer was erased.
-    """
-    if run.status is not RunStatus.DONE:
-        raise error_of(run)
-    if run.erased_at is not None:
-        raise SourceNotFound(
-            f"The answer of this run was erased at {run.erased_at}",
-            hint="The snapshot that it made is in the store. To make another one, generate it again.",
-            run_id=run.run_id,
-        )
-    return SnapshotRun(
-        run_id=run.run_id,
-        snapshot_id=run.run_id,
-        source_id=run.source_id,
-        agent=run.agent,
-        result=result_of(run),
-        usage=run.usage,
-        cost=run.cost_usd,
-        model=run.answered_model or run.model,
-        request_id=run.request_id,
-        attempts=run.attempts,
-        timings={**run.timings, "total": total_ms(run)},
-        warnings=run.warnings,
-    )
-
-
-def total_ms(run: Run) -> int:
-    """The whole run so far: its preparation, and the time since it was queued."""
-    return round(run.timings.get("load", 0) + run.timings.get("check", 0)) + run.elapsed_ms
-
-
-def error_of(run: Run) -> SecondlookError:
-    """The error that a run ended with, or stands at."""
-    if run.status is RunStatus.CANCELLED or run.error is None:
-        error: SecondlookError = InDoubt(
-            "The run was given up without an answer",
-            hint="Generate the snapshot again to start a new run.",
-            run_id=run.run_id,
-        )
-    elif run.status is RunStatus.IN_DOUBT:
-        error = in_doubt(run)
-    else:
-        kept = run.error
-        error = rebuild(
-            kept.code, kept.message, hint=kept.hint, run_id=run.run_id, reason=kept.reason, path=kept.path
-        )
-    error.usage = run.usage if run.answered else None
-    return error
 
 
 def batch_threads(settings: Settings) -> int:

@@ -28,7 +28,8 @@ from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.sources import SortKey, SourceQuery
 from secondlook.domain.usage import Usage
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
-from secondlook.execution.runner import Runner, error_of, outcome
+from secondlook.execution.runner import Runner
+from secondlook.pipeline.outcome import error_of, outcome
 from secondlook.services import Services
 from secondlook.views.figures import run_fields, snapshot_fields, source_fields
 from secondlook.web.problems import fields, problem

@@ -12,7 +12,7 @@ from secondlook.dashboard.parts.budgets import moment
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
 from secondlook.domain.runs import Run, RunStatus
-from secondlook.execution.runner import error_of
+from secondlook.pipeline.outcome import error_of
 from secondlook.services import Services
 
 _SHOWN = 20

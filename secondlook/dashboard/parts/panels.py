@@ -19,8 +19,8 @@ from secondlook.domain.snapshots import Snapshot
 from secondlook.domain.sources import SourceRecord
 from secondlook.domain.usage import Usage
 from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
-from secondlook.execution.runner import total_ms
 from secondlook.ledger.runs import Ledger
+from secondlook.pipeline.outcome import total_ms
 from secondlook.pipeline.preview import Preview, changed_since
 from secondlook.providers import prices
 from secondlook.services import Services

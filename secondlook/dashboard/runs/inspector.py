@@ -19,9 +19,9 @@ from secondlook.domain.run_filter import RunFilter
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.errors import NotSignedIn, SecondlookError
-from secondlook.execution.runner import error_of, total_ms
 from secondlook.ledger.history import Call
 from secondlook.ledger.reviews import MOST_NOTE, Review
+from secondlook.pipeline.outcome import error_of, total_ms
 from secondlook.services import Services
 from secondlook.tasks.snapshot.trace import Cell, Check, Trace
 from secondlook.views import export

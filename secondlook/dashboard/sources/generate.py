@@ -12,7 +12,7 @@ from secondlook.domain.bucket_rules import GENERATED
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.snapshots import Snapshot
 from secondlook.errors import SecondlookError
-from secondlook.execution.runner import error_of, total_ms
+from secondlook.pipeline.outcome import error_of, total_ms
 from secondlook.pipeline.preview import Preview
 from secondlook.views.figures import duration
 
