@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, Migration, now
+from secondlook.connections.database import Database, now
 from secondlook.domain.buckets import AgentInput, DecisionLatency, Demand
 from secondlook.domain.runs import RunStatus
 from secondlook.ledger.tables import calls, runs
@@ -29,13 +29,6 @@ _NOTHING = AgentInput(
     estimate_count=0,
     confidence_level="low",
 ).model_dump_json()
-
-
-def _erased_at(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("alter table runs add column erased_at double precision")
-
-
-MIGRATIONS: tuple[Migration, ...] = (("pruning_001_erased_at", _erased_at),)
 
 
 @dataclass(frozen=True)
