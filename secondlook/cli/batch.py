@@ -95,12 +95,12 @@ def _show_progress(batch: Batch) -> None:
     from secondlook.views.figures import duration, money
 
     width = 30
-    done = width * batch.settled // max(1, batch.total)
+    done = width * batch.finished // max(1, batch.total)
     left = "" if batch.left_s is None else f", about {duration(batch.left_s * 1000)} left"
     rate = "" if batch.per_minute_now is None else f", {batch.per_minute_now:.0f} a minute"
-    line = f"[{'#' * done}{'.' * (width - done)}] {batch.settled}/{batch.total}{rate}{left}"
+    line = f"[{'#' * done}{'.' * (width - done)}] {batch.finished}/{batch.total}{rate}{left}"
     print(f"\r{line}, {money(batch.cost_usd, estimated=False)}\033[K", end="", file=sys.stderr, flush=True)
-    if batch.settled == batch.total:
+    if batch.finished == batch.total:
         print(file=sys.stderr)
 
 

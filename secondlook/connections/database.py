@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -75,6 +76,22 @@ def queue_writes(connection: sa.Connection, number: int) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+
+
+def private_file(path: Path, unavailable: Callable[[str], SecondlookError]) -> Path:
+    """A file of the data folder, both made where they are missing, for their owner alone.
+
+    Args:
+        path: The file.
+        unavailable: Makes the error where its folder cannot be made.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unavailable(f"SECONDLOOK_DATA_DIR {path.parent} cannot be used: {error.strerror}") from None
+    with suppress(OSError):  # whoever opens it as a database says what is wrong with it
+        os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
+    return path
 
 
 def sqlite_engine(

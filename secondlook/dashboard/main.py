@@ -31,7 +31,9 @@ try:
     off = services.budgets.switched_off()
     budgets.show_switched_off(off)
     panels.show_agent(services, shutdown_notice(services.settings.model, datetime.now(UTC).date()))
-    batches.show_news(services, session.require_access(), off)
+    access = session.require_access()
+    resources.runner().admit(access)
+    batches.show_news(services, access, off)
     page.run()
 except SecondlookError as error:
     problems.show_error(error)

@@ -18,7 +18,6 @@ from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.sources import SourceQuery
 from secondlook.domain.usage import Usage
 from secondlook.errors import SecondlookError
-from secondlook.execution.rehearsal import rehearse
 from secondlook.pipeline.outcome import error_of, total_ms
 from secondlook.providers.rehearsal import KINDS
 from secondlook.services import Services
@@ -132,7 +131,7 @@ def _show_choice(services: Services, access: Access, names: dict[str, str], run:
 
 def _begin(source_id: str, model: str) -> None:
     try:
-        run = rehearse(resources.services(), session.require_access(), source_id, model)
+        run = resources.runner().submit(source_id, session.require_access(), rehearsal=model)
     except SecondlookError as error:
         st.session_state[_REFUSED] = error
         return

@@ -39,9 +39,7 @@ def require_access() -> Access:
         NotSignedIn: Nobody is signed in, or the page was reached around the router.
     """
     if resources.services().requires_sign_in:
-        access = _require_session().access
-        resources.runner().admit(access)
-        return access
+        return _require_session().access
     user = st.session_state.get(_KEY)
     if not isinstance(user, str):
         raise NotSignedIn("Nobody is signed in")

@@ -96,7 +96,7 @@ def _wanted(services: Services, access: Access) -> UsageQuery:
         since, until = services.usage.period()
     for problem in wrong:
         st.warning(escape(problem), icon=":material/filter_alt_off:")
-    return UsageQuery(since, until, by, services.visible_user_id(access), found.agent)
+    return UsageQuery(since, until, by, services.policy.visible_user_id(access), found.agent)
 
 
 def _show_filters(query: UsageQuery) -> None:

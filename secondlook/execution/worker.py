@@ -102,7 +102,7 @@ class Worker:
             sides = [asyncio.create_task(self._serve(queue)) for queue in (ASKED, BATCH)]
             sides.append(asyncio.create_task(self._clear_away()))
             self._stop_at_signals(sides)
-            print(f"2ndlook carries runs, {self._places} of batches at a time", file=sys.stderr)  # noqa: T201 -- what a person who starts a worker looks for
+            print(f"2ndlook executes runs, {self._places} of batches at a time", file=sys.stderr)  # noqa: T201 -- what a person who starts a worker looks for
             await asyncio.gather(*sides, return_exceptions=True)
         finally:
             self._threads.shutdown()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from secondlook.connections.database import Database, Migration, postgres_engine, sqlite_engine
+from secondlook.connections.database import Database, Migration, postgres_engine, private_file, sqlite_engine
 from secondlook.errors import LedgerUnavailable
 from secondlook.ledger.migrations import MIGRATIONS
 
@@ -31,7 +31,7 @@ def ledger_database(where: Path | str, migrations: Sequence[Migration] = MIGRATI
 
 def _connected(where: Path | str) -> Database:
     if isinstance(where, Path):
-        return Database(sqlite_engine(where), _unavailable)
+        return Database(sqlite_engine(private_file(where, LedgerUnavailable)), _unavailable)
 
     def unavailable(cause: str) -> LedgerUnavailable:
         return _unavailable(cause, hint="See that its Postgres runs and lets this user in, then try again.")

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, insert_new, now
+from secondlook.connections.database import Database, now
 from secondlook.connections.write_priority import WritePriority
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.batches import BatchStatus
@@ -40,7 +40,7 @@ from secondlook.ledger.budgets import Reservation
 from secondlook.ledger.database import ledger_database
 from secondlook.ledger.leases import Leases
 from secondlook.ledger.rate_limits import hold, note_limits
-from secondlook.ledger.rows import dump, error_columns, in_doubt, iso, nano, read_run, run_columns
+from secondlook.ledger.rows import dump, error_columns, in_doubt, iso, nano, read_run
 from secondlook.ledger.statements import (
     ANSWERED_CALL,
     BEGIN_CALL,
@@ -49,14 +49,13 @@ from secondlook.ledger.statements import (
     IS_OPEN,
     KEEP_ANSWER,
     KEEP_CALL,
-    NEWEST,
     NOTE_CALL,
     RECOUNT,
     RUN,
     RUNS,
     has_status,
-    insert_queued,
 )
+from secondlook.ledger.submissions import name_run, newest_run, queue_run
 from secondlook.ledger.tables import batches, calls, runs, submissions
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
@@ -126,32 +125,11 @@ class Ledger:
             InDoubt: The source's last run is in doubt; a person settles it first. The key stays free.
             LedgerUnavailable: Nothing was queued.
         """
-        row = {**run_columns(run_id, plan, self.store), "number": number}
-        name = {
-            "user_id": plan.user_id,
-            "key": key,
-            "fingerprint": fingerprint,
-            "run_id": run_id,
-            "created_at": now(),
-        }
-        named = (submissions.c.user_id == plan.user_id) & (submissions.c.key == key)
 
         def submit(connection: sa.Connection) -> Run:
-            # The key first: of two submissions with one key, the second waits here for the end of the first.
-            if key is not None and not _first(connection, name):
-                taken = connection.execute(sa.select(submissions.c.run_id).where(named)).scalar_one()
-                return read_run(connection.execute(RUN, {"run": taken}).one())
-            queued = connection.execute(insert_queued(connection.dialect.name), row).one_or_none()
-            if queued is not None:
-                return read_run(queued)
-            newest = _newest(connection, plan.user_id, plan.source_id)
-            if newest is None:
-                raise LedgerUnavailable("The ledger does not take the run")
-            if newest.status is RunStatus.IN_DOUBT:
-                raise in_doubt(newest)
-            if key is not None:
-                connection.execute(sa.update(submissions).where(named).values(run_id=newest.run_id))
-            return newest
+            return queue_run(
+                connection, run_id, plan, store=self.store, number=number, key=key, fingerprint=fingerprint
+            )
 
         self._check_room()
         # Soft where nobody has named it: what a power cut takes back was not begun, and is asked for again.
@@ -445,7 +423,7 @@ class Ledger:
 
     def latest(self, user_id: str, source_id: str) -> Run | None:
         """The source's newest run."""
-        return self._database.read(lambda connection: _newest(connection, user_id, source_id))
+        return self._database.read(lambda connection: newest_run(connection, user_id, source_id))
 
     def submitted(self, user_id: str, key: str) -> tuple[str, str] | None:
         """The id of the run that this key of the user names, and the fingerprint it was submitted with."""
@@ -457,14 +435,9 @@ class Ledger:
 
     def name(self, run: Run, key: str, fingerprint: str) -> None:
         """Let a key name a run that was joined; one that names another already keeps it."""
-        row = {
-            "user_id": run.user_id,
-            "key": key,
-            "fingerprint": fingerprint,
-            "run_id": run.run_id,
-            "created_at": now(),
-        }
-        self._database.write(lambda connection: _first(connection, row))
+        self._database.write(
+            lambda connection: name_run(connection, run.user_id, key, fingerprint, run.run_id)
+        )
 
     def claimable(self) -> list[OpenRun]:
         """The runs that may go on and that nobody carries, oldest first."""
@@ -549,18 +522,6 @@ def open_ledger(where: Path | str, *, lease_seconds: float) -> Ledger:
     """
     folder = where.parent if isinstance(where, Path) else None
     return Ledger(ledger_database(where), lease_seconds=lease_seconds, folder=folder)
-
-
-def _first(connection: sa.Connection, name: Mapping[str, object]) -> bool:
-    # What it returns, not how many rows it says: of an insert that did nothing a driver need not know it.
-    insert = insert_new(connection.dialect.name, submissions).values(name).returning(submissions.c.run_id)
-    return connection.execute(insert).one_or_none() is not None
-
-
-def _newest(connection: sa.Connection, user_id: str, source_id: str) -> Run | None:
-    names = {"its_user": user_id, "its_source": source_id}
-    found = connection.execute(NEWEST, names).one_or_none()
-    return None if found is None else read_run(found)
 
 
 # With the user among the conditions SQLite would rather look through all that the user ever had.

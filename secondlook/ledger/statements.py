@@ -6,13 +6,9 @@ column, since SQLAlchemy would set the column by it.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.sql.dml import ReturningInsert
 
-from secondlook.connections.database import insert_new, now
+from secondlook.connections.database import now
 from secondlook.domain.runs import RunStatus
 from secondlook.ledger.rows import ANSWER, UNANSWERED
 from secondlook.ledger.tables import calls, runs
@@ -37,15 +33,6 @@ _OF_RUN = runs.c.run_id == sa.bindparam("run")
 _MINE = _OF_RUN & (runs.c.owner == sa.bindparam("carrier"))
 _CALL = (calls.c.run_id == sa.bindparam("run")) & (calls.c.number == sa.bindparam("call"))
 _LEASE = now() + sa.bindparam("lease_seconds", type_=sa.Double)
-
-
-@lru_cache(maxsize=2)
-def insert_queued(dialect: str) -> ReturningInsert[Any]:
-    """A new run, in the words of a database; it returns nothing where it is not the first: with its columns.
-
-    Two unique indexes decide who is first: one unsettled run a source, one run of each number.
-    """
-    return insert_new(dialect, runs).values(created_at=now()).returning(*UNANSWERED)
 
 
 CLAIM = (

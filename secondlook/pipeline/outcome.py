@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from secondlook.domain.runs import Run, RunStatus, SnapshotRun
+from secondlook.domain.snapshots import SnapshotResult
 from secondlook.errors import InDoubt, SecondlookError, SourceNotFound, rebuild
 from secondlook.ledger.runs import in_doubt
-from secondlook.pipeline.orchestrator import result_of
+from secondlook.tasks.snapshot import rules
 
 
 def outcome(run: Run) -> SnapshotRun:
     """What a run that has ended came to.
 
     Raises:
-        SecondlookError: It has failed, was given up, is in doubt, or its answer was erased.
+        SecondlookError: It has failed, was canceled, its outcome is unknown, or its answer was erased.
     """
     if run.status is not RunStatus.DONE:
         raise error_of(run)
@@ -35,6 +36,21 @@ def outcome(run: Run) -> SnapshotRun:
         attempts=run.attempts,
         timings={**run.timings, "total": total_ms(run)},
         warnings=run.warnings,
+    )
+
+
+def result_of(run: Run) -> SnapshotResult:
+    """The result of an answered run, from its journal alone: the same at any time.
+
+    Raises:
+        AnswerRejected: The answer breaks a rule.
+    """
+    accepted = rules.check_answer(run.answer or "", run.agent_input)
+    return rules.set_metadata(
+        accepted,
+        snapshot_id=run.run_id,
+        source_id=run.source_id,
+        generated_at=run.generated_at or "",
     )
 
 

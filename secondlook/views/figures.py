@@ -73,7 +73,7 @@ def batch_fields(batch: Batch) -> dict[str, object]:
         "user_id": batch.user_id,
         "status": str(batch.status),
         "runs": batch.total,
-        "settled": batch.settled,
+        "settled": batch.finished,
         "counts": dict(batch.counts),
         "failures": dict(batch.failures),
         "skipped": dict(batch.skipped),

@@ -287,7 +287,8 @@ async def create_snapshot(
 )
 def read_run(run_id: Identifier, access: _Asking, parts: _WithParts) -> Any:  # noqa: ANN401 -- see the model
     """A run of yours; a reviewer reads anybody's."""
-    run = parts.services().ledger.get(run_id, None if access.reviewer else access.user_id)
+    services = parts.services()
+    run = services.ledger.get(run_id, services.policy.visible_user_id(access))
     return {**run_fields(run), "error": None if run.error is None else fields(error_of(run))}
 
 

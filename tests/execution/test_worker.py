@@ -110,7 +110,7 @@ class Machines:
         """Wait until nothing of a batch goes on."""
         batches = self.home.services().batches
         give_up = time.monotonic() + seconds
-        while batch.settled < batch.total:
+        while batch.finished < batch.total:
             assert time.monotonic() < give_up, batch
             time.sleep(0.1)  # the provider lives in this process, too
             batch = batches.get(batch.batch_id, USER)
@@ -355,7 +355,7 @@ def test_a_batch_is_not_before_a_person(machines: Machines) -> None:
     eventually(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
     took = time.monotonic() - asked
     assert took < 0.5 + 2
-    assert services.batches.get(batch.batch_id, USER).settled < 40  # it went past what was queued before it
+    assert services.batches.get(batch.batch_id, USER).finished < 40  # it went past what was queued before it
 
 
 def test_a_signal_lets_what_is_in_flight_end(machines: Machines) -> None:

@@ -39,7 +39,8 @@ def begun(
 ) -> Batch:
     """A batch of so many sources."""
     plans = [example_plan(f"{name}-{index}", user_id) for index in range(number)]
-    batch_id = batches.begin(user_id, plans, concurrency=concurrency, per_minute=per_minute)
+    batch_id = batches.open(user_id, concurrency=concurrency, per_minute=per_minute)
+    batches.fill(batch_id, plans)
     return batches.get(batch_id, user_id)
 
 
@@ -54,7 +55,7 @@ def test_begun(ledger: Ledger, batches: Batches) -> None:
     """All are queued, in nobody's hands, and none may go on before it is let go."""
     batch = begun(batches, 450)
     assert (batch.status, batch.counts, batch.skipped) == (BatchStatus.RUNNING, {"queued": 450}, {})
-    assert (batch.total, batch.waiting, batch.settled, batch.cost_usd) == (450, 450, 0, 0)
+    assert (batch.total, batch.waiting, batch.finished, batch.cost_usd) == (450, 450, 0, 0)
     assert executing.claimable(ledger) == []
     run = ledger.list(USER)[0]
     assert (run.batch_id, run.number, run.waits_ms) == (batch.batch_id, 1, None)
@@ -94,7 +95,8 @@ def test_a_source_with_a_run(ledger: Ledger, batches: Batches, state: str) -> No
     """It is left out, and counted, where its run is unsettled; otherwise it gets its next run."""
     run = executing.STATES[state](ledger)
     left_out = not ledger.get(run.run_id).status.final
-    batch_id = batches.begin(USER, [example_plan()], concurrency=1)
+    batch_id = batches.open(USER, concurrency=1)
+    batches.fill(batch_id, [example_plan()])
     batch = batches.get(batch_id, USER)
     assert (batch.total, batch.skipped) == ((0, {"unsettled": 1}) if left_out else (1, {}))
     newest = ledger.latest(USER, run.source_id)
@@ -136,7 +138,7 @@ def test_ended(ledger: Ledger, batches: Batches) -> None:
     ledger.end_call(held, 1, executing.UNKNOWN)
     assert batches.release(8) == []
     ended = batches.get(batch.batch_id, USER)
-    assert (ended.status, ended.settled) == (BatchStatus.ENDED, 3)
+    assert (ended.status, ended.finished) == (BatchStatus.ENDED, 3)
     assert (ended.counts, ended.failures) == (
         {"done": 1, "failed": 1, "in_doubt": 1},
         {"provider_error": 1},
@@ -279,7 +281,7 @@ def test_resumed_after_a_stop(ledger: Ledger, batches: Batches) -> None:
     ledger.cancel(given_up.run_id, USER)
     stopped = batches.stop(batch.batch_id, USER)
     assert stopped.counts == {"cancelled": 4, "done": 1, "in_doubt": 1}
-    assert (stopped.settled, stopped.ended) == (6, 2)
+    assert (stopped.finished, stopped.ended) == (6, 2)
     ledger.cancel(doubtful, USER)
     again = batches.resume(batch.batch_id, USER)
     assert (again.status, again.ended_at) == (BatchStatus.RUNNING, None)

@@ -18,8 +18,10 @@ import pytest
 from secondlook.domain.runs import AgentName, Plan, Run, RunStatus
 from secondlook.errors import ApiKeyMissing, NotSignedIn, SecondlookError, StoreUnavailable
 from secondlook.ledger.runs import Ledger, open_ledger
-from secondlook.pipeline.orchestrator import Agents, execute, prepare, result_of
+from secondlook.pipeline.execute import Agents, execute
+from secondlook.pipeline.outcome import result_of
 from secondlook.pipeline.retries import Retries
+from secondlook.pipeline.submit import prepare
 from secondlook.providers.offline import offline_agent
 from secondlook.providers.openai.client import Agent
 from secondlook.settings import load_settings

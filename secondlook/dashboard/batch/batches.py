@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +30,7 @@ _IDLE_SECONDS = 30  # Streamlit may lose what a click has drawn where a tick com
 _NEWS_SHOWN_SECONDS = 8
 _SHOWN = 8
 _LOOKED = "looked"
-_BEGINNING = "beginning"
+_NOT_BEGUN = "batch-not-begun"
 _KNOWN = "batches-known"
 _NEWS = "news"
 _MOVING = {BatchStatus.FILLING, BatchStatus.RUNNING}
@@ -131,7 +130,7 @@ def show_beginning(services: Services, access: Access) -> None:
 def _look() -> None:
     selection = Selection(st.session_state[_STATUS])
     st.session_state[_LOOKED] = _Looked(session.require_access().user_id, selection)
-    st.session_state.pop(_BEGINNING, None)
+    st.session_state.pop(_NOT_BEGUN, None)
 
 
 def _forget() -> None:
@@ -194,12 +193,10 @@ def _begin() -> None:
     if looked is None or looked.user_id != access.user_id:
         return  # pressed twice
     body.draw_whole()
-    services = resources.services()
-    st.session_state[_BEGINNING] = resources.runner().begin(
-        lambda: batches.begin(
-            services, access, looked.selection, concurrency=concurrency, per_minute=per_minute
-        )
-    )
+    try:
+        resources.filler().begin(access, looked.selection, concurrency=concurrency, per_minute=per_minute)
+    except SecondlookError as error:
+        st.session_state[_NOT_BEGUN] = error
 
 
 # -- going on -------------------------------------------------------------------------------------------
@@ -217,35 +214,24 @@ class _Shown:
 
     batches: tuple[tuple[str, BatchStatus], ...]
     in_doubt: int
-    beginning: bool
-    moving: bool
-
-    @property
-    def live(self) -> bool:
-        return self.moving or self.beginning
+    stalled: int
+    live: bool
 
 
-def _fills_here() -> bool:
-    filling: Future[Batch] | None = st.session_state.get(_BEGINNING)
-    return filling is not None and not filling.done()
+def _is_stalled(each: Batch) -> bool:
+    """Whether nobody goes on filling a batch."""
+    return each.status is BatchStatus.FILLING and (
+        each.stalled or resources.filler().has_failed(each.batch_id)
+    )
 
 
 def _shown(found: Sequence[Batch]) -> _Shown:
     return _Shown(
         batches=tuple((each.batch_id, each.status) for each in found),
         in_doubt=sum(each.counts.get(RunStatus.IN_DOUBT, 0) for each in found),
-        beginning=_fills_here(),
-        moving=any(_moves(each) for each in found),
+        stalled=sum(_is_stalled(each) for each in found),
+        live=any(each.moving for each in found),
     )
-
-
-def _moves(each: Batch) -> bool:
-    return each.status in _MOVING or _in_flight(each) > 0
-
-
-def _in_flight(each: Batch) -> int:
-    held = each.waiting if each.status is BatchStatus.PAUSED else 0
-    return each.total - each.settled - held
 
 
 def _show_batches(before: _Shown) -> None:
@@ -253,10 +239,10 @@ def _show_batches(before: _Shown) -> None:
     found = resources.services().batches.list(access.user_id, limit=_SHOWN)
     if _shown(found) != before:
         st.rerun()
-    _show_failed_beginning()
-    if before.beginning and not any(each.status is BatchStatus.FILLING for each in found):
-        st.caption(":material/pending: The batch is being begun…")
-    open_ones = [each for each in found if _moves(each) or each.status is BatchStatus.PAUSED] or found[:1]
+    refusal: SecondlookError | None = st.session_state.get(_NOT_BEGUN)
+    if refusal is not None:
+        show_error(refusal)
+    open_ones = [each for each in found if each.moving or each.status is BatchStatus.PAUSED] or found[:1]
     for each in open_ones:
         _show_batch(each)
     older = [each for each in found if each not in open_ones]
@@ -266,12 +252,12 @@ def _show_batches(before: _Shown) -> None:
                 st.markdown(f"{escape(moment(each.created_at))} · {_title(each)} · {_counts(each)}")
 
 
-def _show_failed_beginning() -> None:
-    filling: Future[Batch] | None = st.session_state.get(_BEGINNING)
-    error = filling.exception() if filling is not None and filling.done() else None
-    if isinstance(error, SecondlookError):
+def _show_failed_filling(each: Batch) -> None:
+    filler = resources.filler()
+    error = filler.failure(each.batch_id)
+    if error is not None:
         show_error(error)
-    elif error is not None:
+    elif filler.has_failed(each.batch_id):
         st.error("The batch could not be filled. See `secondlook check`.")
 
 
@@ -293,7 +279,8 @@ def _show_batch(each: Batch) -> None:
             )
             st.badge(label, icon=icon, color=color)
         if each.total:
-            st.progress(_ended(each) / each.total, _progress(each))
+            st.progress(each.completed / each.total, _progress(each))
+        _show_failed_filling(each)
         _show_figures(each)
         lines = [_counts(each)]
         lines += [f":material/error: {n:,} failed: {_reason(code)}" for code, n in each.failures.items()]
@@ -306,7 +293,7 @@ def _show_figures(each: Batch) -> None:
     rate, left = each.per_minute_now, each.left_s
     figures = {
         "Rate": "unknown yet" if rate is None else f"{rate:,.0f} a minute",
-        "Cost so far" if _moves(each) else "Cost": money(each.cost_usd, estimated=_offline()),
+        "Cost so far" if each.moving else "Cost": money(each.cost_usd, estimated=_offline()),
     }
     if left is not None:
         figures["Time left"] = f"about {roughly(left)}"
@@ -325,12 +312,7 @@ def _title(each: Batch) -> str:
 
 
 def _progress(each: Batch) -> str:
-    return f"{_ended(each):,} of {each.total:,} settled"
-
-
-def _ended(each: Batch) -> int:
-    """What a stop cancelled has not come to its end: it can be gone on with."""
-    return each.ended if each.status is BatchStatus.STOPPED else each.settled
+    return f"{each.completed:,} of {each.total:,} settled"
 
 
 def _counts(each: Batch) -> str:
@@ -339,9 +321,8 @@ def _counts(each: Batch) -> str:
 
 
 def _show_decisions(each: Batch) -> None:
-    flying = _in_flight(each)
-    if each.status in {BatchStatus.PAUSED, BatchStatus.STOPPED} and flying:
-        st.caption(f"{flying:,} in flight still finish.")
+    if each.status in {BatchStatus.PAUSED, BatchStatus.STOPPED} and each.in_flight:
+        st.caption(f"{each.in_flight:,} in flight still finish.")
     if each.status is BatchStatus.STOPPED:
         st.caption("What was not sent is cancelled.")
     if each.status is BatchStatus.FILLING:
@@ -361,7 +342,7 @@ def _show_decisions(each: Batch) -> None:
                 ":material/play_arrow:",
                 help="Queues again what the stop cancelled, but for sources that had another run since.",
             )
-        if each.status is BatchStatus.FILLING and not _fills_here():
+        if _is_stalled(each):
             _decision(each, "Go on with what is queued", ":material/play_arrow:")
         if each.status in {BatchStatus.FILLING, BatchStatus.RUNNING, BatchStatus.PAUSED}:
             _decision(each, "Stop", ":material/stop:", help="Cancels what was not sent; the rest finishes.")

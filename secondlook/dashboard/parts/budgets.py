@@ -12,7 +12,6 @@ from secondlook.dashboard.parts import body, tables
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
 from secondlook.domain.batches import BatchStatus
-from secondlook.errors import NotSignedIn
 from secondlook.ledger.budget_status import BudgetName, BudgetStatus
 from secondlook.ledger.budgets import SwitchedOff
 from secondlook.services import Services
@@ -89,7 +88,7 @@ def _dollars(dollars: Decimal | None) -> str | None:
 
 def _show_switch(services: Services, access: Access) -> None:
     off = services.budgets.switched_off()
-    may = _may_switch(services, access)
+    may = services.policy.is_reviewer(access)
     with st.container(horizontal=True, vertical_alignment="center"):
         if off is None:
             st.badge("Sending is on", icon=":material/check:", color="green")
@@ -109,13 +108,8 @@ def _show_switch(services: Services, access: Access) -> None:
         st.caption("Reviewers can switch sending off and on.")
 
 
-def _may_switch(services: Services, access: Access) -> bool:
-    return access.reviewer or not services.requires_sign_in
-
-
 def _switch(sending: bool) -> None:
     services, access = resources.services(), session.require_access()
-    if not _may_switch(services, access):
-        raise NotSignedIn("Only reviewers can switch sending off and on", hint="Ask a reviewer.")
+    services.policy.check_reviewer(access, "switch sending off and on")
     services.budgets.switch(sending=sending, by=session.own_name())
     body.draw_whole()

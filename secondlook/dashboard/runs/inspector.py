@@ -18,7 +18,7 @@ from secondlook.domain.access import Access
 from secondlook.domain.run_filter import RunFilter
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.usage import Usage
-from secondlook.errors import NotSignedIn, SecondlookError
+from secondlook.errors import SecondlookError
 from secondlook.ledger.history import Call
 from secondlook.ledger.reviews import MOST_NOTE, Review
 from secondlook.pipeline.outcome import error_of, total_ms
@@ -69,7 +69,7 @@ _OUTCOMES: Mapping[str | None, str] = {
 
 def show_run(services: Services, access: Access, run_id: str, wanted: RunFilter) -> None:
     """Draw a run; one that goes on is drawn anew when it has moved."""
-    only = services.visible_user_id(access)
+    only = services.policy.visible_user_id(access)
     seen = run_view.look(services.ledger, services.history, services.reviews, run_id, only=only)
     run = seen.run
     _show_ways(services, seen, wanted, only)
@@ -106,7 +106,8 @@ def show_run(services: Services, access: Access, run_id: str, wanted: RunFilter)
 
 def _watch(run_id: str, before: RunStatus) -> None:
     services = resources.services()
-    if services.ledger.get(run_id, services.visible_user_id(session.require_access())).status is not before:
+    only = services.policy.visible_user_id(session.require_access())
+    if services.ledger.get(run_id, only).status is not before:
         st.rerun()
 
 
@@ -416,7 +417,7 @@ def _show_reviews(services: Services, access: Access, seen: RunDetails) -> None:
                 st.caption(escape(moment(review.reviewed_at)), width="content")
             if review.note:
                 st.markdown("  \n".join(escape(line, limit=MOST_NOTE) for line in review.note.splitlines()))
-    if not services.reviews_runs(access):
+    if not services.policy.is_reviewer(access):
         if not seen.reviews:
             st.caption("No reviewer has looked at it yet.")
         return
@@ -453,8 +454,7 @@ def _show_form(run_id: str, own: Review | None) -> None:
 def _reviewer(run_id: str) -> Access:
     """Who reviews, and may see the run, looked at anew: a press may come after a session's end."""
     services, access = resources.services(), session.require_access()
-    if not services.reviews_runs(access):
-        raise NotSignedIn("Only reviewers can review runs", hint="Ask a reviewer.")
+    services.policy.check_reviewer(access, "review runs")
     services.ledger.get(run_id)
     return access
 

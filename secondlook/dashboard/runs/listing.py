@@ -67,7 +67,7 @@ def wanted_runs(services: Services) -> RunFilter:
 
 def show_runs(services: Services, access: Access, wanted: RunFilter) -> None:
     """Draw filters, table and pages; a chosen row goes into the URL."""
-    only = services.visible_user_id(access)
+    only = services.policy.visible_user_id(access)
     way = st.container(horizontal=True, vertical_alignment="center")
     _show_filters(services, access, wanted)
     page = int(st.query_params.get(PAGE, "1"))
@@ -142,7 +142,7 @@ def _show_filters(services: Services, access: Access, wanted: RunFilter) -> None
 
 
 def _show_more(services: Services, access: Access, wanted: RunFilter) -> None:
-    only = services.visible_user_id(access)
+    only = services.policy.visible_user_id(access)
     choices = services.history.choices(only=only)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _choice("Model asked", "model", choices.models, wanted.model)
