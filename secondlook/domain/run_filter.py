@@ -44,6 +44,7 @@ class RunFilter:
     code: str | None = None
     model: str | None = None
     agent: AgentName | None = None
+    task: str | None = None
     prompt: str | None = None
     user: str | None = None
     source: str | None = None
@@ -121,6 +122,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "code": _one_of(CODES),
     "model": _name,
     "agent": _one_of(AGENTS),
+    "task": _name,
     "prompt": _name,
     "user": _uuid,
     "source": _uuid,

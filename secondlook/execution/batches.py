@@ -19,10 +19,10 @@ from secondlook.execution.runner import Runner
 from secondlook.ledger.budgets import Allowance
 from secondlook.ledger.rows import nano
 from secondlook.ledger.runs import JOURNAL_PATIENCE_SECONDS
+from secondlook.pipeline.answers import question_of
 from secondlook.pipeline.orchestrator import plan_of
 from secondlook.providers import prices
 from secondlook.services import Services
-from secondlook.tasks.snapshot.prompt import estimate_usage
 
 _POLL_SECONDS = 0.5
 
@@ -70,7 +70,7 @@ def forecast(services: Services, access: Access, selection: Selection) -> Foreca
     """
     found = Forecast()
     for plan in _plans(services, access, selection, found):
-        usage = estimate_usage(plan.agent_input)
+        usage = question_of(plan).usage
         cost = prices.cost_usd(usage, plan.model)
         found.tokens += usage.total_tokens or 0
         found.cost_usd = None if cost is None or found.cost_usd is None else found.cost_usd + cost

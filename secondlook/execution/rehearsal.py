@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from secondlook.domain.access import Access
+from secondlook.domain.buckets import AgentInput
 from secondlook.domain.identifiers import canonical
 from secondlook.domain.runs import Run
 from secondlook.errors import RequestInvalid
@@ -42,7 +43,7 @@ def rehearse(services: Services, access: Access, source_id: str, model: str) -> 
         settings=services.settings.model_copy(update={"model": model}),
         agent=services.agent_name,
     )
-    if len(plan.agent_input.demand.weekly_volume) < kind.weeks:
+    if len(AgentInput.model_validate_json(plan.input).demand.weekly_volume) < kind.weeks:
         raise RequestInvalid(
             f"This rehearsal takes a source with {kind.weeks} weeks", hint="Choose another source."
         )

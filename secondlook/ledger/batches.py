@@ -52,7 +52,11 @@ _RELEASED_BEFORE = sa.select(
 ).where(IS_OPEN, runs.c.due_at.is_not(None), runs.c.store == sa.bindparam("its_store"))
 _AS_QUEUED: dict[str, Any] = {
     "number": sa.select(sa.func.coalesce(sa.func.max(runs.c.number), 0) + 1)
-    .where(runs.c.user_id == sa.bindparam("its_user"), runs.c.source_id == sa.bindparam("its_source"))
+    .where(
+        runs.c.user_id == sa.bindparam("its_user"),
+        runs.c.source_id == sa.bindparam("its_source"),
+        runs.c.task == sa.bindparam("its_task"),
+    )
     .scalar_subquery(),
     "created_at": now(),
     "due_at": None,
@@ -143,8 +147,9 @@ class Batches:
             for plan in plans:
                 row = run_columns(str(uuid4()), plan, self._store)
                 given = {name: value for name, value in row.items() if name not in _AS_QUEUED}
-                names = {"its_user": plan.user_id, "its_source": plan.source_id, "batch_id": batch_id}
-                left_out += connection.execute(insert, {**given, **names}).one_or_none() is None
+                names = {"its_user": plan.user_id, "its_source": plan.source_id, "its_task": plan.task}
+                row = {**given, **names, "batch_id": batch_id}
+                left_out += connection.execute(insert, row).one_or_none() is None
             return left_out + connection.execute(sa.delete(runs).where(_twice(batch_id))).rowcount
 
         return self._database.write(queue)
@@ -333,6 +338,7 @@ def _twice(batch_id: str) -> sa.ColumnElement[bool]:
     done_since = sa.exists().where(
         other.c.user_id == runs.c.user_id,
         other.c.source_id == runs.c.source_id,
+        other.c.task == runs.c.task,
         other.c.status == RunStatus.DONE,
         other.c.finished_at >= began,
     )
@@ -406,6 +412,7 @@ def _cancelled_by_stop(batch_id: str, stopped_at: float) -> sa.ColumnElement[boo
     since = sa.exists().where(
         other.c.user_id == runs.c.user_id,
         other.c.source_id == runs.c.source_id,
+        other.c.task == runs.c.task,
         other.c.number > runs.c.number,
     )
     cancelled = (runs.c.status == RunStatus.CANCELLED) & runs.c.due_at.is_(None)

@@ -51,6 +51,7 @@ class RunRow:
     """
 
     run_id: str
+    task: str
     number: int
     source_id: str
     user_id: str
@@ -241,6 +242,7 @@ def conditions(wanted: RunFilter, only: str | None = None) -> list[sa.ColumnElem
         "error_code": wanted.code,
         "model": wanted.model,
         "agent": wanted.agent,
+        "task": wanted.task,
         "prompt_version": wanted.prompt,
         "source_id": wanted.source,
     }
@@ -298,6 +300,7 @@ _LIGHT = (
         runs.c[name]
         for name in (
             "run_id",
+            "task",
             "number",
             "source_id",
             "user_id",
@@ -334,6 +337,7 @@ def _rows(connection: sa.Connection, ids: sa.Select[tuple[str]]) -> tuple[RunRow
 def _read_row(row: sa.Row[Any]) -> RunRow:
     return RunRow(
         run_id=row.run_id,
+        task=row.task,
         number=row.number,
         source_id=row.source_id,
         user_id=row.user_id,

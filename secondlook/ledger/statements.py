@@ -43,7 +43,7 @@ _LEASE = now() + sa.bindparam("lease_seconds", type_=sa.Double)
 def insert_queued(dialect: str) -> ReturningInsert[Any]:
     """A new run, in the words of a database; it returns nothing where it is not the first: with its columns.
 
-    Two unique indexes decide who is first: one unsettled run a source, one run of each number.
+    Two unique indexes decide who is first, of a source and a task: one unsettled run, one run of each number.
     """
     return insert_new(dialect, runs).values(created_at=now()).returning(*UNANSWERED)
 
@@ -79,7 +79,7 @@ BEGIN_CALL = (
 """Of one's own queued run: run, carrier, call, lease_seconds."""
 
 NOTE_CALL = sa.insert(calls).values(sent_at=now())
-"""With the columns run_id, number and reservation."""
+"""With the columns run_id, number, task and reservation."""
 
 RECOUNT = sa.update(calls).where(_CALL)
 """With the column reservation: run, call."""
@@ -126,8 +126,12 @@ RUN = RUNS.where(_OF_RUN)
 """Likewise, one: run."""
 
 NEWEST = (
-    RUNS.where(runs.c.user_id == sa.bindparam("its_user"), runs.c.source_id == sa.bindparam("its_source"))
+    RUNS.where(
+        runs.c.user_id == sa.bindparam("its_user"),
+        runs.c.source_id == sa.bindparam("its_source"),
+        runs.c.task == sa.bindparam("its_task"),
+    )
     .order_by(runs.c.number.desc())
     .limit(1)
 )
-"""Likewise, a source's newest: its_user, its_source."""
+"""Likewise, the newest of a source and a task: its_user, its_source, its_task."""

@@ -110,6 +110,7 @@ runs = sa.Table(
     sa.Column("batch_id", sa.Text),
     sa.Column("due_at", sa.Double),
     sa.Column("erased_at", sa.Double),  # made by ledger.pruning
+    sa.Column("task", sa.Text),
 )
 
 calls = sa.Table(
@@ -134,6 +135,7 @@ calls = sa.Table(
     sa.Column("latency_ms", Number(32)),
     sa.Column("provider_ms", Number(32)),
     sa.Column("reservation", sa.Text),
+    sa.Column("task", sa.Text),
 )
 
 submissions = sa.Table(
@@ -323,3 +325,42 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("004_batches_and_retries", _batches_and_retries),
     ("005_in_doubt", _in_doubt),
 )
+
+
+def _tasks(connection: sa.Connection) -> None:
+    for table in ("runs", "calls"):
+        connection.exec_driver_sql(f"alter table {table} add column task text not null default 'snapshot'")
+    # What holds of a source holds of each of its tasks.
+    for index in ("runs_unsettled", "runs_by_source", "runs_by_time", "runs_of_user"):
+        connection.exec_driver_sql(f"drop index {index}")
+    connection.exec_driver_sql(
+        "create unique index runs_unsettled on runs (user_id, source_id, task) "
+        "where status in ('queued', 'calling', 'answered', 'in_doubt')"
+    )
+    connection.exec_driver_sql(
+        "create unique index runs_by_source on runs (user_id, source_id, task, number)"
+    )
+    # Of all columns that a run can be looked for by, as before, and its task.
+    light = "created_at desc, run_id desc, status, error_code, agent, model, prompt_version, source_id, task"
+    connection.exec_driver_sql(f"create index runs_by_time on runs ({light}, user_id)")
+    connection.exec_driver_sql(f"create index runs_of_user on runs (user_id, {light})")
+    _usage_with_tasks(connection)
+
+
+def _usage_with_tasks(connection: sa.Connection) -> None:
+    on_sqlite = not _is_postgres(connection.dialect)
+    day = "cast(created_at / 86400 as integer)" if on_sqlite else "cast(floor(created_at / 86400) as integer)"
+    facts = "status, error_code, agent, model, user_id, source_id, task"
+    for view, index, key, first in (
+        ("usage_runs", "usage_runs_by_day", f"({day})", f"{day} as day"),
+        ("usage_owners", "usage_owners_by_run", "run_id", "run_id"),
+    ):
+        connection.exec_driver_sql(f"drop view {view}")
+        connection.exec_driver_sql(f"drop index {index}")
+        connection.exec_driver_sql(f"create index {index} on runs ({key}, {facts})")
+        using = f"indexed by {index}" if on_sqlite else ""
+        connection.exec_driver_sql(f"create view {view} as select {first}, {facts} from runs {using}")  # noqa: S608 -- names of this module
+
+
+TASK_MIGRATIONS: tuple[Migration, ...] = (("tasks_001_tasks", _tasks),)
+"""After all others: they change what those made."""

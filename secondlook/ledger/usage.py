@@ -27,7 +27,7 @@ from secondlook.ledger.tables import calls, runs
 from secondlook.ledger.tally import FIELDS, Samples, Tally, Total, add_up, merge, tally_fields
 from secondlook.views.export import Cell
 
-Dimension = Literal["day", "model", "user", "source", "status"]
+Dimension = Literal["day", "model", "user", "source", "status", "task"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 
 DEFAULT_DAYS = 30
@@ -67,7 +67,7 @@ def _days_and_owners(connection: sa.Connection) -> None:
 MIGRATIONS: tuple[Migration, ...] = (("usage_001_days_and_owners", _days_and_owners),)
 
 _metadata = sa.MetaData()
-_FACTS = ("status", "error_code", "agent", "model", "user_id", "source_id")
+_FACTS = ("status", "error_code", "agent", "model", "user_id", "source_id", "task")
 
 _sent = sa.Table(
     "usage_calls",
@@ -108,7 +108,7 @@ class UsageQuery:
 
 @dataclass(frozen=True)
 class UsageRow:
-    """The figures of one day, model, user, source or status."""
+    """The figures of one day, model, user, source, status or task."""
 
     key: str
     tally: Tally
@@ -299,6 +299,7 @@ _COLUMNS: Mapping[Dimension, str] = {
     "user": "user_id",
     "source": "source_id",
     "status": "status",
+    "task": "task",
 }
 _OF_RUN = _owners.c.run_id == _sent.c.run_id
 _REJECTED = sa.select(runs.c.run_id).where(

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 from uuid import uuid4
 
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.identifiers import canonical
-from secondlook.domain.runs import AgentName, Plan, Run, RunStatus
-from secondlook.domain.snapshots import Snapshot, SnapshotResult
+from secondlook.domain.runs import SNAPSHOT, AgentName, Plan, Run, RunStatus
 from secondlook.domain.sources import SourceRecord
 from secondlook.domain.usage import Usage
 from secondlook.errors import (
@@ -31,13 +31,15 @@ from secondlook.errors import (
     StoreUnavailable,
 )
 from secondlook.ledger.runs import Ledger
+from secondlook.pipeline.answers import question_of, result_of
 from secondlook.pipeline.preview import preview
 from secondlook.pipeline.retries import Retries
 from secondlook.providers import prices
 from secondlook.providers.openai.client import Agent, build_request
 from secondlook.settings import Settings
 from secondlook.stores.base import Store
-from secondlook.tasks.snapshot import prompt, rules
+from secondlook.tasks.base import Tasks, find_task
+from secondlook.tasks.table import TASKS
 from secondlook.telemetry.log import log_complete, log_generated
 from secondlook.telemetry.stopwatch import Stopwatch
 
@@ -89,12 +91,13 @@ def plan_of(
     name = agent()
     request = build_request(checked.agent_input, settings)
     return Plan(
+        task=SNAPSHOT,
         source_id=record.source.source_id,
         user_id=record.source.user_id,
         agent=name,
         model=settings.model,
-        prompt_version=prompt.PROMPT_VERSION,
-        agent_input=checked.agent_input,
+        prompt_version=find_task(TASKS, SNAPSHOT).prompt_version,
+        input=checked.agent_input.model_dump_json(),
         request=request,
         warnings=checked.warnings,
         timings={},
@@ -110,8 +113,9 @@ def execute(
     retries: Retries,
     production: bool,
     answered: Callable[[], None] = lambda: None,
+    tasks: Tasks = TASKS,
 ) -> None:
-    """Steps 6 to 9, or what is left of them: call the agent, store the snapshot, mark the source.
+    """Steps 6 to 9, or what is left of them: call the agent, and keep what its answer became.
 
     A request that the provider certainly did not process leaves the run queued, to be sent again when it
     is due. `answered` is called when an answer is kept, before anything is made of it.
@@ -129,13 +133,14 @@ def execute(
         if run.status is RunStatus.CALLING:
             ledger.abandon_call(run)
             return
+        _or_block(run, partial(find_task, tasks), run.task, ledger)
         store = _or_block(run, stores, run.user_id, ledger)
         if run.status is RunStatus.QUEUED:
-            _call(run, _or_block(run, agents, run.agent, ledger), ledger, retries, answered)
+            _call(run, _or_block(run, agents, run.agent, ledger), ledger, retries, answered, tasks)
             watch.lap("call")
         run = ledger.get(run_id)
         if run.status is RunStatus.ANSWERED:
-            _store(run, store, ledger, watch, production=production)
+            _keep(run, store, ledger, watch, tasks, production=production)
 
 
 def _or_block(run: Run, get: Callable[[Name], T], name: Name, ledger: Ledger) -> T:
@@ -146,9 +151,11 @@ def _or_block(run: Run, get: Callable[[Name], T], name: Name, ledger: Ledger) ->
         raise
 
 
-def _call(run: Run, agent: Agent, ledger: Ledger, retries: Retries, answered: Callable[[], None]) -> None:
+def _call(
+    run: Run, agent: Agent, ledger: Ledger, retries: Retries, answered: Callable[[], None], tasks: Tasks
+) -> None:
     try:
-        number = ledger.begin_call(run, ceiling_of(run))
+        number = ledger.begin_call(run, ceiling_of(run, tasks))
     except OverBudget as error:
         ledger.refuse(run, error)
         return
@@ -179,26 +186,25 @@ def _seconds_begun(run: Run) -> float:
     return max(0.0, run.elapsed_ms / 1000 - (begun - queued).total_seconds())
 
 
-def ceiling_of(run: Run | Plan) -> Decimal | None:
+def ceiling_of(run: Run | Plan, tasks: Tasks = TASKS) -> Decimal | None:
     """US dollars that a call may cost at the most: its prompt, and an answer as long as it is allowed."""
     if run.agent == "offline":
         return Decimal(0)
     limit = run.request.get("max_tokens", run.request.get("max_completion_tokens"))
-    prompt_tokens = prompt.estimate_usage(run.agent_input).prompt_tokens
     if not isinstance(limit, int):
         return None
+    prompt_tokens = question_of(run, tasks).prompt_tokens
     return prices.cost_usd(Usage(prompt_tokens=prompt_tokens, completion_tokens=limit), run.model)
 
 
-def _store(run: Run, store: Store, ledger: Ledger, watch: Stopwatch, *, production: bool) -> None:
+def _keep(
+    run: Run, store: Store, ledger: Ledger, watch: Stopwatch, tasks: Tasks, *, production: bool
+) -> None:
+    task = find_task(tasks, run.task)
     try:
-        result = result_of(run)
+        result = result_of(run, tasks)
         watch.lap("validate")
-        store.save_snapshot(_snapshot(run, result))
-        watch.lap("store")
-        log_generated(run, result.meta, production=production)
-        marked = store.mark_generated(run.source_id, run.user_id)
-        watch.lap("mark")
+        warnings = task.keep(run, result, store, watch.lap)
     except (StoreUnavailable, NotSignedIn) as error:
         error.run_id = run.run_id
         ledger.block(run, error)
@@ -206,33 +212,7 @@ def _store(run: Run, store: Store, ledger: Ledger, watch: Stopwatch, *, producti
     except (AnswerRejected, SourceNotFound) as error:
         ledger.finish(run, error=error, timings=watch.laps)
         return
-    changed = () if marked else ("the source's status changed meanwhile and was left alone",)
-    ledger.finish(run, timings=watch.laps, warnings=changed)
-    log_complete(result.meta)
-
-
-def result_of(run: Run) -> SnapshotResult:
-    """The result of an answered run, from its journal alone: the same at any time.
-
-    Raises:
-        AnswerRejected: The answer breaks a rule.
-    """
-    accepted = rules.check_answer(run.answer or "", run.agent_input)
-    return rules.set_metadata(
-        accepted,
-        snapshot_id=run.run_id,
-        source_id=run.source_id,
-        generated_at=run.generated_at or "",
-    )
-
-
-def _snapshot(run: Run, result: SnapshotResult) -> Snapshot:
-    return Snapshot(
-        snapshot_id=run.run_id,
-        source_id=run.source_id,
-        user_id=run.user_id,
-        estimate_count=result.meta.estimate_count,
-        confidence_level=result.meta.confidence_level,
-        result=result,
-        generated_at=result.meta.generated_at,
-    )
+    fields = task.log_fields(result)
+    log_generated(run, task.title, fields, production=production)
+    ledger.finish(run, timings=watch.laps, warnings=warnings)
+    log_complete(task.title, fields)

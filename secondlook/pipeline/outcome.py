@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from secondlook.domain.runs import Run, RunStatus, SnapshotRun
-from secondlook.errors import InDoubt, SecondlookError, SourceNotFound, rebuild
+from secondlook.domain.snapshots import SnapshotResult
+from secondlook.errors import InDoubt, RequestInvalid, SecondlookError, SourceNotFound, rebuild
 from secondlook.ledger.runs import in_doubt
-from secondlook.pipeline.orchestrator import result_of
+from secondlook.pipeline.answers import result_of
 
 
 def outcome(run: Run) -> SnapshotRun:
-    """What a run that has ended came to.
+    """What a snapshot's run that has ended came to.
 
     Raises:
-        SecondlookError: It has failed, was given up, is in doubt, or its answer was erased.
+        SecondlookError: It failed, was canceled, is in doubt, was erased, or made no snapshot.
     """
     if run.status is not RunStatus.DONE:
         raise error_of(run)
@@ -22,12 +23,15 @@ def outcome(run: Run) -> SnapshotRun:
             hint="The snapshot that it made is in the store. To make another one, generate it again.",
             run_id=run.run_id,
         )
+    result = result_of(run)
+    if not isinstance(result, SnapshotResult):
+        raise RequestInvalid(f"The run is of the task {run.task}: it made no snapshot")
     return SnapshotRun(
         run_id=run.run_id,
         snapshot_id=run.run_id,
         source_id=run.source_id,
         agent=run.agent,
-        result=result_of(run),
+        result=result,
         usage=run.usage,
         cost=run.cost_usd,
         model=run.answered_model or run.model,

@@ -23,7 +23,7 @@ from secondlook.domain.usage import Usage
 from secondlook.errors import InDoubt, LedgerUnavailable, SourceNotFound, StoreUnavailable
 from secondlook.ledger import budgets, clock, history, outbox, pruning, reviews, tables, usage
 from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
-from secondlook.ledger.tables import MIGRATIONS
+from secondlook.ledger.tables import MIGRATIONS, TASK_MIGRATIONS
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer, example_input, example_plan
 from tests.ledger import executing
 from tests.ledger.executing import REFUSED, UNKNOWN, Where, expire, next_number, query
@@ -41,6 +41,7 @@ ALL_MIGRATIONS = (
     *reviews.MIGRATIONS,
     *usage.MIGRATIONS,
     *pruning.MIGRATIONS,
+    *TASK_MIGRATIONS,
 )
 
 
@@ -66,7 +67,7 @@ def test_a_new_run(ledger: Ledger) -> None:
     assert (run.run_id, run.number) == (RUN, 1)
     assert (run.status, run.attempts, run.owner, run.error) == (RunStatus.QUEUED, 0, None, None)
     assert (run.source_id, run.user_id, run.agent, run.warnings) == (SOURCE, USER, "offline", ("odd",))
-    assert run.agent_input == example_input()
+    assert run.input == example_input().model_dump_json()
     assert run.request == example_plan().request
     assert run.prompt_version == example_plan().prompt_version
     assert (run.answer, run.usage, run.cost_usd, run.generated_at) == (None, Usage(), None, None)
@@ -601,7 +602,7 @@ def test_eight_threads_migrate_at_once(new_database: Callable[[], Where]) -> Non
 V03 = 3
 """How many migrations the version before batches knew."""
 
-ADDED = {"erased_at", "batch_id", "due_at", "reservation"}
+ADDED = {"erased_at", "batch_id", "due_at", "reservation", "task"}
 
 
 def test_an_older_ledger_is_brought_up_to_date(where: Where) -> None:

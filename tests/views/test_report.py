@@ -26,7 +26,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def run_of(agent_input: AgentInput, **changes: Json) -> Run:
     """The run that sent an input."""
     request = {"messages": messages(agent_input)}
-    return made(agent_input=agent_input, request=request, **changes)
+    return made(input=agent_input.model_dump_json(), request=request, **changes)
 
 
 def told(report: str) -> str:
@@ -69,13 +69,13 @@ def test_it_tells_what_it_is_of() -> None:
             id="rehearsal",
         ),
         pytest.param(
-            made(agent_input=example_input(bucket_row(price_band_lt_500=11)), request={}),
+            made(input=example_input(bucket_row(price_band_lt_500=11)).model_dump_json(), request={}),
             ["stored, not checked here", "Not known here: what was sent has been erased"],
             id="other input",
         ),
         pytest.param(
             made(
-                agent_input=example_input(bucket_row(price_band_lt_500=11)),
+                input=example_input(bucket_row(price_band_lt_500=11)).model_dump_json(),
                 request={},
                 erased_at="2026-11-22T10:00:00Z",
             ),

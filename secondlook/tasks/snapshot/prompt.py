@@ -10,7 +10,9 @@ import math
 from itertools import groupby
 
 from secondlook.domain.buckets import AgentInput, BandCount
+from secondlook.domain.questions import Message, Question
 from secondlook.domain.usage import Usage
+from secondlook.tasks.snapshot.schema import SNAPSHOT_RESULT
 
 PROMPT_VERSION = "1"
 """Changes with every change of the instructions or the layout; stored with each run."""
@@ -77,13 +79,17 @@ def reserve_answer_tokens(agent_input: AgentInput) -> int:
 
 def estimate_usage(agent_input: AgentInput) -> Usage:
     """About what a run will use, before anything is sent."""
+    return question(agent_input).usage
+
+
+def question(agent_input: AgentInput) -> Question:
+    """What the agent is asked, whoever answers."""
     weeks = agent_input.demand.weekly_volume
-    prompt_tokens = estimate_prompt_tokens(len(weeks), len({week.week[:4] for week in weeks}))
-    completion_tokens = estimate_answer_tokens(len(weeks))
-    return Usage(
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        total_tokens=prompt_tokens + completion_tokens,
-        cached_tokens=0,
-        estimated=True,
+    return Question(
+        messages=tuple(Message.model_validate(message) for message in messages(agent_input)),
+        schema_name="SnapshotResult",
+        answer_schema=SNAPSHOT_RESULT,
+        fixed_schema=SNAPSHOT_RESULT,
+        prompt_tokens=estimate_prompt_tokens(len(weeks), len({week.week[:4] for week in weeks})),
+        answer_tokens=estimate_answer_tokens(len(weeks)),
     )
