@@ -215,7 +215,6 @@ class Services:
         def make() -> Batches:
             from secondlook.ledger.batches import Batches
 
-            _ = self.ledger  # makes the tables
             return Batches(self._database, store=self.store_name)
 
         return self._part("batches", make)
@@ -231,7 +230,6 @@ class Services:
         def make() -> History:
             from secondlook.ledger.history import History
 
-            _ = self.ledger  # makes the tables
             return History(self._database)
 
         return self._part("history", make)
@@ -247,7 +245,6 @@ class Services:
         def make() -> Reviews:
             from secondlook.ledger.reviews import Reviews
 
-            _ = self.ledger  # makes the tables
             return Reviews(self._database)
 
         return self._part("reviews", make)
@@ -263,7 +260,6 @@ class Services:
         def make() -> UsageLog:
             from secondlook.ledger.usage import UsageLog
 
-            _ = self.ledger  # makes the tables
             return UsageLog(self._database)
 
         return self._part("usage", make)
@@ -279,7 +275,6 @@ class Services:
         def make() -> Pruning:
             from secondlook.ledger.pruning import Pruning
 
-            _ = self.ledger  # makes the tables
             return Pruning(self._database)
 
         return self._part("pruning", make)
@@ -311,7 +306,6 @@ class Services:
         def make() -> Webhook | None:
             from secondlook.webhook import webhook_of
 
-            _ = self.ledger  # makes the tables
             return webhook_of(self.settings, self._database)
 
         return self._part("webhook", make)
@@ -340,7 +334,6 @@ class Services:
         def make() -> Jobs:
             from secondlook.ledger.jobs import Jobs
 
-            _ = self.ledger  # said first what is wrong with the database
             return Jobs(self._database)
 
         return self._part("jobs", make)
@@ -385,7 +378,7 @@ class Services:
     @property
     def _database(self) -> Database:
         def make() -> Database:
-            from secondlook.ledger.runs import ledger_database
+            from secondlook.ledger.database import ledger_database
 
             if self.settings.ledger_url is not None:
                 return ledger_database(self.settings.ledger_url.get_secret_value())

@@ -16,8 +16,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from secondlook.domain.runs import RunError
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.rows import iso
-from secondlook.ledger.runs import ledger_database, open_ledger
+from secondlook.ledger.runs import open_ledger
 from secondlook.ledger.tables import calls, runs
 from tests.examples import MODEL, OTHER_USER, USER, body_of, echo, example_input
 

@@ -13,32 +13,19 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, Migration
+from secondlook.connections.database import Database
 from secondlook.domain.run_filter import RunFilter, Verdict
 from secondlook.domain.runs import AgentName, RunError, RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
-from secondlook.ledger.reviews import reviews
 from secondlook.ledger.rows import ANSWER, iso, iso_or_none, read_usage, usd
-from secondlook.ledger.tables import calls, runs
+from secondlook.ledger.tables import calls, reviews, runs
 
 MOST_CHOICES = 200
 """Values of a filter that are offered; others can be typed into the URL."""
 
 READ_REASONS = ("mismatch", "schema")
 """Why an answer is refused that could be read: it differs from the input."""
-
-
-def _light_indexes(connection: sa.Connection) -> None:
-    # Of all columns that a run can be looked for by, in the order of lists: one for everybody's, one for each
-    # user's runs, in the place of the narrower one.
-    light = "created_at desc, run_id desc, status, error_code, agent, model, prompt_version, source_id"
-    connection.exec_driver_sql(f"create index runs_by_time on runs ({light}, user_id)")
-    connection.exec_driver_sql(f"create index runs_of_user on runs (user_id, {light})")
-    connection.exec_driver_sql("drop index runs_by_user")
-
-
-MIGRATIONS: tuple[Migration, ...] = (("history_001_light_indexes", _light_indexes),)
 
 
 @dataclass(frozen=True)

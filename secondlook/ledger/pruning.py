@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, Migration, now
+from secondlook.connections.database import Database, now
 from secondlook.domain.runs import RunStatus
 from secondlook.ledger.tables import calls, runs
 
@@ -21,13 +21,6 @@ _AT_ONCE = 500
 
 _DAY_SECONDS = 86_400
 _FINAL = tuple(status for status in RunStatus if status.final)
-
-
-def _erased_at(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("alter table runs add column erased_at double precision")
-
-
-MIGRATIONS: tuple[Migration, ...] = (("pruning_001_erased_at", _erased_at),)
 
 
 @dataclass(frozen=True)

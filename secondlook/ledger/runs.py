@@ -27,16 +27,17 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, insert_new, now, postgres_engine, sqlite_engine
+from secondlook.connections.database import Database, insert_new, now
 from secondlook.connections.write_priority import WritePriority
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.batches import BatchStatus
 from secondlook.domain.identifiers import canonical, not_found
 from secondlook.domain.runs import SNAPSHOT, Plan, Run, RunStatus
 from secondlook.errors import LedgerUnavailable, Outcome, OverBudget, ProviderError, SecondlookError
-from secondlook.ledger import budgets, clock, history, outbox, pruning, reviews, usage
+from secondlook.ledger import budgets, clock, outbox
 from secondlook.ledger.budget_status import Limits
 from secondlook.ledger.budgets import Reservation
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.leases import Leases
 from secondlook.ledger.rate_limits import hold, note_limits
 from secondlook.ledger.rows import dump, error_columns, in_doubt, iso, nano, read_run, run_columns
@@ -56,7 +57,7 @@ from secondlook.ledger.statements import (
     has_status,
     insert_queued,
 )
-from secondlook.ledger.tables import MIGRATIONS, TASK_MIGRATIONS, batches, calls, runs, submissions
+from secondlook.ledger.tables import batches, calls, runs, submissions
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
 """Nothing is sent with less than this free on the ledger's disk: the answer could not be kept."""
@@ -78,7 +79,7 @@ class Ledger:
     """The ledger on one database, shared by any number of threads and processes.
 
     Args:
-        database: The database; others may keep tables of theirs in it.
+        database: The ledger's database, as `ledger_database` opens it.
         lease_seconds: How long a carrier may be silent before its run can be claimed by another.
         folder: Where an embedded database lies; its free space is watched.
         store: The store that runs are queued for and carried with here: a ledger may outlast it.
@@ -103,9 +104,6 @@ class Ledger:
         self._announces = announces
         self.lease_seconds = lease_seconds
         self._leases = Leases(database, lease_seconds)
-        others = (budgets, outbox, clock, history, reviews, usage, pruning)
-        made = (*MIGRATIONS, *(each for other in others for each in other.MIGRATIONS), *TASK_MIGRATIONS)
-        self._database.migrate(made)
 
     # -- submitting ---------------------------------------------------------------------------------
 
@@ -550,35 +548,8 @@ def open_ledger(where: Path | str, *, lease_seconds: float) -> Ledger:
     Raises:
         LedgerUnavailable: It cannot be opened.
     """
-    database = ledger_database(where)
-    try:
-        folder = where.parent if isinstance(where, Path) else None
-        return Ledger(database, lease_seconds=lease_seconds, folder=folder)
-    except BaseException:
-        database.close()
-        raise
-
-
-def ledger_database(where: Path | str) -> Database:
-    """The ledger's database, without a connection yet: an SQLite file, or a Postgres URL.
-
-    Raises:
-        LedgerUnavailable: It is no Postgres URL. No message has any part of a URL that may be a password's.
-    """
-    if isinstance(where, Path):
-        return Database(sqlite_engine(where), _unavailable)
-
-    def unavailable(words: str) -> LedgerUnavailable:
-        return _unavailable(words, hint="See that its Postgres runs and lets this user in, then try again.")
-
-    try:
-        return Database(postgres_engine(where), unavailable)
-    except ValueError as error:
-        raise _unavailable(str(error), hint="Correct SECONDLOOK_LEDGER_URL.") from None
-
-
-def _unavailable(words: str, *, hint: str | None = None) -> LedgerUnavailable:
-    return LedgerUnavailable(f"The ledger cannot be used: {words}", hint=hint)
+    folder = where.parent if isinstance(where, Path) else None
+    return Ledger(ledger_database(where), lease_seconds=lease_seconds, folder=folder)
 
 
 def _first(connection: sa.Connection, name: Mapping[str, object]) -> bool:

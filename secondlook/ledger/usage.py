@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, Migration, now
+from secondlook.connections.database import Database, now
 from secondlook.domain.runs import AgentName, RunStatus
 from secondlook.errors import AnswerRejected, RequestInvalid
 from secondlook.ledger.budget_status import BudgetStatus, budget_status_fields
@@ -36,35 +36,6 @@ DEFAULT_DAYS = 30
 _EPOCH = date(1970, 1, 1)
 _DAY_SECONDS = 86_400
 
-
-def _days_and_owners(connection: sa.Connection) -> None:
-    on_sqlite = connection.dialect.name == "sqlite"
-    # Postgres rounds where SQLite cuts.
-    day = "cast({} / 86400 as integer)" if on_sqlite else "cast(floor({} / 86400) as integer)"
-    figures = (
-        "outcome, estimated, cost_nanousd, prompt_tokens, completion_tokens, total_tokens, cached_tokens, "
-        "latency_ms, provider_ms, run_id"
-    )
-    facts = "status, error_code, agent, model, user_id, source_id"
-    for view, table, at, columns in (
-        ("usage_calls", "calls", "sent_at", figures),
-        ("usage_runs", "runs", "created_at", facts),
-    ):
-        expression = day.format(at)
-        connection.exec_driver_sql(f"create index {view}_by_day on {table} (({expression}), {columns})")
-        using = f"indexed by {view}_by_day" if on_sqlite else ""
-        connection.exec_driver_sql(
-            f"create view {view} as select {expression} as day, {columns} from {table} {using}"  # noqa: S608 -- names of this module
-        )
-    connection.exec_driver_sql(f"create index usage_owners_by_run on runs (run_id, {facts})")
-    using = "indexed by usage_owners_by_run" if on_sqlite else ""
-    connection.exec_driver_sql(f"create view usage_owners as select run_id, {facts} from runs {using}")  # noqa: S608 -- names of this module
-    connection.exec_driver_sql(
-        f"create index usage_rejected on runs (run_id) where error_code = '{AnswerRejected.code}'"
-    )
-
-
-MIGRATIONS: tuple[Migration, ...] = (("usage_001_days_and_owners", _days_and_owners),)
 
 _metadata = sa.MetaData()
 _FACTS = ("status", "error_code", "agent", "model", "user_id", "source_id", "task")

@@ -21,8 +21,9 @@ from secondlook.domain.runs import RunStatus
 from secondlook.errors import SettingInvalid
 from secondlook.execution.batches import Selection, begin
 from secondlook.execution.runner import Runner
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.jobs import Jobs
-from secondlook.ledger.runs import ledger_database, open_ledger
+from secondlook.ledger.runs import open_ledger
 from secondlook.settings import load_settings
 from tests.postgres_server import PostgresServer, execute
 from tests.processes import USER, Home, eventually, finish, killed

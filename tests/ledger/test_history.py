@@ -16,10 +16,12 @@ from sqlalchemy import event
 
 from secondlook.domain.run_filter import RunFilter
 from secondlook.domain.runs import RunStatus
-from secondlook.ledger import budgets, history, outbox, reviews, tables
+from secondlook.ledger import tables
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.history import History, RunRow
+from secondlook.ledger.migrations import MIGRATIONS
 from secondlook.ledger.reviews import Reviews
-from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
+from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import OTHER_USER, USER
 from tests.ledger import executing
 from tests.ledger.executing import Where
@@ -253,30 +255,12 @@ def test_finding_and_counting_reads_an_index_alone(tmp_path: Path, only: str | N
 
 # -- ledgers of older versions --------------------------------------------------------------------------
 
-HISTORY = (
-    *((tables, number) for number in range(1, len(tables.MIGRATIONS) + 1)),
-    (budgets, len(budgets.MIGRATIONS)),
-    (outbox, len(outbox.MIGRATIONS)),
-    (history, len(history.MIGRATIONS)),
-    (reviews, len(reviews.MIGRATIONS)),
-)
-"""The versions of the ledger, by what each added last."""
 
-
-def migrate_to(where: Where, version: int) -> None:
-    """Make an empty ledger as the version knew it that added this last."""
-    last: dict[Any, int] = dict(HISTORY[:version])
-    with closing(ledger_database(where)) as database:
-        for module, number in last.items():
-            database.migrate(module.MIGRATIONS[:number])
-
-
-@pytest.mark.parametrize("version", range(1, len(HISTORY) + 1))
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
 def test_a_ledger_of_any_older_version(where: Where, version: int) -> None:
     """It is migrated when it is opened; its runs are found, counted, opened and reviewed."""
     made = mixed(60, days=3)
-    migrate_to(where, version)
-    with closing(ledger_database(where)) as older:
+    with closing(ledger_database(where, MIGRATIONS[:version])) as older:
         for table, rows in ((tables.runs, made.runs), (tables.calls, made.calls)):
 
             def columns(connection: sa.Connection, table: sa.Table = table) -> set[str]:
