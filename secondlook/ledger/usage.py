@@ -338,6 +338,7 @@ _RUN_COLUMNS = (
     runs.c.prompt_version,
     runs.c.status,
     runs.c.error_code,
+    runs.c.task,
 )
 _CALL_COLUMNS = (
     calls.c.run_id,

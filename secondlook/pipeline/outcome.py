@@ -7,9 +7,11 @@ from secondlook.domain.snapshots import SnapshotResult
 from secondlook.errors import InDoubt, RequestInvalid, SecondlookError, SourceNotFound, rebuild
 from secondlook.ledger.runs import in_doubt
 from secondlook.pipeline.answers import result_of
+from secondlook.tasks.base import Tasks
+from secondlook.tasks.table import TASKS
 
 
-def outcome(run: Run) -> SnapshotRun:
+def outcome(run: Run, tasks: Tasks = TASKS) -> SnapshotRun:
     """What a snapshot's run that has ended came to.
 
     Raises:
@@ -23,7 +25,7 @@ def outcome(run: Run) -> SnapshotRun:
             hint="The snapshot that it made is in the store. To make another one, generate it again.",
             run_id=run.run_id,
         )
-    result = result_of(run)
+    result = result_of(run, tasks)
     if not isinstance(result, SnapshotResult):
         raise RequestInvalid(f"The run is of the task {run.task}: it made no snapshot")
     return SnapshotRun(
