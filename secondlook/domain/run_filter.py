@@ -35,7 +35,7 @@ class RunFilter:
         since: The first day of its creation, in UTC.
         until: The last day of its creation, in UTC.
         failures: It has failed, or is in doubt.
-        differs: Its answer was read and is not the input's: refused as mismatch or schema.
+        differs: Its answer was read, and refused by a rule of its task.
         review: Somebody passed it, somebody failed it, or nobody has looked at it.
     """
 

@@ -20,12 +20,10 @@ from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
 from secondlook.ledger.rows import ANSWER, iso, iso_or_none, read_usage, usd
 from secondlook.ledger.tables import calls, reviews, runs
+from secondlook.tasks.checklist import UNREAD_REASONS
 
 MOST_CHOICES = 200
 """Values of a filter that are offered; others can be typed into the URL."""
-
-READ_REASONS = ("mismatch", "schema")
-"""Why an answer is refused that could be read: it differs from the input."""
 
 
 @dataclass(frozen=True)
@@ -262,8 +260,10 @@ def _differing() -> sa.Select[tuple[str]]:
     """Runs whose answer was read and is not the input's: told by the error's text, of refused runs alone."""
     refused = runs.alias("refused")
     # In JSON text the quotes of a message's own are escaped: this is the field and nothing else.
-    read = (refused.c.error.contains(f'"reason":"{reason}"', autoescape=True) for reason in READ_REASONS)
-    return sa.select(refused.c.run_id).where(refused.c.error_code == AnswerRejected.code, sa.or_(*read))
+    unread = (refused.c.error.contains(f'"reason":"{reason}"', autoescape=True) for reason in UNREAD_REASONS)
+    return sa.select(refused.c.run_id).where(
+        refused.c.error_code == AnswerRejected.code, *(sa.not_(each) for each in unread)
+    )
 
 
 def _reviewed(review: str) -> sa.ColumnElement[bool]:

@@ -158,3 +158,15 @@ ANY_ANSWER: tuple[Rule[Reading], ...] = (
     Rule("json", "The text is JSON, and no key comes twice in an object", _is_json),
 )
 """The rules of every task's answers, in their order; a task's own follow."""
+
+UNREAD_REASONS = (
+    "not_completion",
+    "refusal",
+    "truncated",
+    "content_filter",
+    "finish_reason",
+    "empty",
+    "not_json",
+    "duplicate_key",
+)
+"""The reasons of these rules: the answer could not be read. Every other reason is a task's own."""

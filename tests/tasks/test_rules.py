@@ -13,6 +13,7 @@ from secondlook.domain.buckets import AgentInput
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
+from secondlook.tasks.checklist import UNREAD_REASONS
 from secondlook.tasks.snapshot.rules import Json, check_answer, count_matches, read_completion
 from secondlook.tasks.snapshot.task import set_metadata
 from tests.examples import MODEL, SNAPSHOT, SOURCE, body_of, completion, echo, example_input
@@ -462,3 +463,19 @@ def test_unknown_usage_is_unknown(usage: object, expected: Usage) -> None:
 def test_a_models_name_is_short_and_plain(model: object, expected: str | None) -> None:
     """The answering model's name is stored and shown, so only a plain one is taken."""
     assert read_completion(json.dumps({**completion(""), "model": model})).model == expected
+
+
+def test_reasons_of_any_answer_are_listed() -> None:
+    """The filter for answers that differ leaves out exactly those that could not be read."""
+    unread = (
+        "<html>",
+        body_of(None, refusal="No"),
+        body_of("{", finish_reason="length"),
+        body_of("{", finish_reason="content_filter"),
+        body_of("{", finish_reason="tool_calls"),
+        body_of(""),
+        body_of("no JSON"),
+        body_of('{"meta": 1, "meta": 1}'),
+    )
+    assert tuple(rejection(body).reason for body in unread) == UNREAD_REASONS
+    assert rejection(body_of("[]")).reason not in UNREAD_REASONS
