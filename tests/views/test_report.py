@@ -46,8 +46,8 @@ def test_it_tells_what_it_is_of() -> None:
         "Snapshot of 2026-11-22T10:00:00Z · by gpt-4o-2024-08-06 of OpenAI",
         "35 estimates",
         "validated: 22 of 22 values match the buckets",
-        "2026-W 01:15 02:20",
-        "Copy everything, unchanged",
+        '{"week":"2026-W01","count":15},{"week":"2026-W02","count":20}',
+        "Copy the JSON below, character for character.",
         "req_7",
     ):
         assert words in text
