@@ -16,8 +16,7 @@ from bench.table import show
 from dev.local_supabase.node import NodeMissing, node
 from secondlook.domain.buckets import AgentInput, BandCount, DecisionLatency, Demand, WeekCount
 from secondlook.domain.snapshots import SnapshotResult
-from secondlook.tasks.snapshot.prompt import estimate_usage, messages
-from secondlook.tasks.snapshot.rules import expected_answer
+from secondlook.tasks.snapshot.prompt import estimate_usage, messages, right_answer
 from secondlook.tasks.snapshot.schema import SNAPSHOT_RESULT
 
 HERE = Path(__file__).parent
@@ -51,17 +50,12 @@ def example(weeks: int) -> AgentInput:
 
 def parts(agent_input: AgentInput) -> dict[str, str]:
     """The texts of a call as it is sent and answered, and as it would be without care."""
-    compact = {"separators": (",", ":")}
     sent = messages(agent_input)
-    answer = expected_answer(agent_input)
-    answer["meta"] = {
-        key: "pending" if value is str else value
-        for key, value in answer["meta"].items()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]
-    }
+    answer = right_answer(agent_input)
     return {
         "messages": "\n".join(entry["content"] for entry in sent),
-        "schema": json.dumps(SNAPSHOT_RESULT, **compact),  # pyright: ignore[reportArgumentType]
-        "answer": json.dumps(answer, **compact),  # pyright: ignore[reportArgumentType]
+        "schema": json.dumps(SNAPSHOT_RESULT, separators=(",", ":")),
+        "answer": json.dumps(answer, separators=(",", ":")),
         "plain messages": sent[0]["content"] + "\n" + agent_input.model_dump_json(indent=2),
         "plain schema": json.dumps(SnapshotResult.model_json_schema()),
         "plain answer": json.dumps(answer, indent=2),

@@ -19,7 +19,7 @@ from pathlib import Path
 Row = dict[str, str]
 Figures = dict[str, object]
 
-KEYS = {"model": "model", "user": "user_id", "source": "source_id", "status": "status"}
+KEYS = {"model": "model", "user": "user_id", "source": "source_id", "status": "status", "task": "task"}
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
 OUTCOMES = ("answered", "refused", "not_processed", "unknown", "under_way")
 

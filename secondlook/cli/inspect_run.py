@@ -10,7 +10,7 @@ from secondlook.cli.printing import plain, print_json
 
 if TYPE_CHECKING:
     from secondlook.ledger.history import Call
-    from secondlook.tasks.snapshot.trace import Check
+    from secondlook.tasks.checklist import Check
     from secondlook.views.run import RunDetails
 
 _SIGNS = {"passed": "ok  ", "failed": "FAIL", "not_reached": "-   "}

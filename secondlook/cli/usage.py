@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secondlook.services import Services
 
 # As in ledger.usage and models, which take SQLAlchemy's and pydantic's import to read.
-_DIMENSIONS = ("day", "model", "user", "source", "status")
+_DIMENSIONS = ("day", "model", "user", "source", "status", "task")
 _AGENTS = ("openai", "offline")
 
 

@@ -54,6 +54,7 @@ _NAMES: Mapping[Dimension, str] = {
     "user": "User",
     "source": "Source",
     "status": "Status of the run",
+    "task": "Task",
 }
 _MEASURES = ("Cost", "Tokens", "Calls")
 

@@ -35,7 +35,7 @@ class RunFilter:
         since: The first day of its creation, in UTC.
         until: The last day of its creation, in UTC.
         failures: It has failed, or is in doubt.
-        differs: Its answer was read and is not the input's: refused as mismatch or schema.
+        differs: Its answer was read, and refused by a rule of its task.
         review: Somebody passed it, somebody failed it, or nobody has looked at it.
     """
 
@@ -44,6 +44,7 @@ class RunFilter:
     code: str | None = None
     model: str | None = None
     agent: AgentName | None = None
+    task: str | None = None
     prompt: str | None = None
     user: str | None = None
     source: str | None = None
@@ -121,6 +122,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "code": _one_of(CODES),
     "model": _name,
     "agent": _one_of(AGENTS),
+    "task": _name,
     "prompt": _name,
     "user": _uuid,
     "source": _uuid,

@@ -8,11 +8,13 @@ from enum import StrEnum
 from typing import Literal
 
 from secondlook.domain.base import Count, Frozen
-from secondlook.domain.buckets import AgentInput
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
 
 AgentName = Literal["openai", "offline"]
+
+SNAPSHOT = "snapshot"
+"""The task that a run has where nothing else is said, as every run had before there were tasks."""
 
 
 REHEARSAL = "rehearsal-"
@@ -55,28 +57,33 @@ class Plan(Frozen):
     """All that a run needs, decided before it is queued: checked, built, and not yet sent.
 
     Attributes:
+        task: The name of its task.
+        input: What the task is about, as JSON; only the task reads it.
         request: The exact body of the request to the agent.
         timings: Milliseconds of each step so far.
     """
 
+    task: str
     source_id: str
     user_id: str
     agent: AgentName
     model: str
     prompt_version: str
-    agent_input: AgentInput
+    input: str
     request: Mapping[str, object]
     warnings: tuple[str, ...]
     timings: Mapping[str, float]
 
 
 class Run(Frozen):
-    """One press of the button, as the ledger knows it. Its id is its snapshot's id.
+    """One press of the button, as the ledger knows it. The id of a snapshot's run is the snapshot's id.
 
     Attributes:
-        number: Counts the runs of a source, from 1.
+        task: The name of its task.
+        number: Counts the runs of a source and a task, from 1.
         attempts: Requests sent so far.
         cost_usd: Of every answer that was paid for, also one that came too late to count.
+        input: What the task is about, as JSON; only the task reads it.
         answer: The journaled body of the answer that counts, or None.
         generated_at: Fixed when the answer was journaled.
         timings: Milliseconds of each finished step.
@@ -88,13 +95,14 @@ class Run(Frozen):
     """
 
     run_id: str
+    task: str
     number: int
     source_id: str
     user_id: str
     agent: AgentName
     model: str
     prompt_version: str
-    agent_input: AgentInput
+    input: str
     request: Mapping[str, object]
     warnings: tuple[str, ...]
     status: RunStatus

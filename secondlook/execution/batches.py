@@ -18,9 +18,9 @@ from secondlook.errors import LedgerUnavailable, SecondlookError, SourceNotFound
 from secondlook.execution.runner import Runner
 from secondlook.ledger.budgets import Allowance
 from secondlook.ledger.runs import JOURNAL_PATIENCE_SECONDS
+from secondlook.pipeline.answers import question_of
 from secondlook.providers import prices
 from secondlook.services import Services
-from secondlook.tasks.snapshot.prompt import estimate_usage
 from secondlook.telemetry.log import log_failed
 
 _POLL_SECONDS = 0.5
@@ -75,7 +75,7 @@ def forecast(services: Services, access: Access, selection: Selection) -> Foreca
     records = _records(services, access, selection)
     for plan in services.door.plans(records, regenerate=selection.regenerate, refused=refuse):
         found.runnable += 1
-        usage = estimate_usage(plan.agent_input)
+        usage = question_of(plan).usage
         cost = prices.cost_usd(usage, plan.model)
         found.tokens += usage.total_tokens or 0
         found.cost_usd = None if cost is None or found.cost_usd is None else found.cost_usd + cost

@@ -326,6 +326,7 @@ def _twice(batch_id: str) -> sa.ColumnElement[bool]:
     done_since = sa.exists().where(
         other.c.user_id == runs.c.user_id,
         other.c.source_id == runs.c.source_id,
+        other.c.task == runs.c.task,
         other.c.status == RunStatus.DONE,
         other.c.finished_at >= began,
     )
@@ -399,6 +400,7 @@ def _cancelled_by_stop(batch_id: str, stopped_at: float) -> sa.ColumnElement[boo
     since = sa.exists().where(
         other.c.user_id == runs.c.user_id,
         other.c.source_id == runs.c.source_id,
+        other.c.task == runs.c.task,
         other.c.number > runs.c.number,
     )
     cancelled = (runs.c.status == RunStatus.CANCELLED) & runs.c.due_at.is_(None)

@@ -20,12 +20,10 @@ from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
 from secondlook.ledger.rows import ANSWER, iso, iso_or_none, read_usage, usd
 from secondlook.ledger.tables import calls, reviews, runs
+from secondlook.tasks.checklist import UNREAD_REASONS
 
 MOST_CHOICES = 200
 """Values of a filter that are offered; others can be typed into the URL."""
-
-READ_REASONS = ("mismatch", "schema")
-"""Why an answer is refused that could be read: it differs from the input."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class RunRow:
     """
 
     run_id: str
+    task: str
     number: int
     source_id: str
     user_id: str
@@ -228,6 +227,7 @@ def conditions(wanted: RunFilter, only: str | None = None) -> list[sa.ColumnElem
         "error_code": wanted.code,
         "model": wanted.model,
         "agent": wanted.agent,
+        "task": wanted.task,
         "prompt_version": wanted.prompt,
         "source_id": wanted.source,
     }
@@ -260,8 +260,10 @@ def _differing() -> sa.Select[tuple[str]]:
     """Runs whose answer was read and is not the input's: told by the error's text, of refused runs alone."""
     refused = runs.alias("refused")
     # In JSON text the quotes of a message's own are escaped: this is the field and nothing else.
-    read = (refused.c.error.contains(f'"reason":"{reason}"', autoescape=True) for reason in READ_REASONS)
-    return sa.select(refused.c.run_id).where(refused.c.error_code == AnswerRejected.code, sa.or_(*read))
+    unread = (refused.c.error.contains(f'"reason":"{reason}"', autoescape=True) for reason in UNREAD_REASONS)
+    return sa.select(refused.c.run_id).where(
+        refused.c.error_code == AnswerRejected.code, *(sa.not_(each) for each in unread)
+    )
 
 
 def _reviewed(review: str) -> sa.ColumnElement[bool]:
@@ -285,6 +287,7 @@ _LIGHT = (
         runs.c[name]
         for name in (
             "run_id",
+            "task",
             "number",
             "source_id",
             "user_id",
@@ -321,6 +324,7 @@ def _rows(connection: sa.Connection, ids: sa.Select[tuple[str]]) -> tuple[RunRow
 def _read_row(row: sa.Row[Any]) -> RunRow:
     return RunRow(
         run_id=row.run_id,
+        task=row.task,
         number=row.number,
         source_id=row.source_id,
         user_id=row.user_id,

@@ -295,6 +295,41 @@ def _sessions_and_attempts(connection: sa.Connection) -> None:
     connection.exec_driver_sql("create index sign_in_attempts_by_key on sign_in_attempts (key, at)")
 
 
+def _tasks(connection: sa.Connection) -> None:
+    for table in ("runs", "calls"):
+        connection.exec_driver_sql(f"alter table {table} add column task text not null default 'snapshot'")
+    # What holds of a source holds of each of its tasks.
+    for index in ("runs_unsettled", "runs_by_source", "runs_by_time", "runs_of_user"):
+        connection.exec_driver_sql(f"drop index {index}")
+    connection.exec_driver_sql(
+        "create unique index runs_unsettled on runs (user_id, source_id, task) "
+        "where status in ('queued', 'calling', 'answered', 'in_doubt')"
+    )
+    connection.exec_driver_sql(
+        "create unique index runs_by_source on runs (user_id, source_id, task, number)"
+    )
+    # Of all columns that a run can be looked for by, as before, and its task.
+    light = "created_at desc, run_id desc, status, error_code, agent, model, prompt_version, source_id, task"
+    connection.exec_driver_sql(f"create index runs_by_time on runs ({light}, user_id)")
+    connection.exec_driver_sql(f"create index runs_of_user on runs (user_id, {light})")
+    _usage_with_tasks(connection)
+
+
+def _usage_with_tasks(connection: sa.Connection) -> None:
+    on_sqlite = connection.dialect.name == "sqlite"
+    day = "cast(created_at / 86400 as integer)" if on_sqlite else "cast(floor(created_at / 86400) as integer)"
+    facts = "status, error_code, agent, model, user_id, source_id, task"
+    for view, index, key, first in (
+        ("usage_runs", "usage_runs_by_day", f"({day})", f"{day} as day"),
+        ("usage_owners", "usage_owners_by_run", "run_id", "run_id"),
+    ):
+        connection.exec_driver_sql(f"drop view {view}")
+        connection.exec_driver_sql(f"drop index {index}")
+        connection.exec_driver_sql(f"create index {index} on runs ({key}, {facts})")
+        using = f"indexed by {index}" if on_sqlite else ""
+        connection.exec_driver_sql(f"create view {view} as select {first}, {facts} from runs {using}")  # noqa: S608 -- names of this module
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_runs_and_calls", _runs_and_calls),
     ("002_submissions", _submissions),
@@ -309,4 +344,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("usage_001_days_and_owners", _days_and_owners),
     ("pruning_001_erased_at", _erased_at),
     ("auth_001_sessions_and_attempts", _sessions_and_attempts),
+    ("tasks_001_tasks", _tasks),
 )

@@ -13,7 +13,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database, now
-from secondlook.domain.buckets import AgentInput, DecisionLatency, Demand
 from secondlook.domain.runs import RunStatus
 from secondlook.ledger.tables import calls, runs
 
@@ -22,13 +21,6 @@ _AT_ONCE = 500
 
 _DAY_SECONDS = 86_400
 _FINAL = tuple(status for status in RunStatus if status.final)
-
-_NOTHING = AgentInput(
-    demand=Demand(weekly_volume=(), price_distribution=()),
-    decision_latency=DecisionLatency(distribution=()),
-    estimate_count=0,
-    confidence_level="low",
-).model_dump_json()
 
 
 @dataclass(frozen=True)
@@ -134,7 +126,7 @@ def _erase(connection: sa.Connection, part: sa.ColumnElement[bool]) -> Pruned:
     connection.execute(
         sa.update(runs)
         .where(_SETTLED, part, runs.c.erased_at.is_(None))
-        .values(input=_NOTHING, request="{}", warnings="[]", erased_at=now())
+        .values(input="{}", request="{}", warnings="[]", erased_at=now())
     )
     return Pruned(erased.runs, erased.answers, erased.characters, 0)
 

@@ -8,7 +8,7 @@ The ledger owns the guarantees; whoever carries a run is disposable.
       │                   └──▶ answered (a late answer, also of a run that is queued again)
       └───────────────────┴──▶ cancelled (a person gives it up)
 
-- One unsettled run a source: a unique index.
+- One unsettled run a source and task: a unique index.
 - One carrier a run: a claim by compare-and-set, and a lease that its carrier extends while it lives.
 - One call at a time: only a queued run can begin one. A carrier that dies after that leaves the run
   `calling`; whoever claims it next can only find it in doubt.
@@ -32,7 +32,7 @@ from secondlook.connections.write_priority import WritePriority
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.batches import BatchStatus
 from secondlook.domain.identifiers import canonical, not_found
-from secondlook.domain.runs import Plan, Run, RunStatus
+from secondlook.domain.runs import SNAPSHOT, Plan, Run, RunStatus
 from secondlook.errors import LedgerUnavailable, Outcome, OverBudget, ProviderError, SecondlookError
 from secondlook.ledger import budgets, clock, outbox
 from secondlook.ledger.budget_status import Limits
@@ -117,12 +117,13 @@ class Ledger:
         Args:
             run_id: The new run's id.
             plan: What it is to do.
-            number: Which run of the source it is: one more than that of the newest that the caller saw.
+            number: Which run of the source and task it is: one more than the newest that the caller saw.
             key: What the caller calls this submission, so that it can be repeated.
             fingerprint: What the submission asks for, to be kept with its key.
 
         Raises:
-            InDoubt: The source's last run is in doubt; a person settles it first. The key stays free.
+            InDoubt: The newest run of source and task is in doubt; a person resolves it first. The key stays
+                free.
             LedgerUnavailable: Nothing was queued.
         """
 
@@ -188,8 +189,8 @@ class Ledger:
             begun = connection.execute(BEGIN_CALL, {**names, "lease_seconds": self.lease_seconds}).rowcount
             if begun:
                 reserved = budgets.reserve(connection, self._limits, run.user_id, nano(ceiling))
-                call = {"run_id": run.run_id, "number": number, "reservation": reserved.dump()}
-                connection.execute(NOTE_CALL, call)
+                call = {"run_id": run.run_id, "number": number, "task": run.task}
+                connection.execute(NOTE_CALL, {**call, "reservation": reserved.dump()})
             return bool(begun)
 
         return number if self._database.write(begin, WritePriority.SEND) else None
@@ -421,9 +422,9 @@ class Ledger:
         found = self._database.read(lambda connection: connection.execute(_GOING_ON).all())
         return {row.run_id: row.source_id for row in found if row.user_id == user_id}
 
-    def latest(self, user_id: str, source_id: str) -> Run | None:
-        """The source's newest run."""
-        return self._database.read(lambda connection: newest_run(connection, user_id, source_id))
+    def latest(self, user_id: str, source_id: str, task: str = SNAPSHOT) -> Run | None:
+        """The source's newest run of a task."""
+        return self._database.read(lambda connection: newest_run(connection, user_id, source_id, task))
 
     def submitted(self, user_id: str, key: str) -> tuple[str, str] | None:
         """The id of the run that this key of the user names, and the fingerprint it was submitted with."""

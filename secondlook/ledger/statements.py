@@ -66,7 +66,7 @@ BEGIN_CALL = (
 """Of one's own queued run: run, carrier, call, lease_seconds."""
 
 NOTE_CALL = sa.insert(calls).values(sent_at=now())
-"""With the columns run_id, number and reservation."""
+"""With the columns run_id, number, task and reservation."""
 
 RECOUNT = sa.update(calls).where(_CALL)
 """With the column reservation: run, call."""
@@ -113,8 +113,12 @@ RUN = RUNS.where(_OF_RUN)
 """Likewise, one: run."""
 
 NEWEST = (
-    RUNS.where(runs.c.user_id == sa.bindparam("its_user"), runs.c.source_id == sa.bindparam("its_source"))
+    RUNS.where(
+        runs.c.user_id == sa.bindparam("its_user"),
+        runs.c.source_id == sa.bindparam("its_source"),
+        runs.c.task == sa.bindparam("its_task"),
+    )
     .order_by(runs.c.number.desc())
     .limit(1)
 )
-"""Likewise, a source's newest: its_user, its_source."""
+"""Likewise, the newest of a source and a task: its_user, its_source, its_task."""

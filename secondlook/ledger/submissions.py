@@ -1,7 +1,7 @@
 """Queues runs: the one insert of a run, and the Idempotency-Keys that name runs.
 
-Two unique indexes decide who is first: one open run a source (an unknown outcome keeps it open), and one run
-of each number.
+Two unique indexes decide who is first, of a source and a task: one open run (an unknown outcome keeps it
+open), and one run of each number.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def insert_run(
     number: int | None = None,
     batch_id: str | None = None,
 ) -> sa.Row[Any] | None:
-    """Insert a queued run; return its row, or None where another run of the source was first.
+    """Insert a queued run; return its row, or None where another run of the source and task was first.
 
     Args:
         connection: A writing transaction.
@@ -47,6 +47,7 @@ def insert_run(
         "its_number": number,
         "its_user": plan.user_id,
         "its_source": plan.source_id,
+        "its_task": plan.task,
     }
     return connection.execute(_insert(connection.dialect.name), row).one_or_none()
 
@@ -61,7 +62,7 @@ def queue_run(
     key: str | None,
     fingerprint: str,
 ) -> Run:
-    """Queue a run, or join the newest one of its source, or the one that the key names.
+    """Queue a run, or join the newest one of its source and task, or the one that the key names.
 
     Raises:
         InDoubt: The outcome of the source's newest run is unknown. The key stays free.
@@ -75,7 +76,7 @@ def queue_run(
     queued = insert_run(connection, run_id, plan, store=store, number=number)
     if queued is not None:
         return read_run(queued)
-    newest = newest_run(connection, plan.user_id, plan.source_id)
+    newest = newest_run(connection, plan.user_id, plan.source_id, plan.task)
     if newest is None:
         raise LedgerUnavailable("The ledger does not take the run")
     if newest.status is RunStatus.IN_DOUBT:
@@ -99,15 +100,20 @@ def name_run(connection: sa.Connection, user_id: str, key: str, fingerprint: str
     return connection.execute(insert).one_or_none() is not None
 
 
-def newest_run(connection: sa.Connection, user_id: str, source_id: str) -> Run | None:
-    """The source's newest run."""
-    found = connection.execute(NEWEST, {"its_user": user_id, "its_source": source_id}).one_or_none()
+def newest_run(connection: sa.Connection, user_id: str, source_id: str, task: str) -> Run | None:
+    """The newest run of a source and a task."""
+    names = {"its_user": user_id, "its_source": source_id, "its_task": task}
+    found = connection.execute(NEWEST, names).one_or_none()
     return None if found is None else read_run(found)
 
 
 _NEXT = (
     sa.select(sa.func.coalesce(sa.func.max(runs.c.number), 0) + 1)
-    .where(runs.c.user_id == sa.bindparam("its_user"), runs.c.source_id == sa.bindparam("its_source"))
+    .where(
+        runs.c.user_id == sa.bindparam("its_user"),
+        runs.c.source_id == sa.bindparam("its_source"),
+        runs.c.task == sa.bindparam("its_task"),
+    )
     .scalar_subquery()
 )
 

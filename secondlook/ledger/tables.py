@@ -108,6 +108,7 @@ runs = sa.Table(
     sa.Column("batch_id", sa.Text),
     sa.Column("due_at", sa.Double),
     sa.Column("erased_at", sa.Double),
+    sa.Column("task", sa.Text),
 )
 
 calls = sa.Table(
@@ -132,6 +133,7 @@ calls = sa.Table(
     sa.Column("latency_ms", Number(32)),
     sa.Column("provider_ms", Number(32)),
     sa.Column("reservation", sa.Text),
+    sa.Column("task", sa.Text),
 )
 
 submissions = sa.Table(

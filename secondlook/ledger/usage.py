@@ -27,7 +27,7 @@ from secondlook.ledger.tables import calls, runs
 from secondlook.ledger.tally import FIELDS, Samples, Tally, Total, add_up, merge, tally_fields
 from secondlook.views.export import Cell
 
-Dimension = Literal["day", "model", "user", "source", "status"]
+Dimension = Literal["day", "model", "user", "source", "status", "task"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 
 DEFAULT_DAYS = 30
@@ -38,7 +38,7 @@ _DAY_SECONDS = 86_400
 
 
 _metadata = sa.MetaData()
-_FACTS = ("status", "error_code", "agent", "model", "user_id", "source_id")
+_FACTS = ("status", "error_code", "agent", "model", "user_id", "source_id", "task")
 
 _sent = sa.Table(
     "usage_calls",
@@ -79,7 +79,7 @@ class UsageQuery:
 
 @dataclass(frozen=True)
 class UsageRow:
-    """The figures of one day, model, user, source or status."""
+    """The figures of one day, model, user, source, status or task."""
 
     key: str
     tally: Tally
@@ -270,6 +270,7 @@ _COLUMNS: Mapping[Dimension, str] = {
     "user": "user_id",
     "source": "source_id",
     "status": "status",
+    "task": "task",
 }
 _OF_RUN = _owners.c.run_id == _sent.c.run_id
 _REJECTED = sa.select(runs.c.run_id).where(
@@ -337,6 +338,7 @@ _RUN_COLUMNS = (
     runs.c.prompt_version,
     runs.c.status,
     runs.c.error_code,
+    runs.c.task,
 )
 _CALL_COLUMNS = (
     calls.c.run_id,

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import uuid4
 
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.runs import AgentName, Run, RunStatus
-from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.errors import (
     AnswerRejected,
     NotSignedIn,
@@ -25,12 +25,14 @@ from secondlook.errors import (
     StoreUnavailable,
 )
 from secondlook.ledger.runs import Ledger
-from secondlook.pipeline.outcome import result_of
+from secondlook.pipeline.answers import result_of
 from secondlook.pipeline.retries import Retries
 from secondlook.pipeline.submit import ceiling_of
 from secondlook.providers import prices
 from secondlook.providers.openai.client import Agent
 from secondlook.stores.base import Store
+from secondlook.tasks.base import Tasks, find_task
+from secondlook.tasks.table import TASKS
 from secondlook.telemetry.log import log_complete, log_generated
 from secondlook.telemetry.step import step
 
@@ -53,8 +55,9 @@ def execute(
     retries: Retries,
     production: bool,
     answered: Callable[[], None] = lambda: None,
+    tasks: Tasks = TASKS,
 ) -> None:
-    """Steps 6 to 9, or what is left of them: call the agent, store the snapshot, mark the source.
+    """Steps 6 to 9, or what is left of them: call the agent, and keep what its answer became.
 
     A request that the provider certainly did not process leaves the run queued, to be sent again when it
     is due. `answered` is called when an answer is kept, before anything is made of it.
@@ -71,16 +74,17 @@ def execute(
         if run.status is RunStatus.CALLING:
             ledger.abandon_call(run)
             return
+        _or_block(run, partial(find_task, tasks), run.task, ledger)
         timings: dict[str, float] = {}
         if run.status is RunStatus.QUEUED:
             with step("call", run_id, timings):
                 store = _or_block(run, stores, run.user_id, ledger)
-                _call(run, _or_block(run, agents, run.agent, ledger), ledger, retries, answered)
+                _call(run, _or_block(run, agents, run.agent, ledger), ledger, retries, answered, tasks)
             run = ledger.get(run_id)
         else:
             store = _or_block(run, stores, run.user_id, ledger)
         if run.status is RunStatus.ANSWERED:
-            _store(run, store, ledger, timings, production=production)
+            _keep(run, store, ledger, timings, tasks, production=production)
 
 
 def _or_block(run: Run, get: Callable[[Name], T], name: Name, ledger: Ledger) -> T:
@@ -91,9 +95,11 @@ def _or_block(run: Run, get: Callable[[Name], T], name: Name, ledger: Ledger) ->
         raise
 
 
-def _call(run: Run, agent: Agent, ledger: Ledger, retries: Retries, answered: Callable[[], None]) -> None:
+def _call(
+    run: Run, agent: Agent, ledger: Ledger, retries: Retries, answered: Callable[[], None], tasks: Tasks
+) -> None:
     try:
-        number = ledger.begin_call(run, ceiling_of(run))
+        number = ledger.begin_call(run, ceiling_of(run, tasks))
     except OverBudget as error:
         ledger.refuse(run, error)
         return
@@ -124,15 +130,15 @@ def _seconds_begun(run: Run) -> float:
     return max(0.0, run.elapsed_ms / 1000 - (begun - queued).total_seconds())
 
 
-def _store(run: Run, store: Store, ledger: Ledger, timings: dict[str, float], *, production: bool) -> None:
+def _keep(
+    run: Run, store: Store, ledger: Ledger, timings: dict[str, float], tasks: Tasks, *, production: bool
+) -> None:
+    task = find_task(tasks, run.task)
+    timed = partial(step, run=run.run_id, timings=timings)
     try:
-        with step("validate", run.run_id, timings):
-            result = result_of(run)
-        meta = result.meta
-        with step("store", run.run_id, timings, log=lambda: log_generated(run, meta, production=production)):
-            store.save_snapshot(_snapshot(run, result))
-        with step("mark", run.run_id, timings):
-            marked = store.mark_generated(run.source_id, run.user_id)
+        with timed("validate"):
+            result = result_of(run, tasks)
+        warnings = task.keep(run, result, store, timed)
     except (StoreUnavailable, NotSignedIn) as error:
         error.run_id = run.run_id
         ledger.block(run, error)
@@ -140,18 +146,7 @@ def _store(run: Run, store: Store, ledger: Ledger, timings: dict[str, float], *,
     except (AnswerRejected, SourceNotFound) as error:
         ledger.finish(run, error=error, timings=timings)
         return
-    changed = () if marked else ("the source's status changed meanwhile and was left alone",)
-    with step("finish", run.run_id, log=lambda: log_complete(meta)):
-        ledger.finish(run, timings=timings, warnings=changed)
-
-
-def _snapshot(run: Run, result: SnapshotResult) -> Snapshot:
-    return Snapshot(
-        snapshot_id=run.run_id,
-        source_id=run.source_id,
-        user_id=run.user_id,
-        estimate_count=result.meta.estimate_count,
-        confidence_level=result.meta.confidence_level,
-        result=result,
-        generated_at=result.meta.generated_at,
-    )
+    fields = task.log_fields(result)
+    log_generated(run, task.title, fields, production=production)
+    with step("finish", run.run_id, log=lambda: log_complete(task.title, fields)):
+        ledger.finish(run, timings=timings, warnings=warnings)

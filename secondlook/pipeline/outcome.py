@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from secondlook.domain.runs import Run, RunStatus, SnapshotRun
 from secondlook.domain.snapshots import SnapshotResult
-from secondlook.errors import InDoubt, SecondlookError, SourceNotFound, rebuild
+from secondlook.errors import InDoubt, RequestInvalid, SecondlookError, SourceNotFound, rebuild
 from secondlook.ledger.runs import in_doubt
-from secondlook.tasks.snapshot import rules
+from secondlook.pipeline.answers import result_of
+from secondlook.tasks.base import Tasks
+from secondlook.tasks.table import TASKS
 
 
-def outcome(run: Run) -> SnapshotRun:
-    """What a run that has ended came to.
+def outcome(run: Run, tasks: Tasks = TASKS) -> SnapshotRun:
+    """What a snapshot's run that has ended came to.
 
     Raises:
-        SecondlookError: It has failed, was canceled, its outcome is unknown, or its answer was erased.
+        SecondlookError: It has failed, was canceled, its outcome is unknown, its answer was erased,
+            or it made no snapshot.
     """
     if run.status is not RunStatus.DONE:
         raise error_of(run)
@@ -23,12 +26,15 @@ def outcome(run: Run) -> SnapshotRun:
             hint="The snapshot that it made is in the store. To make another one, generate it again.",
             run_id=run.run_id,
         )
+    result = result_of(run, tasks)
+    if not isinstance(result, SnapshotResult):
+        raise RequestInvalid(f"The run is of the task {run.task}: it made no snapshot")
     return SnapshotRun(
         run_id=run.run_id,
         snapshot_id=run.run_id,
         source_id=run.source_id,
         agent=run.agent,
-        result=result_of(run),
+        result=result,
         usage=run.usage,
         cost=run.cost_usd,
         model=run.answered_model or run.model,
@@ -36,21 +42,6 @@ def outcome(run: Run) -> SnapshotRun:
         attempts=run.attempts,
         timings={**run.timings, "total": total_ms(run)},
         warnings=run.warnings,
-    )
-
-
-def result_of(run: Run) -> SnapshotResult:
-    """The result of an answered run, from its journal alone: the same at any time.
-
-    Raises:
-        AnswerRejected: The answer breaks a rule.
-    """
-    accepted = rules.check_answer(run.answer or "", run.agent_input)
-    return rules.set_metadata(
-        accepted,
-        snapshot_id=run.run_id,
-        source_id=run.source_id,
-        generated_at=run.generated_at or "",
     )
 
 

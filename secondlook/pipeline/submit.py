@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import uuid4
 
+from secondlook.domain.buckets import AgentInput
 from secondlook.domain.identifiers import canonical
-from secondlook.domain.runs import AgentName, Plan, Run, RunStatus
+from secondlook.domain.runs import SNAPSHOT, AgentName, Plan, Run, RunStatus
 from secondlook.domain.sources import SourceRecord
 from secondlook.domain.usage import Usage
 from secondlook.errors import BucketsMissing, RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
@@ -20,13 +21,15 @@ from secondlook.ledger.batches import Batches
 from secondlook.ledger.budgets import Allowance, Budgets
 from secondlook.ledger.rows import nano
 from secondlook.ledger.runs import Ledger
+from secondlook.pipeline.answers import question_of
 from secondlook.pipeline.preview import preview
 from secondlook.providers import prices
 from secondlook.providers.openai.client import build_request
 from secondlook.providers.rehearsal import KINDS
 from secondlook.settings import Settings
 from secondlook.stores.base import Store
-from secondlook.tasks.snapshot import prompt
+from secondlook.tasks.base import Tasks, find_task
+from secondlook.tasks.table import TASKS
 from secondlook.telemetry.step import step
 
 
@@ -227,26 +230,27 @@ def plan_of(
     name = agent()
     request = build_request(checked.agent_input, settings)
     return Plan(
+        task=SNAPSHOT,
         source_id=record.source.source_id,
         user_id=record.source.user_id,
         agent=name,
         model=settings.model,
-        prompt_version=prompt.PROMPT_VERSION,
-        agent_input=checked.agent_input,
+        prompt_version=find_task(TASKS, SNAPSHOT).prompt_version,
+        input=checked.agent_input.model_dump_json(),
         request=request,
         warnings=checked.warnings,
         timings={},
     )
 
 
-def ceiling_of(run: Run | Plan) -> Decimal | None:
+def ceiling_of(run: Run | Plan, tasks: Tasks = TASKS) -> Decimal | None:
     """US dollars that a call may cost at the most: its prompt, and an answer as long as it is allowed."""
     if run.agent == "offline":
         return Decimal(0)
     limit = run.request.get("max_tokens", run.request.get("max_completion_tokens"))
-    prompt_tokens = prompt.estimate_usage(run.agent_input).prompt_tokens
     if not isinstance(limit, int):
         return None
+    prompt_tokens = question_of(run, tasks).prompt_tokens
     return prices.cost_usd(Usage(prompt_tokens=prompt_tokens, completion_tokens=limit), run.model)
 
 
@@ -265,7 +269,7 @@ def check_store(run: Run, store: str) -> None:
 
 def _check_rehearsal(plan: Plan) -> None:
     weeks = KINDS[plan.model].weeks
-    if len(plan.agent_input.demand.weekly_volume) < weeks:
+    if len(AgentInput.model_validate_json(plan.input).demand.weekly_volume) < weeks:
         raise RequestInvalid(
             f"This rehearsal takes a source with {weeks} weeks", hint="Choose another source."
         )

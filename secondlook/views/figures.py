@@ -34,6 +34,7 @@ def run_fields(run: Run) -> dict[str, object]:
     """A run as `secondlook runs --json` prints it."""
     return {
         "run_id": run.run_id,
+        "task": run.task,
         "source_id": run.source_id,
         "user_id": run.user_id,
         "agent": run.agent,

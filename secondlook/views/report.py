@@ -62,13 +62,15 @@ def messages_of(run: Run | None) -> list[str]:
 
 def matches(snapshot: Snapshot, run: Run | None) -> tuple[int, int]:
     """How many values equal what was sent, of how many; (0, 0) where that is not known."""
-    return (0, 0) if run is None else count_matches(snapshot.result, run.agent_input)
+    if run is None or run.erased_at is not None:
+        return 0, 0
+    return count_matches(snapshot.result, run.input)
 
 
 def validated(snapshot: Snapshot, run: Run | None) -> bool:
     """Whether a run of this ledger made the snapshot, and it still holds what was accepted then."""
     matched, values = matches(snapshot, run)
-    return run is not None and run.status is RunStatus.DONE and matched == values
+    return run is not None and run.status is RunStatus.DONE and 0 < values == matched
 
 
 def standing(snapshot: Snapshot, run: Run | None) -> Mark:

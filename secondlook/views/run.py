@@ -5,6 +5,7 @@ The page and the command line look through the same one, and the export is what 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -16,8 +17,10 @@ from secondlook.errors import SourceNotFound
 from secondlook.ledger.history import Call, History, RunRow, verdict_of
 from secondlook.ledger.reviews import Review, Reviews
 from secondlook.ledger.runs import Ledger
+from secondlook.pipeline.answers import trace_of
 from secondlook.stores.base import Store
-from secondlook.tasks.snapshot.trace import Cell, Check, Trace, trace
+from secondlook.tasks.base import Cell, Trace
+from secondlook.tasks.checklist import Check
 from secondlook.views import export
 from secondlook.views.figures import run_fields
 
@@ -55,7 +58,7 @@ def look(ledger: Ledger, history: History, reviews: Reviews, run_id: str, *, onl
         run=run,
         calls=history.calls(run.run_id),
         reviews=reviews.of_run(run.run_id),
-        trace=trace(run.agent_input, run.answer),
+        trace=trace_of(run),
     )
 
 
@@ -125,7 +128,7 @@ def fields(lens: RunDetails) -> dict[str, object]:
         "attempts_made": [_call_fields(call) for call in lens.calls],
         "reviews": [asdict(review) for review in lens.reviews],
         "erased_at": run.erased_at,
-        "input": run.agent_input.model_dump(mode="json") if run.erased_at is None else None,
+        "input": json.loads(run.input) if run.erased_at is None else None,
         "request": dict(run.request) if run.erased_at is None else None,
         "answer": run.answer,
     }
@@ -190,6 +193,7 @@ COLUMNS = (
     "reviews_passed",
     "reviews_failed",
     "review_notes",
+    "task",
 )
 """The columns of exported lists, in their order."""
 
@@ -224,6 +228,7 @@ def row_fields(row: RunRow, said: Sequence[Review] = ()) -> dict[str, export.Cel
         "reviews_passed": row.passed,
         "reviews_failed": row.failed,
         "review_notes": " | ".join(_note(review) for review in said) or None,
+        "task": row.task,
     }
 
 

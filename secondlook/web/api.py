@@ -108,6 +108,7 @@ class RunState(BaseModel):
     """A run. Usage and cost are null where they are unknown; `error` says what it ended with or stands at."""
 
     run_id: str
+    task: str
     source_id: str
     user_id: str
     agent: AgentName

@@ -16,7 +16,7 @@ from secondlook.domain.run_filter import read_filter
 from secondlook.ledger.tally import say_cost
 from secondlook.ledger.usage import DIMENSIONS, Dimension, UsageQuery
 from secondlook.services import connect
-from tests.mixed_runs import insert, mixed
+from tests.mixed_runs import TASKS, insert, mixed
 from tests.processes import ROOT
 
 MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
@@ -31,7 +31,7 @@ def page() -> Generator[AppTest]:
     _ = services.ledger
     # Up to seven yesterday: from other hours on, the call of a rejected one is on the day after its run.
     until = (time.time() // 86_400 - 1) * 86_400 + 7 * 3_600
-    insert(services.settings.data_dir / "ledger.db", mixed(300, days=20, until=until))
+    insert(services.settings.data_dir / "ledger.db", mixed(300, days=20, until=until, tasks=TASKS))
     try:
         app = AppTest.from_file(str(MAIN), default_timeout=60).run()
         yield app.switch_page(str(ROOT / "pages" / "usage.py"))

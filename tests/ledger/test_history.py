@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from secondlook.domain.run_filter import RunFilter
-from secondlook.domain.runs import RunStatus
+from secondlook.domain.runs import SNAPSHOT, RunStatus
 from secondlook.ledger import tables
 from secondlook.ledger.database import ledger_database
 from secondlook.ledger.history import History, RunRow
@@ -25,7 +25,7 @@ from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import OTHER_USER, USER
 from tests.ledger import executing
 from tests.ledger.executing import Where
-from tests.mixed_runs import MODELS, NOON, Mixed, insert, mixed
+from tests.mixed_runs import MODELS, NOON, TASKS, Mixed, insert, mixed
 
 NUMBER = 600
 
@@ -33,7 +33,7 @@ NUMBER = 600
 @pytest.fixture(scope="module")
 def made() -> Mixed:
     """Runs of every kind, of three users, over days."""
-    return mixed(NUMBER, days=6, sources=60)
+    return mixed(NUMBER, days=6, sources=60, tasks=TASKS)
 
 
 @pytest.fixture
@@ -74,6 +74,7 @@ def meant(run: dict[str, Any], words: dict[str, tuple[bool, ...]], wanted: RunFi
             wanted.code in {None, run["error_code"]},
             wanted.model in {None, run["model"]},
             wanted.agent in {None, run["agent"]},
+            wanted.task in {None, run["task"]},
             wanted.user in {None, run["user_id"]},
             wanted.source in {None, run["source_id"]},
             wanted.since is None or day_of(run) >= wanted.since,
@@ -93,6 +94,7 @@ FILTERS = {
     "model": RunFilter(model=MODELS[1]),
     "model of odd letters": RunFilter(model=MODELS[-1]),
     "agent": RunFilter(agent="offline"),
+    "task": RunFilter(task="snapshot"),
     "user": RunFilter(user=OTHER_USER),
     "since": RunFilter(since=date(2026, 11, 20)),
     "until": RunFilter(until=date(2026, 11, 20)),
@@ -171,6 +173,7 @@ def assert_agrees(row: RunRow, ledger: Ledger) -> None:
     """Hold a line against its run."""
     run = ledger.get(row.run_id)
     for name in (
+        "task",
         "number",
         "source_id",
         "user_id",
@@ -274,6 +277,7 @@ def test_a_ledger_of_any_older_version(where: Where, version: int) -> None:
         looked, said = History(database), Reviews(database)
         rows = looked.all(RunFilter())
         assert {row.run_id for row in rows} == {run["run_id"] for run in made.runs}
+        assert {row.task for row in rows} == {SNAPSHOT}
         assert looked.page(RunFilter(failures=True)).total == sum(
             run["status"] in {"failed", "in_doubt"} for run in made.runs
         )

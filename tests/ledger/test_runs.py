@@ -57,7 +57,7 @@ def test_a_new_run(ledger: Ledger) -> None:
     assert (run.run_id, run.number) == (RUN, 1)
     assert (run.status, run.attempts, run.owner, run.error) == (RunStatus.QUEUED, 0, None, None)
     assert (run.source_id, run.user_id, run.agent, run.warnings) == (SOURCE, USER, "offline", ("odd",))
-    assert run.agent_input == example_input()
+    assert run.input == example_input().model_dump_json()
     assert run.request == example_plan().request
     assert run.prompt_version == example_plan().prompt_version
     assert (run.answer, run.usage, run.cost_usd, run.generated_at) == (None, Usage(), None, None)
@@ -592,7 +592,7 @@ def test_eight_threads_migrate_at_once(new_database: Callable[[], Where]) -> Non
 V03 = 3
 """How many migrations the version before batches knew."""
 
-ADDED = {"erased_at", "batch_id", "due_at", "reservation"}
+ADDED = {"erased_at", "batch_id", "due_at", "reservation", "task"}
 
 
 def test_an_older_ledger_is_brought_up_to_date(where: Where) -> None:

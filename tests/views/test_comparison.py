@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 
 from secondlook.domain.access import Access
 from secondlook.domain.buckets import AgentInput
+from secondlook.domain.runs import SNAPSHOT as SNAPSHOT_TASK
 from secondlook.domain.runs import AgentName, Run, RunStatus
 from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.usage import Usage
@@ -55,13 +56,14 @@ def made(agent: AgentName = "openai", **changes: Json) -> Run:
     fields: dict[str, Json] = {
         **dict.fromkeys(Run.model_fields),
         "run_id": SNAPSHOT,
+        "task": SNAPSHOT_TASK,
         "number": 1,
         "source_id": SOURCE,
         "user_id": USER,
         "agent": agent,
         "model": MODEL,
         "prompt_version": "1",
-        "agent_input": example_input(),
+        "input": example_input().model_dump_json(),
         "request": {},
         "warnings": (),
         "status": RunStatus.DONE,

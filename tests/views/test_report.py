@@ -26,7 +26,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def run_of(agent_input: AgentInput, **changes: Json) -> Run:
     """The run that sent an input."""
     request = {"messages": messages(agent_input)}
-    return made(agent_input=agent_input, request=request, **changes)
+    return made(input=agent_input.model_dump_json(), request=request, **changes)
 
 
 def told(report: str) -> str:
@@ -46,8 +46,8 @@ def test_it_tells_what_it_is_of() -> None:
         "Snapshot of 2026-11-22T10:00:00Z · by gpt-4o-2024-08-06 of OpenAI",
         "35 estimates",
         "validated: 22 of 22 values match the buckets",
-        "2026-W 01:15 02:20",
-        "Copy everything, unchanged",
+        '{"week":"2026-W01","count":15},{"week":"2026-W02","count":20}',
+        "Copy the JSON below, character for character.",
         "req_7",
     ):
         assert words in text
@@ -69,13 +69,13 @@ def test_it_tells_what_it_is_of() -> None:
             id="rehearsal",
         ),
         pytest.param(
-            made(agent_input=example_input(bucket_row(price_band_lt_500=11)), request={}),
+            made(input=example_input(bucket_row(price_band_lt_500=11)).model_dump_json(), request={}),
             ["stored, not checked here", "Not known here: what was sent has been erased"],
             id="other input",
         ),
         pytest.param(
             made(
-                agent_input=example_input(bucket_row(price_band_lt_500=11)),
+                input=example_input(bucket_row(price_band_lt_500=11)).model_dump_json(),
                 request={},
                 erased_at="2026-11-22T10:00:00Z",
             ),

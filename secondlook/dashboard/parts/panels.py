@@ -24,7 +24,7 @@ from secondlook.pipeline.outcome import total_ms
 from secondlook.pipeline.preview import Preview, changed_since
 from secondlook.providers import prices
 from secondlook.services import Services
-from secondlook.tasks.snapshot.prompt import estimate_usage
+from secondlook.tasks.snapshot.prompt import estimate_usage, right_answer
 from secondlook.views import report
 from secondlook.views.figures import busiest, largest, money
 
@@ -89,7 +89,7 @@ def show_agent_input(view: Preview, model: str) -> None:
     if panel.open:
         with panel:
             st.caption("This object and the instructions, nothing else. Tokens and cost are estimates.")
-            st.json(view.agent_input.model_dump(mode="json"), expanded=2)
+            st.json(right_answer(view.agent_input), expanded=2)
 
 
 def show_buckets(view: Preview) -> None:

@@ -23,7 +23,8 @@ from secondlook.ledger.history import Call
 from secondlook.ledger.reviews import MOST_NOTE, Review
 from secondlook.pipeline.outcome import error_of, total_ms
 from secondlook.services import Services
-from secondlook.tasks.snapshot.trace import Cell, Check, Trace
+from secondlook.tasks.base import Cell, Trace
+from secondlook.tasks.checklist import Check
 from secondlook.views import export
 from secondlook.views import run as run_view
 from secondlook.views.figures import duration, money
