@@ -6,7 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from secondlook.cli.arguments import Commands, add_user, user_of
-from secondlook.cli.printing import plain, print_json, print_table
+from secondlook.cli.printing import print_json, print_table
+from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
     from secondlook.services import Services
@@ -83,4 +84,4 @@ def _switch(args: argparse.Namespace) -> int:
 
 def _print_switch(services: Services) -> None:
     off = services.budgets.switched_off()
-    print("Sending is on" if off is None else f"Sending is off since {off.since} by {plain(off.by)}")
+    print("Sending is on" if off is None else f"Sending is off since {off.since} by {one_line(off.by)}")

@@ -6,7 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from secondlook.cli.arguments import user_of
-from secondlook.cli.printing import plain, print_json
+from secondlook.cli.printing import print_json
+from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
     from secondlook.ledger.history import Call
@@ -54,9 +55,9 @@ def _print_lens(seen: RunDetails) -> None:
 
     run, found = seen.run, seen.trace
     print(f"Run {run.run_id}: {run.status}, number {run.number} of source {run.source_id}")
-    print(f"Created {run.created_at}, agent {run.agent}, {plain(run.model)}, prompt {run.prompt_version}")
+    print(f"Created {run.created_at}, agent {run.agent}, {one_line(run.model)}, prompt {run.prompt_version}")
     if run.error is not None:
-        print(plain(run.error.message, limit=1000))
+        print(one_line(run.error.message, limit=1000))
     if run.answer is not None:
         print(f"Answer {seen.verdict}: {found.matched} of {found.values} values match")
         print(f"Cost: {money(run.cost_usd, estimated=run.usage.estimated)}")
@@ -68,12 +69,13 @@ def _print_lens(seen: RunDetails) -> None:
     if len(wrong) > _MOST_DIFFERENCES:
         print(f"and {len(wrong) - _MOST_DIFFERENCES} more; --json has them all")
     for finding in found.findings:
-        print(plain(finding, limit=1000))
+        print(one_line(finding, limit=1000))
     for call in seen.calls:
         print(_call_line(call))
     for review in seen.reviews:
         word = "Passed" if review.passed else "Failed"
-        print(f"{word} by {plain(review.reviewer)} at {review.reviewed_at}: {plain(review.note, limit=1000)}")
+        note = one_line(review.note, limit=1000)
+        print(f"{word} by {one_line(review.reviewer)} at {review.reviewed_at}: {note}")
 
 
 def _check_line(check: Check) -> str:
@@ -86,5 +88,5 @@ def _check_line(check: Check) -> str:
 def _call_line(call: Call) -> str:
     status = "" if call.http_status is None else f" ({call.http_status})"
     latency = "" if call.latency_ms is None else f", {call.latency_ms} ms"
-    error = "" if call.error is None else f": {plain(call.error, limit=1000)}"
+    error = "" if call.error is None else f": {one_line(call.error, limit=1000)}"
     return f"Request {call.number} at {call.sent_at}: {call.outcome or 'not ended'}{status}{latency}{error}"

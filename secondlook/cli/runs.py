@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from secondlook.cli import inspect_run
 from secondlook.cli.arguments import Commands, add_user, log_to_stderr, user_of
-from secondlook.cli.printing import plain, print_json, print_table
+from secondlook.cli.printing import print_json, print_table
+from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
     from secondlook.domain.runs import Run, SnapshotRun
@@ -171,4 +172,4 @@ def _tokens(usage: Usage) -> str:
 
 def _print_statuses(runs: Sequence[Run]) -> None:
     for run in runs:
-        print(run.run_id, run.status, plain(run.error.message if run.error else "", limit=1000), sep="\t")
+        print(run.run_id, run.status, one_line(run.error.message if run.error else "", limit=1000), sep="\t")

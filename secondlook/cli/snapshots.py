@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from secondlook.cli.arguments import Commands, add_user, user_of
-from secondlook.cli.printing import plain, print_json, print_table
+from secondlook.cli.printing import print_json, print_table
+from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
     from secondlook.views.comparison import BandChange, Comparison
@@ -59,7 +60,7 @@ def _print(found: Comparison) -> None:
         ],
     )
     for warning in found.warnings:
-        print(f"Warning: {plain(warning, limit=1000)}", file=sys.stderr)
+        print(f"Warning: {one_line(warning, limit=1000)}", file=sys.stderr)
 
 
 def _row(name: str, band: BandChange) -> tuple[str, str, str, str]:

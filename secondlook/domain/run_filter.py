@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from secondlook.domain.runs import AgentName, RunStatus
+from secondlook.domain.untrusted_text import clean
 from secondlook.errors import ERRORS
 
 Verdict = Literal["accepted", "refused", "none"]
@@ -88,7 +89,7 @@ def _one_of(values: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _name(text: str) -> str:
-    if len(text) > _LONGEST_NAME or not text.isprintable():
+    if len(text) > _LONGEST_NAME or clean(text) != text:
         raise ValueError(f"a name of at most {_LONGEST_NAME} characters")
     return text
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.snapshots import Snapshot
 from secondlook.domain.stored_snapshots import fingerprint
+from secondlook.domain.untrusted_text import one_line
 from secondlook.tasks.snapshot.rules import count_matches
 from secondlook.views.drawing import draw_bands, draw_weeks
 from secondlook.views.figures import money
@@ -39,7 +40,7 @@ def write_report(snapshot: Snapshot, source_name: str, run: Run | None) -> str:
     result = snapshot.result
     return _template().render(
         colors=colors("light"),
-        title=_plain(source_name) or "A source that is gone",
+        title=one_line(source_name, 120) or "A source that is gone",
         snapshot=snapshot,
         made_by=_made_by(run),
         marks=_marks(snapshot, run),
@@ -124,12 +125,6 @@ def _facts(snapshot: Snapshot, run: Run | None) -> dict[str, str]:
         "Request id": run.request_id or "unknown",
         "Warnings": "; ".join(run.warnings) or "none",
     }
-
-
-def _plain(text: str) -> str:
-    """A foreign name in one line, not too long; markup in it is escaped by the template."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= 120 else text[:119] + "…"
 
 
 @cache

@@ -11,12 +11,13 @@ import streamlit as st
 from secondlook.dashboard import resources, session
 from secondlook.dashboard.parts import links, panels, tables
 from secondlook.dashboard.parts.budgets import moment
-from secondlook.dashboard.parts.problems import escape, show_error, visible
+from secondlook.dashboard.parts.problems import escape, show_error
 from secondlook.dashboard.runs import listing
 from secondlook.dashboard.sources import generate
 from secondlook.domain.access import Access
 from secondlook.domain.run_filter import RunFilter
 from secondlook.domain.runs import Run, RunStatus
+from secondlook.domain.untrusted_text import spell_out
 from secondlook.domain.usage import Usage
 from secondlook.errors import NotSignedIn, SecondlookError
 from secondlook.ledger.history import Call
@@ -388,7 +389,7 @@ def _show_text(label: str, key: str, text: str) -> None:
         if len(text) > MOST_SHOWN:
             st.caption(f"Its first {MOST_SHOWN:,} characters; the download has all of it.")
         # No colours of a language: on a light ground they have too little contrast.
-        st.code(visible(text, MOST_SHOWN), language=None, wrap_lines=True)
+        st.code(spell_out(text[:MOST_SHOWN]), language=None, wrap_lines=True)
 
 
 # -- reviews --------------------------------------------------------------------------------------------
