@@ -23,18 +23,16 @@ def escape(text: str, limit: int = 300) -> str:
 
 
 def show_error(error: SecondlookError) -> None:
-    """An error's message, and under it what to do."""
+    """Draw an error's message, and under it what to do."""
     hint = f"\n\n{escape(error.hint)}" if error.hint else ""
     st.error(f"**{escape(error.message)}**{hint}", icon=":material/error:")
 
 
 def hide_script_error(error: Exception) -> bool:
-    """Streamlit's handler of what a page did not expect: log its kind alone, show a way out."""
+    """Handle what a page did not expect: log its kind alone, and draw what to do."""
     log_failed("page", type(error).__name__)
     if isinstance(error, SecondlookError):
         show_error(error)
     else:
-        st.error(
-            "Something went wrong on this page. Nothing was lost: reload it, and see `secondlook check`."
-        )
+        st.error("This page could not be drawn. Nothing was lost. Reload it, or run `secondlook check`.")
     return True
