@@ -20,7 +20,7 @@ def services() -> Services:
 
 @cache
 def runner() -> Runner:
-    """The runner whose threads carry the pages' runs."""
+    """The runner whose threads execute the pages' runs."""
     return Runner(services())
 
 
