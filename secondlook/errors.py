@@ -113,9 +113,9 @@ class InDoubt(SecondlookError):
 
     code = "in_doubt"
     default_hint = (
-        "While the process that sent it still runs, a late answer settles it by itself. To ask again, "
-        "knowing that it may be paid twice, use `secondlook resend RUN_ID` or the button on the page; "
-        "`secondlook cancel RUN_ID` gives it up."
+        "A late answer still resolves the run while the process that sent it is running. Use `secondlook "
+        "resend RUN_ID` or the page to retry; you may be charged twice. "
+        "`secondlook cancel RUN_ID` cancels it."
     )
 
 

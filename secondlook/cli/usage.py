@@ -26,20 +26,16 @@ def add(commands: Commands) -> None:
     Args:
         commands: Those of the program.
     """
-    usage = commands.add("usage", _usage, "Add up tokens, cost, calls and durations.")
+    usage = commands.add("usage", _usage, "Report tokens, cost, calls and durations.")
+    usage.add_argument("--by", choices=_DIMENSIONS, default="day", help="group by (default: %(default)s)")
     usage.add_argument(
-        "--by", choices=_DIMENSIONS, default="day", help="a row for each (default: %(default)s)"
+        "--since", type=_day, metavar="DAY", help="first day, YYYY-MM-DD in UTC (default: 30 days ago)"
     )
-    usage.add_argument(
-        "--since", type=_day, metavar="DAY", help="the first day, YYYY-MM-DD in UTC (default: 30 days)"
-    )
-    usage.add_argument("--until", type=_day, metavar="DAY", help="the last day (default: today)")
-    usage.add_argument("--user", metavar="U", help="only this user's; everybody's by default")
-    usage.add_argument("--agent", choices=_AGENTS, help="only what this agent was asked")
-    usage.add_argument(
-        "--each", choices=("run", "call"), help="list every run or call instead: what the figures are made of"
-    )
-    usage.add_argument("--csv", action="store_true", help="print CSV, where not JSON")
+    usage.add_argument("--until", type=_day, metavar="DAY", help="last day (default: today)")
+    usage.add_argument("--user", metavar="U", help="only this user (default: all users)")
+    usage.add_argument("--agent", choices=_AGENTS, help="only calls to this agent")
+    usage.add_argument("--each", choices=("run", "call"), help="list every run or call instead of totals")
+    usage.add_argument("--csv", action="store_true", help="print CSV")
 
 
 def _day(text: str) -> date:
@@ -102,7 +98,17 @@ def _print_report(report: UsageReport) -> None:
             tallies.say_percentiles(tally.provider_ms, tally.answered),
         )
 
-    header = ("RUNS", "FAILED", "CALLS", "ANSWERED", "TOKENS", "COST", "REJECTED", "P50 / P95", "PROVIDER'S")
+    header = (
+        "RUNS",
+        "FAILED",
+        "CALLS",
+        "ANSWERED",
+        "TOKENS",
+        "COST",
+        "REJECTED",
+        "CALL P50 / P95",
+        "PROVIDER P50 / P95",
+    )
     rows = [cells(row.key, row.tally) for row in report.rows]
     print_table((report.query.by.upper(), *header), [*rows, cells("total", report.total)])
     print(f"{report.query.since} to {report.query.until}, days in UTC", file=sys.stderr)

@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID
 
-from secondlook.domain.runs import AgentName, RunStatus
+from secondlook.domain.runs import AgentName, RunStatus, Verdict
+from secondlook.domain.untrusted_text import clean
 from secondlook.errors import ERRORS
 
-Verdict = Literal["accepted", "refused", "none"]
 Review = Literal["pass", "fail", "none"]
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -89,7 +89,7 @@ def _one_of(values: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _name(text: str) -> str:
-    if len(text) > _LONGEST_NAME or not text.isprintable():
+    if len(text) > _LONGEST_NAME or clean(text) != text:
         raise ValueError(f"a name of at most {_LONGEST_NAME} characters")
     return text
 
@@ -150,8 +150,8 @@ def read_filter(params: Mapping[str, str]) -> tuple[RunFilter, list[str]]:
         try:
             read |= {name: reader(text)} if text else {}
         except ValueError as error:
-            wrong.append(f"{name} must be {error}; it is left out")
+            wrong.append(f"{name} must be {error}. It is ignored.")
     found = RunFilter(**read)  # pyright: ignore[reportArgumentType] -- each reader returns its field's type
     if found.since is not None and found.until is not None and found.since > found.until:
-        wrong.append("since is after until: no run can be both")
+        wrong.append("since is after until. No run matches.")
     return found, wrong

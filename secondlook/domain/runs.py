@@ -10,8 +10,10 @@ from typing import Literal
 from secondlook.domain.base import Count, Frozen
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
+from secondlook.errors import AnswerRejected
 
 AgentName = Literal["openai", "offline"]
+Verdict = Literal["accepted", "refused", "none"]
 
 SNAPSHOT = "snapshot"
 """The task that a run has where nothing else is said, as every run had before there were tasks."""
@@ -53,6 +55,13 @@ class RunError(Frozen):
     path: str | None = None
 
 
+def verdict_of(status: RunStatus, error: RunError | None) -> Verdict:
+    """Return what became of a run's answer: accepted, refused by a rule, or neither."""
+    if status is RunStatus.DONE:
+        return "accepted"
+    return "refused" if error is not None and error.code == AnswerRejected.code else "none"
+
+
 class Plan(Frozen):
     """All that a run needs, decided before it is queued: checked, built, and not yet sent.
 
@@ -87,8 +96,8 @@ class Run(Frozen):
         answer: The journaled body of the answer that counts, or None.
         generated_at: Fixed when the answer was journaled.
         timings: Milliseconds of each finished step.
-        owner: Who carries it now; only the owner may move it on.
-        store: The store that its source lies in; it is never carried with another.
+        owner: The worker that executes it now; only the owner may change its state.
+        store: The store that holds its source; the run is never executed with another one.
         batch_id: The batch it belongs to, or None.
         waits_ms: How long it still waits before it is sent again; None where it does not wait.
         erased_at: When its input, request and answer were erased: what stands in their place is empty.
@@ -131,6 +140,11 @@ class Run(Frozen):
     def answered(self) -> bool:
         """True where an answer came that counts, also where it was erased since."""
         return self.answer is not None or (self.erased_at is not None and self.latency_ms is not None)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What became of its answer."""
+        return verdict_of(self.status, self.error)
 
     @property
     def rehearsal(self) -> bool:

@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database
-from secondlook.domain.run_filter import RunFilter, Verdict
-from secondlook.domain.runs import AgentName, RunError, RunStatus
+from secondlook.domain.run_filter import RunFilter
+from secondlook.domain.runs import AgentName, RunError, RunStatus, Verdict, verdict_of
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
 from secondlook.ledger.rows import ANSWER, iso, iso_or_none, read_usage, usd
@@ -62,13 +62,6 @@ class RunRow:
     def verdict(self) -> Verdict:
         """What became of its answer."""
         return verdict_of(self.status, self.error)
-
-
-def verdict_of(status: RunStatus, error: RunError | None) -> Verdict:
-    """What became of a run's answer: accepted, refused by a rule, or none of both."""
-    if status is RunStatus.DONE:
-        return "accepted"
-    return "refused" if error is not None and error.code == AnswerRejected.code else "none"
 
 
 @dataclass(frozen=True)

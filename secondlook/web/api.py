@@ -31,7 +31,8 @@ from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
 from secondlook.execution.runner import Runner
 from secondlook.pipeline.outcome import error_of, outcome
 from secondlook.services import Services
-from secondlook.views.figures import run_fields, snapshot_fields, source_fields
+from secondlook.views.figures import source_fields
+from secondlook.views.run import run_fields, snapshot_fields
 from secondlook.web.problems import fields, problem
 
 MAX_WAIT_SECONDS = 120

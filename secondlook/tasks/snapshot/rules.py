@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import cast
 
 from secondlook.domain.answers import Completion
@@ -123,12 +122,7 @@ def count_matches(result: SnapshotResult, written: str) -> tuple[int, int]:
     Returns:
         The values that match, and the values of the input in all.
     """
-    return _count_matches(result.model_dump_json(), written)
-
-
-@lru_cache(maxsize=32)  # one drawing of a page asks several times
-def _count_matches(result: str, written: str) -> tuple[int, int]:
-    shown = json.loads(result)
+    shown = result.model_dump(mode="json")
     totals = {key: shown["meta"][key] for key in ("estimate_count", "confidence_level")}
     values = dict(_leaves(json.loads(written)))
     found = dict(_leaves({**shown, **totals}))
