@@ -57,7 +57,7 @@ def test_from_the_history_to_a_comparison(pair: tuple[str, str], dashboard: Dash
     dashboard.choose_row(1)
     expect(dashboard.page.get_by_role("button", name="Open snapshot")).to_be_enabled()
     dashboard.choose_row(2)
-    dashboard.page.get_by_role("button", name="Compare").click()
+    dashboard.page.get_by_role("button", name="Compare selected").click()
     dashboard.see("The models differ: first gpt-4o-2024-08-06, then gpt-5.")
     dashboard.see("The same estimates may count in both")
     assert f"compare={','.join(pair)}" in dashboard.page.evaluate("decodeURIComponent(location.search)")
