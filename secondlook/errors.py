@@ -113,9 +113,8 @@ class InDoubt(SecondlookError):
 
     code = "in_doubt"
     default_hint = (
-        "A late answer still resolves the run while the process that sent it is running. Use `secondlook "
-        "resend RUN_ID` or the page to retry; you may be charged twice. "
-        "`secondlook cancel RUN_ID` cancels it."
+        "A late answer still resolves the run while the process that sent it is running. `secondlook resend "
+        "RUN_ID` retries it, and you may be charged twice; `secondlook cancel RUN_ID` cancels it."
     )
 
 

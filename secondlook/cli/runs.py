@@ -164,6 +164,7 @@ def _print_snapshot(made: SnapshotRun) -> None:
         f"{tokens(made.usage.total_tokens, estimated=estimated)} tokens",
         money(made.cost, estimated=estimated),
         duration(made.timings["total"]),
+        *(["usage is estimated"] if estimated else []),
     )
     print(f"Snapshot {made.snapshot_id} by {agent_name(made.agent)}: {', '.join(facts)}", file=sys.stderr)
     for warning in made.warnings:
@@ -171,8 +172,7 @@ def _print_snapshot(made: SnapshotRun) -> None:
 
 
 def _print_statuses(runs: Sequence[Run]) -> None:
-    from secondlook.views.run import STATUS
-
+    # Lines that scripts split, so with the status's value.
     for run in runs:
         message = one_line(run.error.message if run.error else "", limit=1000)
-        print(run.run_id, STATUS[run.status], message, sep="\t")
+        print(run.run_id, run.status, message, sep="\t")

@@ -123,7 +123,7 @@ def _show_filters(query: UsageQuery) -> None:
             args=("by",),
         )
         for label, name in (("From", "since"), ("To", "until")):
-            figures.ask_day(label, name, f"{_KEY}{name}", _set, width=180)
+            figures.ask_day(label, name, f"{_KEY}{name}", _set, width=168)
         st.selectbox("Agent", (_ANY, *AGENTS), key=f"{_KEY}agent", on_change=_set, args=("agent",), width=150)
 
 
@@ -259,7 +259,7 @@ def _of_tokens(total: Total, tally: Tally) -> tuple[float, str]:
 
 _KINDS: Mapping[str, Mapping[str, Callable[[Tally], tuple[float, str]]]] = {
     "Cost": {
-        "paid": lambda tally: _of_money(tally.cost, estimated=False),
+        "billed": lambda tally: _of_money(tally.cost, estimated=False),
         "estimated, not billed": lambda tally: _of_money(tally.estimated_cost, estimated=True),
     },
     "Tokens": {
@@ -283,8 +283,7 @@ def _show_rows(report: UsageReport, links: _Links) -> None:
         st.caption(f"The {len(shown)} most expensive of {len(report.rows):,} rows. CSV and JSON have all.")
     st.caption(
         "Each figure links to its runs. Days are in UTC. A run counts on the day it was created, a call on "
-        "the day it was sent, which may be a day later. Half of the answers took no longer than p50, and "
-        "95 % no longer than p95."
+        "the day it was sent. p50 and p95: half and 95 % of the answers took no longer."
     )
 
 
@@ -304,8 +303,8 @@ def _line(name: str, tally: Tally, links: _Links, row: UsageRow | None, heading:
         "Cost": linked(say_cost(tally)),
         "Rejected": linked(say_rejected(tally), verdict="refused") if tally.rejected else "0",
         "Call p50 / p95": _cell(say_percentiles(tally.call_ms, tally.answered)),
-        "Provider p50 / p95": _cell(say_percentiles(tally.provider_ms, tally.answered)),
-        "Overhead p50 / p95": _cell(say_percentiles(tally.own_ms, tally.answered)),
+        "Provider": _cell(say_percentiles(tally.provider_ms, tally.answered)),
+        "Overhead": _cell(say_percentiles(tally.own_ms, tally.answered)),
     }
 
 

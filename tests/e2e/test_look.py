@@ -49,17 +49,17 @@ class Shown:
 def pages(demo: Demo) -> list[Shown]:
     """Every page with something on it."""
     return [
-        Shown("sources", "", "or tick another source"),
+        Shown("sources", "", "Or select a source"),
         Shown("source", f"?source={demo.source}", "values match the buckets"),
         Shown("snapshots", "snapshots", "11 snapshots"),
         Shown("snapshot", f"snapshots?snapshot={demo.second}", "What the agent saw"),
-        Shown("comparison", f"snapshots?compare={demo.first},{demo.second}", "Latency band that moved most"),
+        Shown("comparison", f"snapshots?compare={demo.first},{demo.second}", "Largest latency change"),
         Shown("runs", "runs", "13 runs"),
-        Shown("run", f"runs?run={demo.second}", "Exactly what was sent and what came back"),
-        Shown("run-refused", f"runs?run={demo.refused}", "Exactly what was sent and what came back"),
-        Shown("usage", "usage", "Every call as CSV"),
+        Shown("run", f"runs?run={demo.second}", "Exact request and answer"),
+        Shown("run-refused", f"runs?run={demo.refused}", "Exact request and answer"),
+        Shown("usage", "usage", "All calls as CSV"),
         Shown("batch", "batch", "Sending is on"),
-        Shown("rehearsal", f"rehearsal?run={demo.refused}", "What it leaves behind"),
+        Shown("rehearsal", f"rehearsal?run={demo.refused}", "Result"),
     ]
 
 
@@ -70,7 +70,7 @@ def nothing_there(_demo: Demo) -> list[Shown]:
         Shown("sources-none", "?search=zzz", "No source matches"),
         Shown("snapshots-none", f"snapshots{other}", "There are no snapshots yet"),
         Shown("runs-none", f"runs{other}", "No run matches"),
-        Shown("usage-none", "usage?since=2020-01-01&until=2020-01-02", "Nothing was made or sent"),
+        Shown("usage-none", "usage?since=2020-01-01&until=2020-01-02", "There were no runs or calls"),
         Shown("no-such-source", "?source=nonsense", "Invalid source_id: not found"),
     ]
 
@@ -292,7 +292,7 @@ def test_nothing_jumps_when_a_run_ends(
 
 def settle_live(page: Page) -> None:
     """Wait until a run is shown while it goes on: the place of its result is there."""
-    page.get_by_text("What it takes is shown here").wait_for()
+    page.get_by_text("Usage appears here").wait_for()
     expect(page.locator("[data-testid=stVegaLiteChart] svg")).to_have_count(3)
 
 

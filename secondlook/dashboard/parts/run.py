@@ -60,7 +60,8 @@ def step_lines(run: Run) -> list[str]:
     reached = True
     for step, text in STEPS:
         if step in timings:
-            lines.append(f":material/check: {text} · {duration(timings[step])}")
+            took = duration(timings[step]).replace(" ", "\u00a0")
+            lines.append(f":material/check: {text} · {took}")
         elif reached:
             reached = False
             icon = ":material/pending:" if run.status.active else status_icon(run.status)

@@ -39,9 +39,9 @@ _LABELS: Mapping[str, str] = {
 }
 _COLUMNS = {
     "Created, UTC": st.column_config.TextColumn(width=122),
-    "Status": st.column_config.TextColumn(width=118),
+    "Status": st.column_config.TextColumn(width=126),
     "Verdict": st.column_config.TextColumn(width=74),
-    "Reason": st.column_config.TextColumn(width=176),
+    "Reason": st.column_config.TextColumn(width=168),
     "Cost": st.column_config.TextColumn(width=72, alignment="right"),
     "Tokens": st.column_config.TextColumn(width=62, alignment="right"),
     "Call": st.column_config.TextColumn(width=60, alignment="right"),

@@ -82,7 +82,7 @@ def _show_steps(
             args=(selected or [first],),
         )
         st.button(
-            "Compare",
+            "Compare selected",
             type="primary" if two else "secondary",
             icon=":material/compare_arrows:",
             disabled=not two,
