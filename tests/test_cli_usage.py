@@ -113,7 +113,7 @@ def test_prune_says_what_it_removed(secondlook: Secondlook) -> None:
     said = secondlook("prune", "--older-than", "0d", "--user", USER)
     assert said.out.splitlines() == [
         f"Erased: inputs and requests of 1 runs, 1 answers, {dry['characters']:,} characters in all",
-        "Left alone: 1 runs that are not settled",
+        "Left alone: 1 runs that are not finished",
     ]
     assert ledger.get(run.run_id).answer is None
     assert secondlook("usage", "--json").out == before

@@ -53,7 +53,7 @@ def _prune(args: argparse.Namespace) -> int:
     done = "Would be erased" if args.dry_run else "Erased"
     print(_said(found.runs, found.answers, found.characters, done))
     if found.unsettled:
-        print(f"Left alone: {found.unsettled} runs that are not settled")
+        print(f"Left alone: {found.unsettled} runs that are not finished")
     return 0
 
 

@@ -80,8 +80,8 @@ class Run(Frozen):
         answer: The journaled body of the answer that counts, or None.
         generated_at: Fixed when the answer was journaled.
         timings: Milliseconds of each finished step.
-        owner: Who carries it now; only the owner may move it on.
-        store: The store that its source lies in; it is never carried with another.
+        owner: Who executes it now; only the owner may move it on.
+        store: The store that its source lies in; it is never executed with another.
         batch_id: The batch it belongs to, or None.
         waits_ms: How long it still waits before it is sent again; None where it does not wait.
         erased_at: When its input, request and answer were erased: what stands in their place is empty.

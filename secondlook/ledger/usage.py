@@ -3,7 +3,7 @@
 Bodies are most of the ledger. What is added up lies in indexes as well, each in the order of the days, and
 three views say which to use: SQLite would rather look up whole rows by their key.
 
-Of durations the database hands over each, as one text a group: their percentiles are taken in one place for
+Of durations the database gives each, as one text a group: their percentiles are taken in one place for
 both kinds of database (`Samples`).
 """
 
