@@ -28,9 +28,9 @@ def add(commands: Commands) -> None:
 
 
 def _budget(args: argparse.Namespace) -> int:
-    from secondlook.ledger.budget_status import budget_status_fields
     from secondlook.services import connect
     from secondlook.views.figures import money
+    from secondlook.views.usage import budget_status_fields
 
     services = connect()
     statuses = services.budgets.standing(user_of(args, services))

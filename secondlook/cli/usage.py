@@ -12,6 +12,7 @@ from secondlook.cli.arguments import Commands
 from secondlook.cli.printing import print_table
 
 if TYPE_CHECKING:
+    from secondlook.ledger.tally import Tally
     from secondlook.ledger.usage import UsageQuery, UsageReport
     from secondlook.services import Services
 
@@ -49,9 +50,10 @@ def _day(text: str) -> date:
 
 def _usage(args: argparse.Namespace) -> int:
     from secondlook.domain.identifiers import canonical
-    from secondlook.ledger.usage import UsageQuery, report_fields, report_table
+    from secondlook.ledger.usage import UsageQuery
     from secondlook.services import connect
     from secondlook.views.export import to_csv, to_json
+    from secondlook.views.usage import report_fields, report_table
 
     services = connect()
     since, until = services.usage.period(args.since, args.until)
@@ -82,20 +84,20 @@ def _print_each(args: argparse.Namespace, services: Services, query: UsageQuery)
 
 
 def _print_report(report: UsageReport) -> None:
-    from secondlook.ledger import tally as tallies
+    from secondlook.views import usage as views
 
-    def cells(name: str, tally: tallies.Tally) -> tuple[str, ...]:
+    def cells(name: str, tally: Tally) -> tuple[str, ...]:
         return (
             name,
             str(tally.runs),
             str(tally.failed),
             str(tally.calls),
             str(tally.answered),
-            tallies.say_tokens(tally.total_tokens, estimated=tally.estimated > 0),
-            tallies.say_cost(tally),
-            tallies.say_rejected(tally),
-            tallies.say_percentiles(tally.call_ms, tally.answered),
-            tallies.say_percentiles(tally.provider_ms, tally.answered),
+            views.say_tokens(tally.total_tokens, estimated=tally.estimated > 0),
+            views.say_cost(tally),
+            views.say_rejected(tally),
+            views.say_percentiles(tally.call_ms, tally.answered),
+            views.say_percentiles(tally.provider_ms, tally.answered),
         )
 
     header = (

@@ -28,8 +28,8 @@ CONNECT_SECONDS = 5
 """How long a Postgres server may take to let in a connection."""
 
 ABANDONED_SECONDS = 30
-"""After this long without a word inside a transaction, Postgres takes its client for dead and lets go of
-its locks: a carrier whose machine is gone must not keep others from its run."""
+"""After this long without a word inside a transaction, Postgres takes its client for dead and releases
+its locks: an owner whose machine is gone must not keep others from its run."""
 
 _MIGRATING = 0x5EC04D10
 """The advisory lock of whoever migrates; any number that no other program takes."""
@@ -164,7 +164,7 @@ def postgres_engine(url: str) -> sa.Engine:
         use_native_hstore=False,
         hide_parameters=True,  # parameters would put answers into exception texts
         pool_pre_ping=True,
-        # Connections are held for milliseconds: enough for each carrier, its call and its heart at once.
+        # Connections are held for milliseconds: enough for each run, its call and its lease at once.
         pool_size=8,
         max_overflow=16,
         pool_timeout=BUSY_SECONDS,
@@ -337,7 +337,7 @@ class Database:
 
         self.write(apply)
 
-    def let_go(self, *tables: str) -> None:
+    def purge_log(self, *tables: str) -> None:
         """Let what was erased from these tables not stay behind in the log, or as dead rows."""
 
         def clean(connection: sa.Connection) -> None:

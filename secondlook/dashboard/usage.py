@@ -22,11 +22,6 @@ from secondlook.ledger.rows import usd
 from secondlook.ledger.tally import (
     Tally,
     Total,
-    say_cost,
-    say_percentiles,
-    say_rate,
-    say_rejected,
-    say_tokens,
 )
 from secondlook.ledger.usage import (
     CALL_FIELDS,
@@ -35,14 +30,21 @@ from secondlook.ledger.usage import (
     UsageQuery,
     UsageReport,
     UsageRow,
-    report_fields,
-    report_table,
 )
 from secondlook.services import Services
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.views.export import to_csv, to_json
 from secondlook.views.figures import money
 from secondlook.views.run import STATUS
+from secondlook.views.usage import (
+    report_fields,
+    report_table,
+    say_cost,
+    say_percentiles,
+    say_rate,
+    say_rejected,
+    say_tokens,
+)
 
 MOST_ROWS = 100
 """Rows of the table; CSV and JSON have all rows."""

@@ -1,4 +1,4 @@
-"""Batches: runs of many sources, begun by one action, let go a few at a time.
+"""Batches: runs of many sources, started by one action, released a few at a time.
 
 All runs of a batch are queued when it begins, so that it survives anything; none may go on before it is
 released. Releasing is the one place that knows concurrency, rate and the provider's pace, and it is one
@@ -142,51 +142,51 @@ class Batches:
 
         return self._database.write(queue)
 
-    # -- letting go ---------------------------------------------------------------------------------
+    # -- releasing ----------------------------------------------------------------------------------
 
     def release(self, capacity: int) -> list[str]:
-        """Let go as many runs as may go on now, from the batches in turn, and end those that are through.
+        """Release as many runs as may go on now, from the batches in turn, and end those that are through.
 
         Args:
             capacity: Runs of all batches at a time, at the most.
 
         Returns:
-            Their ids: whoever released them carries them, or has them carried.
+            Their ids: whoever released them executes them, or has them executed.
         """
         of_store = {"its_store": self._store}
 
-        def let_go(connection: sa.Connection) -> list[str]:
-            # Locked: of several processes each sees what the one before has let go.
+        def release(connection: sa.Connection) -> list[str]:
+            # Locked: of several processes each sees what the one before has released.
             running = connection.execute(_RUNNING_HELD, of_store).all()
             if not running or is_switched_off(connection):
                 return []
             # Of paused and stopped batches too: they take places all the same.
             before = [row for row in connection.execute(_RELEASED_BEFORE, of_store) if row.batch_id]
             in_flight = Counter[str](row.batch_id for row in before if row.takes_place)
-            unsettled = {row.batch_id for row in before}
+            open_ones = {row.batch_id for row in before}
             free = rate_limits.room(connection, capacity - in_flight.total())
             waiting: dict[str, Sequence[str]] = {}
             for batch in running:
                 slots = _slots(batch, in_flight[batch.batch_id])
                 waiting[batch.batch_id] = _waiting(connection, batch, slots)
-                if slots and not waiting[batch.batch_id] and batch.batch_id not in unsettled:
+                if slots and not waiting[batch.batch_id] and batch.batch_id not in open_ones:
                     _end(connection, batch.batch_id)
             # Of what waits, not of what has a place: a batch at its end takes none from the others.
             shares = _share({batch: len(ids) for batch, ids in waiting.items()}, in_flight, free)
             released: list[str] = []
             for batch in running:
                 ids = waiting[batch.batch_id][: shares[batch.batch_id]]
-                _let_go(connection, batch, ids)
+                _release(connection, batch, ids)
                 released += ids
             if released:
                 rate_limits.take(connection, len(released))
             return released
 
-        # Soft: what a power cut takes back waits again, and is let go again.
-        return self._database.write_soft(let_go, WritePriority.RELEASE) if self.any_running() else []
+        # Soft: what a power cut takes back waits again, and is released again.
+        return self._database.write_soft(release, WritePriority.RELEASE) if self.any_running() else []
 
     def any_running(self) -> bool:
-        """Whether there is a batch that may let go of runs."""
+        """Whether there is a batch that may release runs."""
         of_store = {"its_store": self._store}
         return (
             self._database.read(lambda connection: connection.execute(_RUNNING, of_store).first()) is not None
@@ -363,7 +363,7 @@ def _waiting(connection: sa.Connection, batch: sa.Row[Any], most: int) -> Sequen
     return connection.scalars(_WAITING, values).all() if most > 0 else ()
 
 
-def _let_go(connection: sa.Connection, batch: sa.Row[Any], ids: Sequence[str]) -> None:
+def _release(connection: sa.Connection, batch: sa.Row[Any], ids: Sequence[str]) -> None:
     if not ids:
         return
     connection.execute(_RELEASED, [{"run": run_id} for run_id in ids])
@@ -394,7 +394,7 @@ def _not_begun(batch_id: str) -> sa.ColumnElement[bool]:
 def _cancelled_by_stop(batch_id: str, stopped_at: float) -> sa.ColumnElement[bool]:
     """Runs that a stop cancelled, where nobody has asked for their source since.
 
-    What a person gave up was sent, and has its due_at, or was given up before.
+    What a person canceled was sent, and has its due_at, or was canceled before.
     """
     other = runs.alias("other")
     since = sa.exists().where(

@@ -1,4 +1,4 @@
-"""What may be spent: counted before a call, settled after it, and a switch that stops all sending.
+"""What may be spent: reserved before a call, counted after it, and a switch that stops all sending.
 
     reserve ──▶ reserved ──▶ spent        what the call has cost, or the estimate where nobody knows
                     └──▶ released         the provider certainly did not process the request

@@ -1,7 +1,7 @@
 """The wall clock, which somebody may set back: what was to last for seconds must not last for an hour then.
 
 Leases, waits and rates stand in the ledger as moments of the database's clock, which all who share it agree
-on. Whoever carries runs notes now and then how late it is. Where it is earlier than that, every moment still
+on. Whoever executes runs notes now and then how late it is. Where it is earlier than that, every moment still
 to come is brought forward by as much; at the most it then lasts longer by the time between two notes.
 """
 

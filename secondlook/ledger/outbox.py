@@ -24,7 +24,7 @@ LEASE_SECONDS = 60
 """How long a claimed message is its claimer's: several times what an attempt may take."""
 
 DELAYS_SECONDS = (5, 30, 120, 600, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
-"""The wait after each failed attempt, about 22 hours in all; after one more a message is given up."""
+"""The wait after each failed attempt, about 22 hours in all; after one more a message is abandoned."""
 
 _TOLD = (RunStatus.DONE, RunStatus.FAILED, RunStatus.IN_DOUBT)
 
@@ -157,7 +157,7 @@ class Deliveries:
         )
 
     def failed(self, delivery: Delivery, status: int | None, error: str, *, final: bool = False) -> None:
-        """Note that an attempt failed: the message is sent again later, or given up after the last.
+        """Note that an attempt failed: the message is sent again later, or abandoned after the last.
 
         Where somebody else has claimed it meanwhile, it is theirs and stays as it is.
 

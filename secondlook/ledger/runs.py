@@ -1,6 +1,6 @@
 """What happened, and which transitions are legal.
 
-The ledger owns the guarantees; whoever carries a run is disposable.
+The ledger owns the guarantees; whoever executes a run is disposable.
 
     queued ──▶ calling ──▶ answered ──▶ done
       │           ├──▶ failed ◀──┘
@@ -8,9 +8,9 @@ The ledger owns the guarantees; whoever carries a run is disposable.
       │                   └──▶ answered (a late answer, also of a run that is queued again)
       └───────────────────┴──▶ cancelled (a person gives it up)
 
-- One unsettled run a source and task: a unique index.
-- One carrier a run: a claim by compare-and-set, and a lease that its carrier extends while it lives.
-- One call at a time: only a queued run can begin one. A carrier that dies after that leaves the run
+- One open run a source and task, also where its outcome is unknown: a unique index.
+- One owner a run: a claim by compare-and-set, and a lease that its owner extends while it lives.
+- One call at a time: only a queued run can begin one. An owner that dies after that leaves the run
   `calling`; whoever claims it next can only find it in doubt.
 - No answer lost: it is journaled, whole, before anything looks at it, and also where it comes late.
 """
@@ -79,9 +79,9 @@ class Ledger:
 
     Args:
         database: The ledger's database, as `ledger_database` opens it.
-        lease_seconds: How long a carrier may be silent before its run can be claimed by another.
+        lease_seconds: How long an owner may be silent before its run can be claimed by another.
         folder: Where an embedded database lies; its free space is watched.
-        store: The store that runs are queued for and carried with here: a ledger may outlast it.
+        store: The store that runs are queued for and executed with here: a ledger may outlast it.
         limits: What may be spent; every call is held against it before it is sent.
         announces: Whether the end of a run is written to the outbox.
     """
@@ -122,8 +122,7 @@ class Ledger:
             fingerprint: What the submission asks for, to be kept with its key.
 
         Raises:
-            InDoubt: The newest run of source and task is in doubt; a person resolves it first. The key stays
-                free.
+            InDoubt: The outcome of the newest run of source and task is unknown. The key stays free.
             LedgerUnavailable: Nothing was queued.
         """
 
@@ -136,17 +135,17 @@ class Ledger:
         # Soft where nobody has named it: what a power cut takes back was not begun, and is asked for again.
         return self._database.write_soft(submit) if key is None else self._database.write(submit)
 
-    # -- carrying -----------------------------------------------------------------------------------
+    # -- executing ----------------------------------------------------------------------------------
 
     def claim(self, run_id: str, owner: str) -> Run | None:
-        """Take a run that nobody carries; None where somebody does, or where nothing is left to do."""
+        """Take a run that nobody owns; None where somebody does, or where nothing is left to do."""
         values = {
             "run": run_id,
             "its_store": self.store,
-            "carrier": owner,
+            "its_owner": owner,
             "lease_seconds": self.lease_seconds,
         }
-        # Soft, as all that can be done again: after a power cut nobody carries the run.
+        # Soft, as all that can be done again: after a power cut nobody owns the run.
         row = self._database.write_soft(lambda c: c.execute(CLAIM, values).one_or_none(), WritePriority.CLAIM)
         if row is None:
             return None
@@ -156,7 +155,7 @@ class Ledger:
     def held(self, run: Run) -> Generator[None]:
         """Extend the lease of a claimed run for as long as the block runs.
 
-        Every transition that ends the carrier's part lets the run go by itself; an exception does so here.
+        Every transition that ends the owner's part releases the run; an exception does so here.
         """
         with self._leases.held(run.run_id, run.owner or "nobody"):
             try:
@@ -291,7 +290,7 @@ class Ledger:
             self.end_call(run, number, error)
 
     def abandon_call(self, run: Run) -> None:
-        """Find a run in doubt whose carrier ended with a request out."""
+        """Find a run in doubt whose owner ended with a request out."""
         self.end_call(
             run,
             run.attempts,
@@ -313,7 +312,7 @@ class Ledger:
         self._database.write(end)
 
     def block(self, run: Run, error: SecondlookError) -> None:
-        """Note why a run cannot go on now; it stays as it is, and can be taken up again."""
+        """Note why a run cannot go on now; it stays as it is, and can be picked up again."""
         self._write(
             sa.update(runs)
             .where(_mine(run), runs.c.status.in_((RunStatus.QUEUED, RunStatus.ANSWERED)))
@@ -365,7 +364,7 @@ class Ledger:
         return self.get(run_id, user_id)
 
     def cancel(self, run_id: str, user_id: str) -> Run:
-        """Give up a run that is queued, in doubt, or answered and cannot be stored: its answer is kept.
+        """Cancel a run that is queued, in doubt, or answered and cannot be stored: its answer is kept.
 
         Others are left as they are.
 
@@ -441,7 +440,7 @@ class Ledger:
         )
 
     def claimable(self) -> list[OpenRun]:
-        """The runs that may go on and that nobody carries, oldest first."""
+        """The runs that may go on and that nobody owns, oldest first."""
         query = (
             sa.select(runs.c.run_id, runs.c.user_id, runs.c.status, runs.c.batch_id)
             .where(
@@ -583,7 +582,7 @@ def _end_call(connection: sa.Connection, run: Run, number: int, error: ProviderE
 
 def _names(run: Run) -> dict[str, object]:
     """One's own run, as the statements name it."""
-    return {"run": run.run_id, "carrier": run.owner or "nobody"}
+    return {"run": run.run_id, "its_owner": run.owner or "nobody"}
 
 
 def _mine(run: Run) -> sa.ColumnElement[bool]:

@@ -30,7 +30,7 @@ IS_OPEN = has_status(*OPEN)
 IS_QUEUED = has_status(RunStatus.QUEUED)
 
 _OF_RUN = runs.c.run_id == sa.bindparam("run")
-_MINE = _OF_RUN & (runs.c.owner == sa.bindparam("carrier"))
+_MINE = _OF_RUN & (runs.c.owner == sa.bindparam("its_owner"))
 _CALL = (calls.c.run_id == sa.bindparam("run")) & (calls.c.number == sa.bindparam("call"))
 _LEASE = now() + sa.bindparam("lease_seconds", type_=sa.Double)
 
@@ -45,7 +45,7 @@ CLAIM = (
         runs.c.lease_until < now(),
     )
     .values(
-        owner=sa.bindparam("carrier"),
+        owner=sa.bindparam("its_owner"),
         lease_until=_LEASE,
         started_at=sa.func.coalesce(runs.c.started_at, now()),
         error=None,  # why it could not go on is past
@@ -53,17 +53,17 @@ CLAIM = (
     )
     .returning(*UNANSWERED)
 )
-"""Take a run that nobody carries: run, its_store, carrier, lease_seconds."""
+"""Take a run that nobody owns: run, its_store, its_owner, lease_seconds."""
 
 EXTEND = sa.update(runs).where(_MINE).values(lease_until=_LEASE)
-"""Of one's own run: run, carrier, lease_seconds."""
+"""Of one's own run: run, its_owner, lease_seconds."""
 
 BEGIN_CALL = (
     sa.update(runs)
     .where(_MINE, runs.c.status == RunStatus.QUEUED, runs.c.attempts == sa.bindparam("call") - 1)
     .values(status=RunStatus.CALLING, attempts=sa.bindparam("call"), lease_until=_LEASE)
 )
-"""Of one's own queued run: run, carrier, call, lease_seconds."""
+"""Of one's own queued run: run, its_owner, call, lease_seconds."""
 
 NOTE_CALL = sa.insert(calls).values(sent_at=now())
 """With the columns run_id, number, task and reservation."""
@@ -92,7 +92,7 @@ KEEP_ANSWER = (
         finished_at=None,
     )
 )
-"""The first answer counts, whoever carries the run now: run, call, at."""
+"""The first answer counts, whoever owns the run now: run, call, at."""
 
 ANSWERED_CALL = sa.select(runs.c.answered_call).where(_OF_RUN)
 """Which call's answer counts: run."""
@@ -102,7 +102,7 @@ FINISH = (
     .where(_MINE, runs.c.status == RunStatus.ANSWERED)
     .values(finished_at=now(), owner=None, lease_until=0)
 )
-"""Of one's own answered run, with the columns to be set: run, carrier."""
+"""Of one's own answered run, with the columns to be set: run, its_owner."""
 
 RUNS = sa.select(runs, *ANSWER, now().label("now")).outerjoin(
     calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call)

@@ -18,7 +18,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Body(sa.TypeDecorator[str]):
-    """A foreign text, exactly as it is: as bytes where the database's own text does not hold it.
+    """An untrusted text, exactly as it is: as bytes where the database's own text does not hold it.
 
     That of Postgres holds no NUL, and that of neither a lone surrogate, which the client makes none of.
     """
@@ -42,7 +42,7 @@ class Body(sa.TypeDecorator[str]):
 
 
 class Label(sa.TypeDecorator[str]):
-    """A foreign name or message, shown and not computed with: what no database holds is replaced.
+    """An untrusted name or message, shown and not computed with: what no database holds is replaced.
 
     The client lets only printable characters through; this is for the day it does not.
     """
@@ -56,7 +56,7 @@ class Label(sa.TypeDecorator[str]):
 
 
 class Number(sa.TypeDecorator[int]):
-    """A foreign number; one that the column cannot hold is kept as unknown. The body has it as it came."""
+    """An untrusted number; one that the column cannot hold is kept as unknown. The body has it as it came."""
 
     impl = sa.BigInteger
     cache_ok = True

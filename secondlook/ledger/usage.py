@@ -3,7 +3,7 @@
 Bodies are most of the ledger. What is added up lies in indexes as well, each in the order of the days, and
 three views say which to use: SQLite would rather look up whole rows by their key.
 
-Of durations the database hands over each, as one text a group: their percentiles are taken in one place for
+Of durations the database gives each, as one text a group: their percentiles are taken in one place for
 both kinds of database (`Samples`).
 """
 
@@ -13,19 +13,21 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal, get_args
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias, get_args
 
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database, now
 from secondlook.domain.runs import AgentName, RunStatus
 from secondlook.errors import AnswerRejected, RequestInvalid
-from secondlook.ledger.budget_status import BudgetStatus, budget_status_fields
 from secondlook.ledger.cache import Cache
 from secondlook.ledger.rows import iso, iso_or_none, usd
 from secondlook.ledger.tables import calls, runs
-from secondlook.ledger.tally import FIELDS, Samples, Tally, Total, add_up, merge, tally_fields
-from secondlook.views.export import Cell
+from secondlook.ledger.tally import Samples, Tally, Total, add_up, merge
+
+Cell: TypeAlias = str | int | float | Decimal | None
+"""A value of a run or call that is listed; None is unknown, or there is none."""
 
 Dimension = Literal["day", "model", "user", "source", "status", "task"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
@@ -166,31 +168,6 @@ class UsageLog:
         found = self._database.read(lambda connection: connection.execute(listed).all())
         rows = (dict(zip(RUN_FIELDS, row, strict=True)) for row in found)
         return [{**row, "created_at": iso(row["created_at"])} for row in rows]
-
-
-def report_fields(report: UsageReport, standings: Sequence[BudgetStatus] = ()) -> dict[str, object]:
-    """A report, and the budgets beside it, as the page and the command line give it away as JSON."""
-    query = report.query
-    return {
-        "by": query.by,
-        "since": query.since.isoformat(),
-        "until": query.until.isoformat(),
-        "user_id": query.user_id,
-        "agent": query.agent,
-        "budgets": [budget_status_fields(standing) for standing in standings],
-        "total": {**tally_fields(report.total), "failures": dict(report.total.failures)},
-        "rows": [{**row, "failures": dict(each.tally.failures)} for row, each in _table(report)],
-    }
-
-
-def report_table(report: UsageReport) -> tuple[tuple[str, ...], list[dict[str, Cell]]]:
-    """A report's rows as a table for CSV: its columns, and the rows."""
-    return (report.query.by, *FIELDS), [row for row, _ in _table(report)]
-
-
-def _table(report: UsageReport) -> Iterator[tuple[dict[str, Cell], UsageRow]]:
-    for row in report.rows:
-        yield {report.query.by: row.key, **tally_fields(row.tally)}, row
 
 
 # -- adding up ------------------------------------------------------------------------------------------

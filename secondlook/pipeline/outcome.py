@@ -54,7 +54,7 @@ def error_of(run: Run) -> SecondlookError:
     """The error that a run ended with, or stands at."""
     if run.status is RunStatus.CANCELLED or run.error is None:
         error: SecondlookError = InDoubt(
-            "The run was given up without an answer",
+            "The run was canceled without an answer",
             hint="Generate the snapshot again to start a new run.",
             run_id=run.run_id,
         )

@@ -43,9 +43,7 @@ def batch(status: BatchStatus, **counts: int) -> Batch:
     ("each", "stalled", "actions"),
     [
         pytest.param(batch(BatchStatus.FILLING), False, [Action.STOP], id="preparing"),
-        pytest.param(
-            batch(BatchStatus.FILLING), True, [Action.RESUME, Action.STOP], id="stalled"
-        ),
+        pytest.param(batch(BatchStatus.FILLING), True, [Action.RESUME, Action.STOP], id="stalled"),
         pytest.param(batch(BatchStatus.RUNNING), False, [Action.PAUSE, Action.STOP], id="running"),
         pytest.param(batch(BatchStatus.PAUSED), False, [Action.RESUME, Action.STOP], id="paused"),
         pytest.param(batch(BatchStatus.STOPPED, cancelled=1), False, [Action.RESUME], id="stopped"),

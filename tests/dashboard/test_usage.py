@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
 from secondlook.domain.run_filter import read_filter
-from secondlook.ledger.tally import say_cost
 from secondlook.ledger.usage import DIMENSIONS, Dimension, UsageQuery
 from secondlook.services import connect
+from secondlook.views.usage import say_cost
 from tests.mixed_runs import TASKS, insert, mixed
 from tests.processes import ROOT
 

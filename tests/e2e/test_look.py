@@ -20,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from secondlook.views.report import write_report
+from secondlook.views.snapshot import view_snapshot
 from tests.e2e.conftest import Dashboard, assert_accessible
 from tests.e2e.demo import Demo, demo
 from tests.examples import bucket_row, example_input, many_weeks
@@ -306,7 +307,8 @@ def test_the_report_is_one_page(browser: Browser, tmp_path: Path, paper: str, we
     given = example_input(bucket_row(weekly_volume=many_weeks(weeks, 12)), 2000)
     path = tmp_path / "report.html"
     path.write_text(
-        write_report(snapshot(given), "A very long name of a source " * 4, run_of(given)), "utf-8"
+        write_report(view_snapshot(snapshot(given), "A very long name of a source " * 4, run_of(given))),
+        "utf-8",
     )
     page = browser.new_page()
     try:

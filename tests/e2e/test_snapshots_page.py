@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from secondlook.views.report import write_report
+from secondlook.views.snapshot import view_snapshot
 from tests.e2e.conftest import Dashboard, assert_accessible
 from tests.examples import bucket_row, example_input, many_weeks
 from tests.processes import OTHER_USER, USER, Home
@@ -166,7 +167,9 @@ def test_what_another_program_stored(pair: tuple[str, str], dashboard: Dashboard
 def test_one_page_of_paper(browser: Browser, tmp_path: Path) -> None:
     """160 weeks and a long name fit on one page; nothing is fetched, and nothing is wider than a phone."""
     given = example_input(bucket_row(weekly_volume=many_weeks(160, 12)), 2000)
-    written = write_report(snapshot(given), "A very long name of a source " * 10, run_of(given))
+    written = write_report(
+        view_snapshot(snapshot(given), "A very long name of a source " * 10, run_of(given))
+    )
     path = tmp_path / "report.html"
     path.write_text(written, encoding="utf-8")
     page = browser.new_page(viewport={"width": 390, "height": 844})

@@ -368,3 +368,39 @@ def test_listed(batches: Batches) -> None:
     assert [batch.batch_id for batch in batches.list(USER)] == made[::-1]
     assert [batch.batch_id for batch in batches.list(USER, limit=2)] == made[:0:-1]
     assert list(batches.statuses(USER)) == made[::-1]
+
+
+def test_in_flight_is_what_was_released(ledger: Ledger, batches: Batches, where: Where) -> None:
+    """One figure for all who look: held runs are not in flight; a claimed one is, also after a stop."""
+    batch_id = begun(batches, 4, concurrency=2).batch_id
+    first, second = batches.release(8)
+    executing.calling(ledger, ledger.get(first))
+    held = executing.claimed(ledger, ledger.get(second))
+
+    def seen() -> tuple[int, int, bool]:
+        now = batches.get(batch_id, USER)
+        return now.held, now.in_flight, now.moving
+
+    assert seen() == (2, 2, True)
+    batches.pause(batch_id, USER)
+    assert seen() == (2, 2, True)
+    batches.stop(batch_id, USER)
+    assert seen() == (0, 2, True)
+    stopped = batches.get(batch_id, USER)
+    assert (stopped.completed, stopped.finished) == (0, 2)  # what a stop canceled can be resumed
+    executing.expire(where, held.run_id)
+    ledger.cancel(held.run_id, USER)
+    done_one = ledger.get(first)
+    ledger.journal(first, 1, example_answer())
+    executing.finish(ledger, done_one)
+    assert seen() == (0, 0, False)
+
+
+def test_a_batch_that_nobody_fills_any_more(batches: Batches, where: Where) -> None:
+    """The ledger tells it, by how long nobody has queued a run of it: no process or page has to remember."""
+    batch_id = batches.open(USER, concurrency=1)
+    assert not batches.get(batch_id, USER).stalled
+    executing.query(where, "update batches set created_at = created_at - 60 where batch_id = ?", batch_id)
+    assert batches.get(batch_id, USER).stalled
+    batches.fill(batch_id, [example_plan()])
+    assert not batches.get(batch_id, USER).stalled

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from secondlook import cli
 from secondlook.errors import RequestInvalid
 from secondlook.ledger.runs import Ledger
-from secondlook.ledger.tally import Samples, Tally, Total, say_cost, say_percentiles, say_tokens
+from secondlook.ledger.tally import Samples, Tally, Total
 from secondlook.ledger.usage import DIMENSIONS, Dimension, UsageLog, UsageQuery
+from secondlook.views.usage import say_cost, say_percentiles, say_tokens
 from tests.examples import OTHER_USER, USER, Json, example_answer
 from tests.ledger.executing import (
     BUSY,

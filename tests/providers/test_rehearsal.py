@@ -9,7 +9,7 @@ import pytest
 
 from secondlook.domain.access import Access
 from secondlook.domain.runs import REHEARSAL, Run, RunStatus
-from secondlook.errors import RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
+from secondlook.errors import OverBudget, RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
 from secondlook.execution.runner import Runner
 from secondlook.providers.rehearsal import KINDS
 from secondlook.services import connect
@@ -191,6 +191,15 @@ def test_a_real_run_is_not_joined(tables: EmbeddedTables) -> None:  # noqa: ARG0
     with pytest.raises(RequestInvalid, match="has an open run"):
         Runner(services).submit(SOURCE, ME, rehearsal=REHEARSAL + "html")
     assert [run.run_id for run in services.ledger.list(USER)] == [real.run_id]
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_budget_holds_for_rehearsals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They pass the one door of all runs: what no budget holds leaves no run."""
+    monkeypatch.setenv("SECONDLOOK_BUDGET_DAY_CALLS", "0")
+    with pytest.raises(OverBudget):
+        Runner(connect()).submit(SOURCE, ME, rehearsal=REHEARSAL + "html")
+    assert connect().ledger.list(USER) == []
 
 
 def test_too_few_weeks(tables: EmbeddedTables) -> None:
