@@ -1,4 +1,4 @@
-"""Rules for answers (CONTRACT: What it must answer). No repair: an answer is accepted or rejected.
+"""Rules for answers (docs/contract.md: What it must answer). No repair: an answer is accepted or rejected.
 
 Messages name the rule and the path of the first difference, never a value.
 """
