@@ -31,7 +31,7 @@ format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The README's pictures, of the pages as they are now.
+# The pictures of README and docs, of the pages as they are now.
 PICTURE_FOLDER := build/pictures
 pictures: .venv/dev
 	mkdir -p $(PICTURE_FOLDER)

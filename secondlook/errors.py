@@ -194,7 +194,7 @@ class SettingInvalid(SecondlookError):
     """A setting has a value that is not allowed; the message names both."""
 
     code = "setting_invalid"
-    default_hint = "Correct the setting in the environment, .env.local or .env; the README lists them all."
+    default_hint = "Correct it in the environment, .env.local or .env; docs/settings.md lists all settings."
 
 
 class StoreUnavailable(SecondlookError):

@@ -1,6 +1,6 @@
 """The figures of Usage again, from nothing but the exported lists of runs and calls.
 
-A program of its own: it knows nothing of the project, only what README says of each figure.
+A program of its own: it knows nothing of the project, only what docs/dashboard.md says of each figure.
 
     secondlook usage --each run --csv >runs.csv; secondlook usage --each call --csv >calls.csv
     python tests/recompute_usage.py runs.csv calls.csv day model

@@ -1,4 +1,4 @@
-"""Rules for buckets, before anything is sent (CONTRACT: Buckets, What the agent sees).
+"""Rules for buckets, before anything is sent (docs/contract.md: Buckets).
 
 Messages name the column and the rule; of a row's content they give sums at the most.
 """

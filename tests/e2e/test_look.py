@@ -1,6 +1,6 @@
 """How every page looks: both themes, a screen and a phone, looked at by the rules that a machine can hold.
 
-Pictures go to the test's folder, or where PICTURES names one: `make pictures` renews those of the README.
+Pictures go to the test's folder, or where PICTURES names one: `make pictures` renews those of docs/.
 """
 
 from __future__ import annotations

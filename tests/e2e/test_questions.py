@@ -1,6 +1,6 @@
 """Ten questions of somebody who has never seen the dashboard, each answered in at most two clicks.
 
-The README lists them with their ways: a test holds that it lists these.
+docs/dashboard.md lists them with their clicks: a test holds that it lists these.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
+from tests.documents import rows, section
 from tests.e2e.conftest import Dashboard
 from tests.e2e.demo import Demo, demo
 from tests.e2e.test_look import settle
-from tests.processes import ROOT
 from tests.provider import answering_once
 
 __all__ = ["demo"]  # a fixture
@@ -194,9 +194,8 @@ def test_what_goes_on_is_said_on_every_page(dashboard: Dashboard) -> None:
     dashboard.page.get_by_test_id("stSidebar").get_by_text("Running:").wait_for(state="detached")
 
 
-def test_the_readme_lists_them() -> None:
+def test_the_page_lists_them() -> None:
     """The same ten, in the same order."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed: list[str] = re.findall(r"^\| ([^|]+\?) \| ", readme, re.MULTILINE)
+    listed = [cells[0] for cells in rows(section("docs/dashboard.md", "Ten questions"))]
     assert listed == list(QUESTIONS)
     assert len(listed) == 10

@@ -1,4 +1,4 @@
-"""An answer repeats its input exactly or is rejected: CONTRACT, What it must answer."""
+"""An answer repeats its input exactly or is rejected: docs/contract.md: What it must answer."""
 
 from __future__ import annotations
 
