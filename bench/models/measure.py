@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from subprocess import PIPE, Popen
 
@@ -83,7 +83,15 @@ def read(kept: Path | None) -> list[Answer]:
     """The answers that a file keeps."""
     if kept is None or not kept.exists():
         return []
-    return [Answer(**json.loads(line)) for line in kept.read_text().splitlines()]
+    lines = [json.loads(line) for line in kept.read_text().splitlines()]
+    return [Answer(**{field.name: line[field.name] for field in fields(Answer)}) for line in lines]
+
+
+def keep(answer: Answer, kept: Path) -> None:
+    """Add an answer to a file, next to the input that it should repeat."""
+    line = {**asdict(answer), "input": random_input(answer.weeks, answer.number).model_dump(mode="json")}
+    with kept.open("a") as file:
+        file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
 def ask_all(model: str, times: int, threads: int, known: list[Answer], kept: Path | None) -> list[Answer]:
@@ -97,8 +105,7 @@ def ask_all(model: str, times: int, threads: int, known: list[Answer], kept: Pat
                 if (model, form, weeks, number) not in have:
                     found.append(ask(base_url, model, form, weeks, number))
                     if kept is not None:
-                        with kept.open("a") as file:
-                            file.write(json.dumps(asdict(found[-1])) + "\n")
+                        keep(found[-1], kept)
     return found
 
 

@@ -1,7 +1,7 @@
 """Verdicts on real answers by a reading of its own: the standard library alone, nothing of the project.
 
-`python judge.py answers.jsonl` writes the verdict into each line of the file. A line holds what was sent
-(`input`), the body that came (`body`), and where both are from.
+`python judge.py answers.jsonl` writes the verdict into each line of a file that `python -m bench models
+--answers` kept: what was sent (`input`), the body that came (`body`), and where both are from.
 """
 
 from __future__ import annotations
