@@ -23,8 +23,8 @@ Message = dict[str, str]
 CONTEXT = 8192
 """Tokens of a prompt and its answer; SmolLM2 was trained for as many."""
 
-LONGEST_MATCH, SHORTEST_MATCH, LONGEST_GUESS = 12, 4, 8
-"""Tokens by which a place of the prompt is found again, and tokens that are guessed from there."""
+LONGEST_MATCH, SHORTEST_MATCH, LONGEST_GUESS = 12, 6, 12
+"""Tokens by which an earlier place is found again, and tokens that are guessed from there."""
 
 _PREFIX = Path(sys.prefix)
 
@@ -145,14 +145,14 @@ class Llama:
     def _generate(self, prompt: list[int], sample: Callable[[int], int], room: int) -> Iterator[int]:
         """The answer's tokens, the one that ends it included.
 
-        Answers repeat their prompt, so each step reads what the prompt has next as well: where the model
-        chooses the same tokens, they are generated in one step. What is chosen is the same as without.
+        Answers repeat their prompt, or themselves. So each step also reads what came next where the last
+        tokens were before: what the model chooses alike is generated in one step. It chooses as without.
         """
         self._lib.llama_kv_self_clear(self._context)
         self._read(prompt[:-1], 0)
         tokens, generated = list(prompt), 0
         while True:
-            guess = _continuation(prompt, tokens[-LONGEST_MATCH:])[: CONTEXT - len(tokens)]
+            guess = _continuation(tokens)[: CONTEXT - len(tokens)]
             self._read([tokens[-1], *guess], len(tokens) - 1)
             for place in range(len(guess) + 1):
                 token = sample(place)
@@ -265,13 +265,13 @@ class Llama:
         return self._lib.llama_sampler_init_grammar(self._vocabulary, grammar, b"root")
 
 
-def _continuation(prompt: list[int], last: list[int]) -> list[int]:
-    """What follows the last tokens where the prompt has them, the more of them the better."""
-    for start in range(len(last) - SHORTEST_MATCH + 1):
-        wanted = last[start:]
-        for place in range(len(prompt) - len(wanted)):
-            if prompt[place : place + len(wanted)] == wanted:
-                return prompt[place + len(wanted) :][:LONGEST_GUESS]
+def _continuation(tokens: list[int]) -> list[int]:
+    """What followed the last tokens where they were before: the most of them, the latest place."""
+    for length in range(LONGEST_MATCH, SHORTEST_MATCH - 1, -1):
+        wanted = tokens[-length:]
+        for place in range(len(tokens) - length - 1, -1, -1):
+            if tokens[place : place + length] == wanted:
+                return tokens[place + length :][:LONGEST_GUESS]
     return []
 
 
