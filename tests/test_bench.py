@@ -12,6 +12,7 @@ from bench.clicks import PAGES, Page, press
 from bench.filled import fill_runs, fill_sources
 from bench.line import Goal, compared, failed, in_unit, measured, not_measured
 from bench.models.inputs import FORMS, random_input
+from bench.models.llama import continuation
 from bench.models.measure import Answer, figures, keep, read
 from bench.served import Served, dashboard, trivial
 from bench.session import session
@@ -105,6 +106,20 @@ def test_every_prompt_gets_the_same_inputs(tmp_path: Path) -> None:
     keep(answer, kept)
     assert read(kept) == [answer]
     assert json.loads(kept.read_text())["input"] == random_input(12, 1).model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "guessed"),
+    [
+        pytest.param([1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6], [7, 8, 9, 1, 2, 3, 4, 5, 6], id="again"),
+        pytest.param([0, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5], [], id="too few to tell"),
+        pytest.param([5, 5, 5, 5, 5, 5, 5, 5], [5], id="the latest place"),
+        pytest.param([], [], id="nothing"),
+    ],
+)
+def test_what_comes_next_is_guessed_from_what_came_before(tokens: list[int], guessed: list[int]) -> None:
+    """Where the last tokens stood before, what followed them there."""
+    assert continuation(tokens) == guessed
 
 
 def test_the_prompts_that_are_compared() -> None:

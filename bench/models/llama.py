@@ -152,7 +152,7 @@ class Llama:
         self._read(prompt[:-1], 0)
         tokens, generated = list(prompt), 0
         while True:
-            guess = _continuation(tokens)[: CONTEXT - len(tokens)]
+            guess = continuation(tokens)[: CONTEXT - len(tokens)]
             self._read([tokens[-1], *guess], len(tokens) - 1)
             for place in range(len(guess) + 1):
                 token = sample(place)
@@ -265,7 +265,7 @@ class Llama:
         return self._lib.llama_sampler_init_grammar(self._vocabulary, grammar, b"root")
 
 
-def _continuation(tokens: list[int]) -> list[int]:
+def continuation(tokens: list[int]) -> list[int]:
     """What followed the last tokens where they were before: the most of them, the latest place."""
     for length in range(LONGEST_MATCH, SHORTEST_MATCH - 1, -1):
         wanted = tokens[-length:]
