@@ -75,7 +75,10 @@ def main(times: int = 1, kept: Path | None = None, threads: int = 1) -> None:
     with ThreadPoolExecutor(len(MODELS)) as pool:
         asking = [pool.submit(ask_all, model, times, threads, answers, kept) for model in MODELS]
         answers = answers + [answer for each in asking for answer in each.result()]
-    show(HEADER, list(rows([answer for answer in answers if answer.number < times * INPUTS[answer.weeks]])))
+    show(
+        HEADER,
+        list(rows([answer for answer in answers if answer.number < times * INPUTS.get(answer.weeks, 0)])),
+    )
     print(f"\n{machine()}")
 
 
