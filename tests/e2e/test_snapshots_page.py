@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from secondlook.views.report import write_report
-from secondlook.views.snapshot import view_snapshot
-from tests.e2e.conftest import Dashboard, assert_accessible
-from tests.examples import bucket_row, example_input, many_weeks
+from tests.e2e.conftest import Dashboard
 from tests.processes import OTHER_USER, USER, Home
-from tests.views.test_comparison import snapshot
-from tests.views.test_report import run_of
 
 pytestmark = pytest.mark.browser
 
@@ -162,45 +155,3 @@ def test_what_another_program_stored(pair: tuple[str, str], dashboard: Dashboard
     dashboard.see("too large to draw")
     open_snapshots(dashboard, f"compare={first},{second}")
     dashboard.see("too large to draw")
-
-
-def test_one_page_of_paper(browser: Browser, tmp_path: Path) -> None:
-    """160 weeks and a long name fit on one page; nothing is fetched, and nothing is wider than a phone."""
-    given = example_input(bucket_row(weekly_volume=many_weeks(160, 12)), 2000)
-    written = write_report(
-        view_snapshot(snapshot(given), "A very long name of a source " * 10, run_of(given))
-    )
-    path = tmp_path / "report.html"
-    path.write_text(written, encoding="utf-8")
-    page = browser.new_page(viewport={"width": 390, "height": 844})
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    try:
-        page.goto(path.as_uri())
-        assert_accessible(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        pdf = page.pdf(prefer_css_page_size=True)
-    finally:
-        page.close()
-    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
-    assert asked == [path.as_uri()]
-
-
-@pytest.mark.parametrize(("color_scheme", "width"), [("light", 390), ("dark", 1440)])
-def test_axe_finds_nothing(
-    pair: tuple[str, str], open_page: Callable[..., Dashboard], color_scheme: str, width: int
-) -> None:
-    """The history, one snapshot and a comparison have no accessibility violation, in both themes."""
-    first, second = pair
-    tab = open_page(color_scheme, width)
-    for query, words in (
-        ("", "2 snapshots"),
-        (f"snapshot={second}", "What the agent saw"),
-        (f"compare={first},{second}", "Largest latency change"),
-    ):
-        open_snapshots(tab, query)
-        tab.see(words)
-        tab.settle()
-        tab.page.wait_for_timeout(600)
-        assert_accessible(tab.page)
-        assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -16,6 +16,7 @@ from tests.provider import answering, answering_after, answering_once, completio
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.walk
 def test_choose_generate_read(dashboard: Dashboard) -> None:
     """A newcomer ticks a source, presses the button, and reads the JSON next to its usage."""
     dashboard.open("search=Acme")

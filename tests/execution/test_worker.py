@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -26,7 +25,7 @@ from secondlook.ledger.jobs import Jobs
 from secondlook.ledger.runs import open_ledger
 from secondlook.settings import load_settings
 from tests.postgres_server import PostgresServer, execute
-from tests.processes import USER, Home, eventually, finish, killed
+from tests.processes import USER, Home, Process, eventually, finish, killed
 from tests.provider import Exchange, answering
 
 CALL_SECONDS = 0.2
@@ -60,7 +59,7 @@ class Machines:
 
         self.home.provider.behaviour = behave
 
-    def start(self, number: int = 2, *, places: int = 4) -> list[subprocess.Popen[str]]:
+    def start(self, number: int = 2, *, places: int = 4) -> list[Process]:
         """Start workers, and wait until they look for jobs."""
         before = self.count("select count(*) from procrastinate_workers") if self._has_queue() else 0
         started = [self.home.start("worker", "--concurrency", str(places)) for _ in range(number)]
@@ -139,7 +138,7 @@ def machines(home: Home, postgres_server: PostgresServer) -> Machines:
     return made
 
 
-def stopped(process: subprocess.Popen[str]) -> str:
+def stopped(process: Process) -> str:
     """End a worker in order; what it wrote."""
     process.send_signal(signal.SIGTERM)
     outcome = finish(process)

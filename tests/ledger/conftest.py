@@ -12,9 +12,7 @@ from secondlook.ledger.database import ledger_database
 from secondlook.ledger.runs import Ledger, open_ledger
 from secondlook.ledger.usage import UsageLog
 from tests.ledger.executing import Where
-from tests.postgres_server import PostgresServer, postgres_server
-
-__all__ = ["postgres_server"]
+from tests.postgres_server import PostgresServer
 
 KINDS = ("sqlite", "postgres")
 

@@ -15,7 +15,7 @@ import pytest
 from bench.models.inputs import FORMS
 from secondlook.domain.buckets import AgentInput
 from secondlook.errors import AnswerRejected
-from secondlook.tasks.snapshot.rules import check_answer
+from secondlook.tasks.snapshot.rules import check_answer, read_completion
 from secondlook.tasks.snapshot.trace import trace
 from tests.tasks.real_answers.judge import verdict
 
@@ -40,12 +40,13 @@ def test_the_rules_agree_with_another_reading(answer: dict[str, Any]) -> None:
     agent_input = AgentInput.model_validate_json(json.dumps(answer["input"]))
     expected = answer["verdict"]
     assert verdict(answer["input"], answer["body"]) == expected
-    assert trace(agent_input, answer["body"]).accepted == expected["accepted"]
+    completion = read_completion(answer["body"])
+    assert trace(completion, agent_input).accepted == expected["accepted"]
     if expected["accepted"]:
-        check_answer(answer["body"], agent_input)
+        check_answer(completion, agent_input)
         return
     with pytest.raises(AnswerRejected) as rejected:
-        check_answer(answer["body"], agent_input)
+        check_answer(completion, agent_input)
     assert rejected.value.reason == expected["reason"]
     if expected["part"] is not None:
         assert (rejected.value.path or "").startswith(expected["part"])

@@ -61,8 +61,8 @@ def test_it_tells_what_it_is_of() -> None:
 def test_a_run_of_an_older_prompt() -> None:
     """A run keeps its prompt's version and shows what was sent then, in the layout of then."""
     sent = {"model": "gpt-4o-2024-08-06", "messages": [{"role": "user", "content": "2026-W 01:15 02:20"}]}
-    run = made(agent_input=example_input(), request=sent, prompt_version="1")
-    text = told(write_report(snapshot(example_input()), "Acme", run))
+    run = made(input=example_input().model_dump_json(), request=sent, prompt_version="1")
+    text = told(write_report(view_snapshot(snapshot(example_input()), "Acme", run)))
     assert "Prompt version 1" in text
     assert "2026-W 01:15 02:20" in text
 

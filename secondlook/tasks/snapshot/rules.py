@@ -1,7 +1,7 @@
 """Rules for a snapshot's answer: it repeats its input exactly, or is rejected.
 
-The source is docs/contract.md: What it must answer. Messages name the rule and the path of the first difference,
-never a value.
+The source is docs/contract.md: What it must answer. Messages name the rule and the path of the first
+difference, never a value.
 """
 
 from __future__ import annotations
