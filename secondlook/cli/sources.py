@@ -18,8 +18,10 @@ def add(commands: Commands) -> None:
     """
     sources = commands.add("sources", _sources, "List a user's bucketed sources.")
     add_user(sources)
-    sources.add_argument("--status", metavar="S", help="only sources of this status")
-    sources.add_argument("--search", metavar="T", default="", help="only sources whose name holds this text")
+    sources.add_argument("--status", metavar="S", help="only sources with this status")
+    sources.add_argument(
+        "--search", metavar="T", default="", help="only sources with this text in their name"
+    )
 
 
 def _sources(args: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ class Preview:
 
 
 def preview(record: SourceRecord, *, max_tokens: int, regenerate: bool) -> Preview:
-    """Hold a source against the rules, in the order of CONTRACT.md: the first refusal is the one that counts.
+    """Hold a source against the rules, in the order of docs/contract.md: the first refusal counts.
 
     Args:
         record: The source as it was loaded.

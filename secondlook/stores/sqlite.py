@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from secondlook.connections.database import Database, sqlite_engine
+from secondlook.connections.database import Database, private_file, sqlite_engine
 from secondlook.domain.bucket_rules import (
     GENERATED,
     LATENCY_COLUMNS,
@@ -133,7 +133,7 @@ class SqliteStore:
     """The product's tables in one SQLite file; where it does not exist, it is made with sample sources.
 
     Args:
-        path: The file; its folder must exist.
+        path: The file; its folder is made where it is missing.
 
     Raises:
         StoreUnavailable: The file cannot be made, or is no database of these tables.
@@ -141,7 +141,9 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(
-            sqlite_engine(path, shared=True, functions=(("casefold", _casefold),)),
+            sqlite_engine(
+                private_file(path, StoreUnavailable), shared=True, functions=(("casefold", _casefold),)
+            ),
             lambda words: StoreUnavailable(f"The store {path} cannot be used: {words}"),
         )
         if self._database.read(_is_new):

@@ -62,7 +62,7 @@ def test_samples_are_shared_out(store: SqliteStore, tables: EmbeddedTables) -> N
 
 
 def test_ids_are_fixed() -> None:
-    """The README names the users; every source has the same id on every machine."""
+    """docs/cli.md names the users; every source has the same id on every machine."""
     assert list(SAMPLE_USERS) == [
         "a0000000-0000-4000-8000-000000000001",
         "b0000000-0000-4000-8000-000000000002",

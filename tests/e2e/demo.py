@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from secondlook.domain.access import Access
-from secondlook.execution.rehearsal import rehearse
 from secondlook.execution.runner import Runner
 from secondlook.services import Services
 from secondlook.settings import load_settings
@@ -61,7 +60,7 @@ class _Seed:
 
     def rehearsal(self, source_id: str, model: str) -> str:
         """A run whose agent misbehaves."""
-        run = rehearse(self.services, Access(USER), source_id, model)
+        run = Runner(self.services).submit(source_id, Access(USER), rehearsal=model)
         Runner(self.services).execute(run.run_id)
         return run.run_id
 

@@ -1,6 +1,6 @@
 """How every page looks: both themes, a screen and a phone, looked at by the rules that a machine can hold.
 
-Pictures go to the test's folder, or where PICTURES names one: `make pictures` renews those of the README.
+Pictures go to the test's folder, or where PICTURES names one: `make pictures` renews those of docs/.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 from secondlook.views.report import write_report
+from secondlook.views.snapshot import view_snapshot
 from tests.e2e.conftest import Dashboard, NewPage, assert_accessible, in_both_schemes, settle
 from tests.e2e.demo import Demo
 from tests.examples import bucket_row, example_input, many_weeks
@@ -45,17 +46,17 @@ class Shown:
 def pages(demo: Demo) -> list[Shown]:
     """Every page with something on it."""
     return [
-        Shown("sources", "", "or tick another source"),
+        Shown("sources", "", "Or select a source"),
         Shown("source", f"?source={demo.source}", "values match the buckets"),
         Shown("snapshots", "snapshots", "11 snapshots"),
         Shown("snapshot", f"snapshots?snapshot={demo.second}", "What the agent saw"),
-        Shown("comparison", f"snapshots?compare={demo.first},{demo.second}", "Latency band that moved most"),
+        Shown("comparison", f"snapshots?compare={demo.first},{demo.second}", "Largest latency change"),
         Shown("runs", "runs", "13 runs"),
-        Shown("run", f"runs?run={demo.second}", "Exactly what was sent and what came back"),
-        Shown("run-refused", f"runs?run={demo.refused}", "Exactly what was sent and what came back"),
-        Shown("usage", "usage", "Every call as CSV"),
+        Shown("run", f"runs?run={demo.second}", "Exact request and answer"),
+        Shown("run-refused", f"runs?run={demo.refused}", "Exact request and answer"),
+        Shown("usage", "usage", "All calls as CSV"),
         Shown("batch", "batch", "Sending is on"),
-        Shown("rehearsal", f"rehearsal?run={demo.refused}", "What it leaves behind"),
+        Shown("rehearsal", f"rehearsal?run={demo.refused}", "Result"),
     ]
 
 
@@ -66,7 +67,7 @@ def nothing_there(_demo: Demo) -> list[Shown]:
         Shown("sources-none", "?search=zzz", "No source matches"),
         Shown("snapshots-none", f"snapshots{other}", "There are no snapshots yet"),
         Shown("runs-none", f"runs{other}", "No run matches"),
-        Shown("usage-none", "usage?since=2020-01-01&until=2020-01-02", "Nothing was made or sent"),
+        Shown("usage-none", "usage?since=2020-01-01&until=2020-01-02", "There were no runs or calls"),
         Shown("no-such-source", "?source=nonsense", "Invalid source_id: not found"),
     ]
 
@@ -254,7 +255,7 @@ def test_nothing_jumps_when_a_run_ends(
 
 def settle_live(page: Page) -> None:
     """Wait until a run is shown while it goes on: the place of its result is there."""
-    page.get_by_text("What it takes is shown here").wait_for()
+    page.get_by_text("Usage appears here").wait_for()
     expect(page.locator("[data-testid=stVegaLiteChart] svg")).to_have_count(3)
 
 
@@ -267,7 +268,8 @@ def test_the_report_is_one_page(new_page: NewPage, tmp_path: Path, weeks: int) -
     given = example_input(bucket_row(weekly_volume=many_weeks(weeks, 12)), 2000)
     path = tmp_path / "report.html"
     path.write_text(
-        write_report(snapshot(given), "A very long name of a source " * 10, run_of(given)), "utf-8"
+        write_report(view_snapshot(snapshot(given), "A very long name of a source " * 10, run_of(given))),
+        "utf-8",
     )
     page = new_page(PHONE[0])
     asked: list[str] = []

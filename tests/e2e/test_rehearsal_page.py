@@ -30,7 +30,7 @@ def open_rehearsal(tab: Dashboard, query: str = "") -> None:
 def choose(tab: Dashboard, name: str) -> None:
     """Choose a kind."""
     kind = KINDS[REHEARSAL + name]
-    box = tab.page.get_by_role("combobox", name="What the agent does")
+    box = tab.page.get_by_role("combobox", name="Agent behavior")
     box.fill(kind.title)
     tab.page.get_by_role("option", name=kind.title).click()
     tab.see(kind.detail)
@@ -39,7 +39,7 @@ def choose(tab: Dashboard, name: str) -> None:
 def rehearse(tab: Dashboard, name: str) -> None:
     """Choose a kind and rehearse it."""
     choose(tab, name)
-    tab.page.get_by_role("button", name="Rehearse").click()
+    tab.page.get_by_role("button", name="Start rehearsal").click()
     tab.see(f"Rehearsal: {REHEARSAL}{name}")
 
 
@@ -56,7 +56,7 @@ def test_each_is_refused_by_its_rule(dashboard: Dashboard) -> None:
         rehearse(dashboard, name)
         fact(dashboard, "Rule", reason)
         fact(dashboard, "Path", path or "the whole answer")
-    fact(dashboard, "Store", "unchanged: no snapshot")
+    fact(dashboard, "Store", "unchanged, no snapshot")
     assert {run["status"] for run in home.runs()} == {"failed"}
     assert len(home.runs()) == 3
     assert home.snapshots() == home.provider.requests == []
@@ -68,22 +68,22 @@ def test_live_marked_and_given_up(dashboard: Dashboard) -> None:
     home = dashboard.home
     open_rehearsal(dashboard)
     rehearse(dashboard, "rate-limit")
-    dashboard.see("it is sent again in")
-    fact(dashboard, "Requests", "2 by the offline agent, to nobody")
+    dashboard.see("It is sent again in")
+    fact(dashboard, "Requests", "2, none of them to a provider")
     dashboard.see("OpenAI API error (429): Rate limit exceeded")
 
     rehearse(dashboard, "reset")
-    dashboard.see("Nobody can know whether it was answered")
-    expect(dashboard.page.get_by_role("button", name="Rehearse")).to_be_disabled()
-    fact(dashboard, "Next run", "waits until this one is settled")
+    dashboard.see("The request may have been answered and billed")
+    expect(dashboard.page.get_by_role("button", name="Start rehearsal")).to_be_disabled()
+    fact(dashboard, "Next run", "blocked until this one is resolved")
     again = dashboard.page.evaluate("location.href")
     dashboard.open_sample()
     dashboard.see("Rehearsal: rehearsal-reset")
     expect(dashboard.generate).to_be_disabled()
     dashboard.page.goto(again)
-    dashboard.page.get_by_role("button", name="Give it up").click()
-    fact(dashboard, "Next run", "can begin at once")
-    expect(dashboard.page.get_by_role("button", name="Rehearse")).to_be_enabled()
+    dashboard.page.get_by_role("button", name="Cancel run").click()
+    fact(dashboard, "Next run", "can start now")
+    expect(dashboard.page.get_by_role("button", name="Start rehearsal")).to_be_enabled()
     assert home.runs()[-1]["status"] == "cancelled"
     dashboard.open_sample()
     expect(dashboard.generate).to_be_enabled()
@@ -95,7 +95,7 @@ def test_none_with_a_key(dashboard: Dashboard) -> None:
     open_rehearsal(dashboard)
     dashboard.see("There are no rehearsals where OPENAI_API_KEY is set")
     dashboard.settle()
-    expect(dashboard.page.get_by_role("button", name="Rehearse")).to_have_count(0)
+    expect(dashboard.page.get_by_role("button", name="Start rehearsal")).to_have_count(0)
 
 
 @pytest.mark.parametrize("width", [1440, 390])
@@ -104,11 +104,11 @@ def test_axe_finds_nothing(open_page: Callable[..., Dashboard], width: int) -> N
     tab = open_page(width)
     open_rehearsal(tab)
     rehearse(tab, "no-usage")
-    fact(tab, "Tokens counted", "unknown")
+    fact(tab, "Tokens", "unknown")
     assert_accessible_in_both_schemes(tab.page)
     rehearse(tab, "count-changed")
     fact(tab, "Rule", "mismatch")
     assert_accessible_in_both_schemes(tab.page)
     rehearse(tab, "silence")
-    tab.see("Nobody can know whether it was answered")
+    tab.see("The request may have been answered and billed")
     assert_accessible_in_both_schemes(tab.page)

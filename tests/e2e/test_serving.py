@@ -93,8 +93,8 @@ def test_two_tabs_see_one_run_live(open_page: Callable[..., Dashboard]) -> None:
     first.generate.click()
     second.open_sample()
     for tab in (first, second):
-        tab.see("Call the agent, once")
-        tab.see("Determine confidence and build the agent's input · ")
+        tab.see("Call the agent once")
+        tab.see("Determine the confidence, build the agent input · ")
     release.append(True)
     for tab in (first, second):
-        tab.see("Generated in")
+        tab.see("Snapshot saved in")

@@ -51,9 +51,9 @@ def test_from_the_history_to_a_comparison(pair: tuple[str, str], dashboard: Dash
     dashboard.choose_row(1)
     expect(dashboard.page.get_by_role("button", name="Open snapshot")).to_be_enabled()
     dashboard.choose_row(2)
-    dashboard.page.get_by_role("button", name="Compare both").click()
-    dashboard.see("They were made by different models: gpt-4o-2024-08-06, then gpt-5.")
-    dashboard.see("the same estimates may count in both")
+    dashboard.page.get_by_role("button", name="Compare selected").click()
+    dashboard.see("The models differ: first gpt-4o-2024-08-06, then gpt-5.")
+    dashboard.see("The same estimates may count in both")
     assert f"compare={','.join(pair)}" in dashboard.page.evaluate("decodeURIComponent(location.search)")
     count = dashboard.home.sample.buckets["price_band_lt_500"]
     whole = dashboard.home.sample.answer["meta"]["estimate_count"]
@@ -64,7 +64,7 @@ def test_from_the_history_to_a_comparison(pair: tuple[str, str], dashboard: Dash
     for words in ("Weekly volume of both", "Price bands of both", "Decision latency of both"):
         expect(dashboard.page.locator(f'[aria-label^="{words}"]')).to_have_count(1)
     dashboard.page.get_by_role("button", name="Swap").click()
-    dashboard.see("They were made by different models: gpt-5, then gpt-4o-2024-08-06.")
+    dashboard.see("The models differ: first gpt-5, then gpt-4o-2024-08-06.")
     expect(dashboard.page.get_by_role("row", name="<500").first).to_contain_text(f"-{100 / whole:.1f}")
 
 
@@ -72,11 +72,11 @@ def test_one_by_its_permalink(pair: tuple[str, str], dashboard: Dashboard, tmp_p
     """From its source to itself: charts, JSON, report with the hash of that JSON, a chart as SVG, its run."""
     _, second = pair
     dashboard.open_sample()
-    dashboard.page.get_by_role("link", name="By itself").click()
+    dashboard.page.get_by_role("link", name="Open snapshot page").click()
     dashboard.see("What the agent saw")
     assert f"snapshot={second}" in dashboard.page.evaluate("location.search")
     downloaded: list[Path] = []
-    for name in ("Download JSON", "Report for print and PDF", "Weekly volume"):
+    for name in ("Download JSON", "Download report", "Weekly volume"):
         if name == "Weekly volume":
             dashboard.page.get_by_role("button", name="Charts as SVG").click()
         with dashboard.page.expect_download() as download:
@@ -90,10 +90,10 @@ def test_one_by_its_permalink(pair: tuple[str, str], dashboard: Dashboard, tmp_p
     assert hashlib.sha256(canonical.encode()).hexdigest() in report.read_text()
     assert chart.read_text().startswith("<svg")
     dashboard.page.keyboard.press("Escape")
-    dashboard.page.get_by_role("button", name="This source's snapshots").click()
+    dashboard.page.get_by_role("button", name="Snapshots of this source").click()
     dashboard.see("2 snapshots")
     open_snapshots(dashboard, f"snapshot={second}")
-    dashboard.page.get_by_role("link", name="The run that made it").click()
+    dashboard.page.get_by_role("link", name="Run details").click()
     dashboard.page.get_by_role("heading", name="Runs", exact=True).wait_for()
     assert f"run={second}" in dashboard.page.evaluate("location.search")
 
@@ -104,7 +104,7 @@ def test_another_snapshot_is_chosen_to_compare(pair: tuple[str, str], dashboard:
     open_snapshots(dashboard, f"snapshot={second}")
     dashboard.page.get_by_role("combobox", name="Compare with").click()
     dashboard.page.get_by_role("option").first.click()
-    dashboard.see("They were made by different models")
+    dashboard.see("The models differ")
     assert f"compare={first},{second}" in dashboard.page.evaluate("decodeURIComponent(location.search)")
 
 
@@ -141,7 +141,7 @@ def test_what_another_program_stored(pair: tuple[str, str], dashboard: Dashboard
     result["demand"]["weekly_volume"][0]["week"] = EVIL
     home.store("update snapshots set result = ? where id = ?", json.dumps(result), second)
     open_snapshots(dashboard, f"snapshot={second}")
-    dashboard.see("Stored, not checked here")
+    dashboard.see("Stored by another program, not validated here")
     for numbers in range(2):
         dashboard.page.get_by_text("Numbers").nth(numbers).click()
     dashboard.page.get_by_role("cell", name="![x]").first.wait_for()

@@ -22,7 +22,7 @@ def open_usage(tab: Dashboard, query: str = "") -> None:
     """Go to the page and wait until it is drawn."""
     tab.page.goto(f"{tab.url}/usage?{query}")
     tab.page.get_by_role("heading", name="Usage", exact=True).wait_for()
-    tab.page.get_by_role("button", name="Every call as CSV").wait_for()
+    tab.page.get_by_role("button", name="All calls as CSV").wait_for()
     tab.settle()
 
 
@@ -44,7 +44,7 @@ def test_look_follow_and_take_away(dashboard: Dashboard) -> None:
     home = dashboard.home
     insert(home.data / "ledger.db", mixed(400, days=20, until=time.time() - 60))
     open_usage(dashboard)
-    dashboard.see("A bar for each day")
+    dashboard.see("Daily chart")
     dashboard.page.get_by_role("radio", name="Day").focus()
     dashboard.page.keyboard.press("ArrowRight")
     dashboard.page.get_by_role("columnheader", name="Model asked").wait_for()
@@ -57,7 +57,7 @@ def test_look_follow_and_take_away(dashboard: Dashboard) -> None:
     table = rows(take(dashboard, "CSV"))
     assert [row["model"].removeprefix("'") for row in table] == [row["model"] for row in shown["rows"]]
     assert all(row["model"][0] not in "=+-@" for row in table)
-    assert len(rows(take(dashboard, "Every call as CSV"))) == shown["total"]["calls"]
+    assert len(rows(take(dashboard, "All calls as CSV"))) == shown["total"]["calls"]
 
     failed = dashboard.page.get_by_role("row", name="Total").get_by_role("link").nth(2)
     assert failed.inner_text() == f"{shown['total']['failed']:,}"

@@ -19,7 +19,8 @@ from secondlook.domain.access import Access
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import ApiKeyMissing, InDoubt, RequestInvalid, SecondlookError, SourceNotBucketed
-from secondlook.execution.runner import Runner, error_of, outcome, total_ms
+from secondlook.execution.runner import Runner
+from secondlook.pipeline.outcome import error_of, outcome, total_ms
 from secondlook.services import Services, connect
 from secondlook.stores.samples import sample_sources
 from secondlook.stores.sqlite import SqliteStore

@@ -1,4 +1,4 @@
-"""An answer repeats its input exactly or is rejected: CONTRACT, What it must answer."""
+"""An answer repeats its input exactly or is rejected: docs/contract.md: What it must answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from secondlook.domain.buckets import AgentInput
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
-from secondlook.tasks.snapshot.rules import check_answer, count_matches, read_completion, set_metadata
+from secondlook.tasks.checklist import UNREAD_REASONS
+from secondlook.tasks.snapshot.rules import Json, check_answer, count_matches, read_completion
+from secondlook.tasks.snapshot.task import set_metadata
 from tests.examples import MODEL, SNAPSHOT, SOURCE, body_of, completion, echo, example_input
 from tests.processes import samples
 from tests.strategies import agent_inputs, mutations
@@ -23,17 +25,22 @@ INPUT = example_input()
 SAMPLE_INPUT = example_input(samples()[0].buckets, ANSWER["meta"]["estimate_count"])
 
 
+def check(body: str, agent_input: AgentInput = INPUT) -> Json:
+    """The answer of a body, where it is accepted."""
+    return check_answer(read_completion(body), agent_input)
+
+
 def rejection(body: str, agent_input: AgentInput = INPUT) -> AnswerRejected:
     """The error that a body is rejected with."""
     with pytest.raises(AnswerRejected) as caught:
-        check_answer(body, agent_input)
+        check(body, agent_input)
     return caught.value
 
 
 def accepted(body: str) -> bool:
     """Whether a body is taken for the right answer."""
     try:
-        check_answer(body, INPUT)
+        check(body)
     except AnswerRejected:
         return False
     return True
@@ -78,13 +85,13 @@ RIGHT = json.dumps(echo())
 )
 def test_the_right_answer_is_accepted(text: str) -> None:
     """White space and the order of keys carry no meaning; the identity is overwritten anyway."""
-    assert check_answer(body_of(text), INPUT)["demand"] == echo()["demand"]
+    assert check(body_of(text))["demand"] == echo()["demand"]
 
 
 @given(agent_inputs())
 def test_an_echo_of_any_input_is_accepted(agent_input: AgentInput) -> None:
     """Whatever valid buckets there are, repeating them is right, and becomes the stored result."""
-    accepted = check_answer(body_of(echo(agent_input)), agent_input)
+    accepted = check(body_of(echo(agent_input)), agent_input)
     result = set_metadata(
         accepted, snapshot_id=SNAPSHOT, source_id=SOURCE, generated_at="2026-11-22T10:00:00Z"
     )
@@ -119,7 +126,7 @@ def test_each_wrong_answer_has_its_reason(wrong: WrongAnswer) -> None:
 
 def test_the_right_answer_of_that_table_is_accepted() -> None:
     """What is wrong with the others is that alone."""
-    assert check_answer(BODY, SAMPLE_INPUT) == ANSWER
+    assert check_answer(read_completion(BODY), SAMPLE_INPUT) == ANSWER
 
 
 def test_the_first_difference_is_named() -> None:
@@ -141,7 +148,7 @@ def test_a_message_never_quotes_the_answer() -> None:
 
 def test_the_stored_result_has_exactly_the_locked_keys() -> None:
     """The identity is set by the code, whatever the agent wrote there."""
-    accepted = check_answer(body_of(changed("meta", "snapshot_id", to="mine")), INPUT)
+    accepted = check(body_of(changed("meta", "snapshot_id", to="mine")))
     result = set_metadata(
         accepted, snapshot_id=SNAPSHOT, source_id=SOURCE, generated_at="2026-11-22T10:00:00Z"
     )
@@ -171,7 +178,7 @@ def test_the_stored_result_has_exactly_the_locked_keys() -> None:
 def test_values_are_counted(answer: dict[str, Any], matches: int) -> None:
     """Ten entries of two values, and the two totals: "N of N values match the buckets"."""
     result = SnapshotResult.model_validate(answer, strict=False)
-    assert count_matches(result, INPUT) == (matches, 22)
+    assert count_matches(result, INPUT.model_dump_json()) == (matches, 22)
 
 
 _any_json = st.recursive(
@@ -249,3 +256,19 @@ def test_unknown_usage_is_unknown(usage: object, expected: Usage) -> None:
 def test_a_models_name_is_short_and_plain(model: object, expected: str | None) -> None:
     """The answering model's name is stored and shown, so only a plain one is taken."""
     assert read_completion(json.dumps({**completion(""), "model": model})).model == expected
+
+
+def test_reasons_of_any_answer_are_listed() -> None:
+    """The filter for answers that differ leaves out exactly those that could not be read."""
+    unread = (
+        "<html>",
+        body_of(None, refusal="No"),
+        body_of("{", finish_reason="length"),
+        body_of("{", finish_reason="content_filter"),
+        body_of("{", finish_reason="tool_calls"),
+        body_of(""),
+        body_of("no JSON"),
+        body_of('{"meta": 1, "meta": 1}'),
+    )
+    assert tuple(rejection(body).reason for body in unread) == UNREAD_REASONS
+    assert rejection(body_of("[]")).reason not in UNREAD_REASONS

@@ -21,7 +21,7 @@ from secondlook.auth.sessions import KEPT_SECONDS, Sessions
 from secondlook.connections.database import Database
 from secondlook.connections.supabase import Project
 from secondlook.errors import NotSignedIn, StoreUnavailable
-from secondlook.ledger.runs import ledger_database
+from secondlook.ledger.database import ledger_database
 from tests.ledger.executing import Where, query
 from tests.postgres_server import PostgresServer
 from tests.processes import ROOT
