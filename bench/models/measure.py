@@ -56,7 +56,7 @@ class Answer:
     @property
     def mistake(self) -> str:
         """The rule that rejects it and its reason; empty where it is accepted."""
-        failed = trace(random_input(self.weeks, self.number), self.body).failed
+        failed = trace(read_completion(self.body), random_input(self.weeks, self.number)).failed
         return "" if failed is None else f"{failed.rule.name}: {failed.reason}"
 
 
