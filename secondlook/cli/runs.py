@@ -149,11 +149,13 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
 
 
 def _print_snapshot(made: SnapshotRun) -> None:
+    from secondlook.providers.table import is_local, label_of
     from secondlook.views.figures import money
 
     print(made.result.model_dump_json(indent=2))
     usage = made.usage
-    agent = "the offline agent; usage is estimated" if made.agent == "offline" else "OpenAI"
+    label = label_of(made.agent)
+    agent = f"the {label.lower()}; usage is estimated" if is_local(made.agent) else label
     print(
         f"Snapshot {made.snapshot_id} by {agent}: {made.model}, {_tokens(usage)} tokens, "
         f"{money(made.cost, estimated=usage.estimated)}, {made.timings['total']:.0f} ms",

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from secondlook.ledger.usage import UsageQuery, UsageReport
     from secondlook.services import Services
 
-# As in ledger.usage and models, which take SQLAlchemy's and pydantic's import to read.
+# As in ledger.usage and providers.table, which take SQLAlchemy's and pydantic's import to read.
 _DIMENSIONS = ("day", "model", "user", "source", "status")
-_AGENTS = ("openai", "offline")
+_AGENTS = ("openai", "azure", "compatible", "offline", "rehearsal")
 
 
 def add(commands: Commands) -> None:

@@ -1,6 +1,5 @@
 """Page config and navigation: the script that every page runs through."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import streamlit as st
@@ -9,7 +8,6 @@ from secondlook.dashboard import PAGES, resources, session
 from secondlook.dashboard.batch import batches
 from secondlook.dashboard.parts import budgets, panels, problems
 from secondlook.errors import SecondlookError
-from secondlook.providers.openai.models import shutdown_notice
 
 ICON = Path(__file__).with_name("icon.svg")  # a named icon would be fetched from another site
 
@@ -30,7 +28,7 @@ try:
     session.show_identity()
     off = services.budgets.switched_off()
     budgets.show_switched_off(off)
-    panels.show_agent(services, shutdown_notice(services.settings.model, datetime.now(UTC).date()))
+    panels.show_agent(services)
     batches.show_news(services, session.require_access(), off)
     page.run()
 except SecondlookError as error:

@@ -42,7 +42,7 @@ _STATES: Mapping[RunStatus, tuple[str, Literal["blue", "green", "red", "orange",
 def show_rehearsal(services: Services, access: Access) -> None:
     """Choose a source and a misbehaviour, rehearse, and watch; or why that cannot be done here."""
     st.warning(
-        "**Nothing here is real.** The offline agent misbehaves on purpose, and its answer goes the way of "
+        "**Nothing here is real.** The agent misbehaves on purpose, and its answer goes the way of "
         "any answer. Each run is marked by its model's name, which begins with “rehearsal-”.",
         icon=":material/theater_comedy:",
     )
@@ -219,7 +219,7 @@ def _left_behind(services: Services, access: Access, run: Run) -> dict[str, str]
     return {
         **broken,
         "Run": f"{_STATES[run.status][0]}, {duration(total_ms(run))}",
-        "Requests": f"{run.attempts} by the offline agent, to nobody",
+        "Requests": f"{run.attempts} by the rehearsal, to nobody",
         "Answer": f"kept for QA, {len(run.answer or ''):,} characters" if answered else "none came",
         "Tokens counted": _tokens(run.usage) if answered else "none",
         "Cost": money(run.cost_usd, estimated=run.usage.estimated) if answered else "none",

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
 
 from secondlook.domain.base import Count, Frozen
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
-
-AgentName = Literal["openai", "offline"]
-
-
-REHEARSAL = "rehearsal-"
-"""Begins the model's name of a rehearsal: a run whose agent misbehaves on purpose."""
 
 
 class RunStatus(StrEnum):
@@ -55,13 +48,14 @@ class Plan(Frozen):
     """All that a run needs, decided before it is queued: checked, built, and not yet sent.
 
     Attributes:
+        agent: The name of the provider that is asked.
         request: The exact body of the request to the agent.
         timings: Milliseconds of each step so far.
     """
 
     source_id: str
     user_id: str
-    agent: AgentName
+    agent: str
     model: str
     prompt_version: str
     agent_input: AgentInput
@@ -91,7 +85,7 @@ class Run(Frozen):
     number: int
     source_id: str
     user_id: str
-    agent: AgentName
+    agent: str
     model: str
     prompt_version: str
     agent_input: AgentInput
@@ -127,7 +121,7 @@ class Run(Frozen):
     @property
     def rehearsal(self) -> bool:
         """True where the agent was told to misbehave."""
-        return self.model.startswith(REHEARSAL)
+        return self.agent == "rehearsal"
 
 
 class SnapshotRun(Frozen):
@@ -146,7 +140,7 @@ class SnapshotRun(Frozen):
     run_id: str
     snapshot_id: str
     source_id: str
-    agent: AgentName
+    agent: str
     result: SnapshotResult
     usage: Usage
     cost: Decimal | None

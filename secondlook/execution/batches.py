@@ -20,7 +20,6 @@ from secondlook.ledger.budgets import Allowance
 from secondlook.ledger.rows import nano
 from secondlook.ledger.runs import JOURNAL_PATIENCE_SECONDS
 from secondlook.pipeline.orchestrator import plan_of
-from secondlook.providers import prices
 from secondlook.services import Services
 from secondlook.tasks.snapshot.prompt import estimate_usage
 
@@ -71,7 +70,7 @@ def forecast(services: Services, access: Access, selection: Selection) -> Foreca
     found = Forecast()
     for plan in _plans(services, access, selection, found):
         usage = estimate_usage(plan.agent_input)
-        cost = prices.cost_usd(usage, plan.model)
+        cost = services.provider(plan.agent).cost_usd(usage, plan.model)
         found.tokens += usage.total_tokens or 0
         found.cost_usd = None if cost is None or found.cost_usd is None else found.cost_usd + cost
     return found
@@ -141,12 +140,12 @@ _STANDING = {BatchStatus.PAUSED, BatchStatus.STOPPED, BatchStatus.ENDED}
 
 def _plans(services: Services, access: Access, selection: Selection, found: Forecast) -> Iterator[Plan]:
     """The plan of each source that may be run; the others are counted."""
-    name = services.agent_name()
+    provider = services.asked_agent()
     for record in _records(services, access, selection):
         found.sources += 1
         try:
             plan = plan_of(
-                record, regenerate=selection.regenerate, settings=services.settings, agent=lambda: name
+                record, regenerate=selection.regenerate, settings=services.settings, agent=lambda: provider
             )
         except SecondlookError as error:
             found.refused[error.code] += 1

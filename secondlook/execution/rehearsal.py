@@ -1,4 +1,4 @@
-"""A rehearsal: a run like any other, but that its agent is told how to misbehave."""
+"""A rehearsal: a run like any other, of a provider that misbehaves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rehearse(services: Services, access: Access, source_id: str, model: str) -> 
         SecondlookError: There are no rehearsals here, there is no such kind, or the source is refused or has
             a run that is not settled.
     """
-    services.refuse_rehearsal()
+    provider = services.rehearsing_agent(model)
     kind = KINDS.get(model)
     if kind is None:
         raise RequestInvalid("There is no such rehearsal", hint="Choose one of those on the page.")
@@ -39,8 +39,8 @@ def rehearse(services: Services, access: Access, source_id: str, model: str) -> 
         access.user_id,
         regenerate=True,
         store=services.store(access),
-        settings=services.settings.model_copy(update={"model": model}),
-        agent=services.agent_name,
+        settings=services.settings,
+        agent=lambda: provider,
     )
     if len(plan.agent_input.demand.weekly_volume) < kind.weeks:
         raise RequestInvalid(
@@ -48,7 +48,7 @@ def rehearse(services: Services, access: Access, source_id: str, model: str) -> 
         )
     number = 1 if latest is None else latest.number + 1
     run = services.ledger.submit(str(uuid4()), plan, number=number)
-    if run.model != model:
+    if (run.agent, run.model) != (provider.name, model):
         raise _unsettled()  # somebody else was first: theirs is no rehearsal
     return run
 

@@ -152,7 +152,7 @@ class Runner:
             regenerate=regenerate,
             store=services.store(access),
             settings=services.settings,
-            agent=services.agent_name,
+            agent=services.asked_agent,
         )
         self._hold_against_budgets(plan)
         number = 1 if latest is None else latest.number + (latest.status is not RunStatus.IN_DOUBT)
@@ -160,7 +160,8 @@ class Runner:
 
     def _hold_against_budgets(self, plan: Plan) -> None:
         """Refuse what no budget holds before there is a run of it; each call is held against them too."""
-        allowance = self._services.budgets.allows(plan.user_id, 1, nano(ceiling_of(plan)))
+        ceiling = ceiling_of(plan, self._services.provider(plan.agent))
+        allowance = self._services.budgets.allows(plan.user_id, 1, nano(ceiling))
         if allowance.refusal is not None:
             raise allowance.refusal
 
@@ -174,7 +175,7 @@ class Runner:
             StoreUnavailable: The answer is kept and not stored yet.
             NotSignedIn: Nobody may act for the run's user now; it goes on at their next sign-in.
             LedgerUnavailable: The run goes on once the ledger can be written.
-            ApiKeyMissing: The run is queued for OpenAI and there is no key any more.
+            ApiKeyMissing: The run's provider needs a key, and there is none any more.
         """
         while True:
             try:

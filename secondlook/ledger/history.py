@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from secondlook.connections.database import Database, Migration
 from secondlook.domain.run_filter import RunFilter, Verdict
-from secondlook.domain.runs import AgentName, RunError, RunStatus
+from secondlook.domain.runs import RunError, RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
 from secondlook.ledger.reviews import reviews
@@ -54,7 +54,7 @@ class RunRow:
     number: int
     source_id: str
     user_id: str
-    agent: AgentName
+    agent: str
     model: str
     prompt_version: str
     status: RunStatus

@@ -129,6 +129,7 @@ calls = sa.Table(
     sa.Column("completion_tokens", Number),
     sa.Column("total_tokens", Number),
     sa.Column("cached_tokens", Number),
+    sa.Column("reasoning_tokens", Number),
     sa.Column("estimated", sa.Boolean),
     sa.Column("cost_nanousd", Number),
     sa.Column("latency_ms", Number(32)),
@@ -316,10 +317,23 @@ def _in_doubt(connection: sa.Connection) -> None:
     )
 
 
+def _reasoning(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("alter table calls add column reasoning_tokens bigint")
+
+
+def _rehearsals(connection: sa.Connection) -> None:
+    # They were runs of the offline agent, told by their model's name.
+    connection.exec_driver_sql(
+        "update runs set agent = 'rehearsal' where agent = 'offline' and substr(model, 1, 10) = 'rehearsal-'"
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_runs_and_calls", _runs_and_calls),
     ("002_submissions", _submissions),
     ("003_stores", _stores),
     ("004_batches_and_retries", _batches_and_retries),
     ("005_in_doubt", _in_doubt),
+    ("006_reasoning", _reasoning),
+    ("007_rehearsals", _rehearsals),
 )

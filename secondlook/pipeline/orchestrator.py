@@ -14,12 +14,11 @@ from decimal import Decimal
 from typing import TypeVar
 from uuid import uuid4
 
-from secondlook.domain.answers import AgentAnswer
+from secondlook.domain.answers import AgentAnswer, Completion
 from secondlook.domain.identifiers import canonical
-from secondlook.domain.runs import AgentName, Plan, Run, RunStatus
+from secondlook.domain.runs import Plan, Run, RunStatus
 from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.sources import SourceRecord
-from secondlook.domain.usage import Usage
 from secondlook.errors import (
     AnswerRejected,
     BucketsMissing,
@@ -33,16 +32,16 @@ from secondlook.errors import (
 from secondlook.ledger.runs import Ledger
 from secondlook.pipeline.preview import preview
 from secondlook.pipeline.retries import Retries
-from secondlook.providers import prices
-from secondlook.providers.openai.client import Agent, build_request
+from secondlook.providers.base import Provider
+from secondlook.providers.table import find_provider, label_of
 from secondlook.settings import Settings
 from secondlook.stores.base import Store
 from secondlook.tasks.snapshot import prompt, rules
 from secondlook.telemetry.log import log_complete, log_generated
 from secondlook.telemetry.stopwatch import Stopwatch
 
-Agents = Callable[[AgentName], Agent]
-"""Gives the agent of that name; asked for only when something is sent."""
+Agents = Callable[[str], Provider]
+"""Gives the provider of that name, ready to be asked; asked for only when something is sent."""
 
 Name = TypeVar("Name")
 T = TypeVar("T")
@@ -58,7 +57,7 @@ def prepare(
     regenerate: bool,
     store: Store,
     settings: Settings,
-    agent: Callable[[], AgentName],
+    agent: Callable[[], Provider],
 ) -> Plan:
     """Steps 1 to 5: verify the source, load buckets and count, determine confidence, build the input.
 
@@ -76,7 +75,7 @@ def prepare(
 
 
 def plan_of(
-    record: SourceRecord, *, regenerate: bool, settings: Settings, agent: Callable[[], AgentName]
+    record: SourceRecord, *, regenerate: bool, settings: Settings, agent: Callable[[], Provider]
 ) -> Plan:
     """Steps 2 to 5 of a source that was loaded.
 
@@ -86,16 +85,15 @@ def plan_of(
     checked = preview(record, max_tokens=settings.max_tokens, regenerate=regenerate)
     if checked.refusal is not None or checked.agent_input is None:
         raise checked.refusal or BucketsMissing
-    name = agent()
-    request = build_request(checked.agent_input, settings)
+    provider = agent()
     return Plan(
         source_id=record.source.source_id,
         user_id=record.source.user_id,
-        agent=name,
-        model=settings.model,
+        agent=provider.name,
+        model=provider.model,
         prompt_version=prompt.PROMPT_VERSION,
         agent_input=checked.agent_input,
-        request=request,
+        request=provider.build_request(prompt.question(checked.agent_input)),
         warnings=checked.warnings,
         timings={},
     )
@@ -146,9 +144,9 @@ def _or_block(run: Run, get: Callable[[Name], T], name: Name, ledger: Ledger) ->
         raise
 
 
-def _call(run: Run, agent: Agent, ledger: Ledger, retries: Retries, answered: Callable[[], None]) -> None:
+def _call(run: Run, agent: Provider, ledger: Ledger, retries: Retries, answered: Callable[[], None]) -> None:
     try:
-        number = ledger.begin_call(run, ceiling_of(run))
+        number = ledger.begin_call(run, ceiling_of(run, agent))
     except OverBudget as error:
         ledger.refuse(run, error)
         return
@@ -156,7 +154,7 @@ def _call(run: Run, agent: Agent, ledger: Ledger, retries: Retries, answered: Ca
         return
 
     def journal(given: AgentAnswer) -> None:
-        cost = prices.cost_usd(given.usage, given.model or run.model)
+        cost = agent.cost_usd(given.usage, given.model or run.model)
         ledger.journal(run.run_id, number, given, cost)
         answered()
 
@@ -179,15 +177,9 @@ def _seconds_begun(run: Run) -> float:
     return max(0.0, run.elapsed_ms / 1000 - (begun - queued).total_seconds())
 
 
-def ceiling_of(run: Run | Plan) -> Decimal | None:
-    """US dollars that a call may cost at the most: its prompt, and an answer as long as it is allowed."""
-    if run.agent == "offline":
-        return Decimal(0)
-    limit = run.request.get("max_tokens", run.request.get("max_completion_tokens"))
-    prompt_tokens = prompt.estimate_usage(run.agent_input).prompt_tokens
-    if not isinstance(limit, int):
-        return None
-    return prices.cost_usd(Usage(prompt_tokens=prompt_tokens, completion_tokens=limit), run.model)
+def ceiling_of(run: Run | Plan, agent: Provider) -> Decimal | None:
+    """US dollars that a call may cost at the most."""
+    return agent.ceiling(run.request, prompt.question(run.agent_input).prompt_tokens)
 
 
 def _store(run: Run, store: Store, ledger: Ledger, watch: Stopwatch, *, production: bool) -> None:
@@ -196,7 +188,7 @@ def _store(run: Run, store: Store, ledger: Ledger, watch: Stopwatch, *, producti
         watch.lap("validate")
         store.save_snapshot(_snapshot(run, result))
         watch.lap("store")
-        log_generated(run, result.meta, production=production)
+        log_generated(run, label_of(run.agent), result.meta, production=production)
         marked = store.mark_generated(run.source_id, run.user_id)
         watch.lap("mark")
     except (StoreUnavailable, NotSignedIn) as error:
@@ -211,13 +203,24 @@ def _store(run: Run, store: Store, ledger: Ledger, watch: Stopwatch, *, producti
     log_complete(result.meta)
 
 
+def completion_of(run: Run) -> Completion | None:
+    """What the journaled answer of a run holds; None where there is none."""
+    return None if run.answer is None else find_provider(run.agent).read(run.answer)
+
+
 def result_of(run: Run) -> SnapshotResult:
     """The result of an answered run, from its journal alone: the same at any time.
 
     Raises:
         AnswerRejected: The answer breaks a rule.
     """
-    accepted = rules.check_answer(run.answer or "", run.agent_input)
+    provider = find_provider(run.agent)
+    completion = provider.read(run.answer or "")
+    try:
+        accepted = rules.check_answer(completion, run.agent_input)
+    except AnswerRejected as error:
+        provider.advise(error, completion, run.request)
+        raise
     return rules.set_metadata(
         accepted,
         snapshot_id=run.run_id,

@@ -6,64 +6,94 @@ It reads the prompt alone, as the model does; its token counts are estimates.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from secondlook.domain.runs import REHEARSAL
-from secondlook.providers.openai.client import Agent
-from secondlook.tasks.snapshot.prompt import estimate_answer_tokens, estimate_prompt_tokens
+from secondlook.domain.answers import AgentAnswer
+from secondlook.providers.base import Answerers, Finding, Journal, Json
+from secondlook.providers.openai.client import Client
+from secondlook.providers.openai.protocol import OpenAI
 
 if TYPE_CHECKING:
     import httpx2
-
-_SECTIONS = ("weekly_volume", "price_distribution", "decision_latency")
-
-
-def respond(request: httpx2.Request) -> httpx2.Response:
-    """Answer a chat completion request; whoever does not rehearse knows no model of a rehearsal."""
-    import httpx2
-
-    body: dict[str, Any] = json.loads(request.content)
-    if str(body["model"]).startswith(REHEARSAL):
-        message = "Nothing is rehearsed here: a key is set, or this is Supabase"
-        return httpx2.Response(404, json={"error": {"message": message, "code": "model_not_found"}})
-    return reply(completion_of(body))
+    import openai
+    from pydantic import SecretStr
 
 
-def offline_agent(
-    deadline_seconds: float, answering: Callable[[httpx2.Request], httpx2.Response] = respond
-) -> Agent:
-    """An agent without network and without key.
+class Offline(OpenAI):
+    """It is asked what OpenAI would be asked, and what that would cost is shown."""
 
-    Args:
-        deadline_seconds: The longest wait for the whole call.
-        answering: Answers in place of the network.
-    """
-    import httpx2
+    name = "offline"
+    label = "Offline agent"
+    local = True
 
-    return Agent(
-        "offline",
-        api_key="offline",
-        base_url="http://offline.invalid/v1",
-        deadline_seconds=deadline_seconds,
-        transport=httpx2.MockTransport(answering),
-    )
+    def missing(self) -> None:
+        """Nothing."""
+
+    def check(self) -> list[Finding]:
+        """There is nothing to reach."""
+        detail = f"the {self.label[0].lower()}{self.label[1:]} answers: nothing is sent, usage is estimated"
+        return [
+            Finding("agent", ok=True, detail=detail),
+            Finding("model", ok=not self.ended(), detail=self.notice() or self.model),
+        ]
+
+    def ask(self, request: Mapping[str, object], journal: Journal) -> None:
+        """Answer one request."""
+
+        def estimated(answer: AgentAnswer) -> None:
+            usage = answer.usage.model_copy(update={"estimated": True})
+            journal(answer.model_copy(update={"usage": usage}))
+
+        super().ask(request, estimated)
+
+    def ceiling(self, request: Mapping[str, object], prompt_tokens: int) -> Decimal:  # noqa: ARG002 -- as the others
+        """Nothing is paid."""
+        return Decimal(0)
+
+    @property
+    def key(self) -> SecretStr | None:
+        """None: nothing is sent."""
+        return None
+
+    def _connect(self) -> Client:
+        import httpx2
+
+        return Client(
+            self._sdk,
+            label=self.label,
+            secret="",
+            deadline_seconds=self.settings.deadline_seconds,
+            transport=httpx2.MockTransport(self.respond),
+        )
+
+    def _sdk(self, http: httpx2.Client, timeout: httpx2.Timeout) -> openai.OpenAI:
+        import openai
+
+        return openai.OpenAI(
+            api_key="offline",
+            base_url="http://offline.invalid/v1",
+            max_retries=0,
+            timeout=timeout,
+            http_client=http,
+        )
+
+    def respond(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer a chat completion request."""
+        return reply(completion_of(json.loads(request.content), self.answerers))
 
 
-def reply(completion: Mapping[str, Any]) -> httpx2.Response:
+def reply(completion: Mapping[str, object]) -> httpx2.Response:
     """A completion as it arrives."""
     import httpx2
 
     return httpx2.Response(200, headers={"x-request-id": "offline"}, json=completion)
 
 
-def completion_of(body: Mapping[str, Any]) -> dict[str, Any]:
+def completion_of(body: Json, answerers: Answerers) -> Json:
     """The right completion of a request's body."""
-    result = answer(body["messages"][-1]["content"])
-    weeks = result["demand"]["weekly_volume"]
-    prompt_tokens = estimate_prompt_tokens(len(weeks), len({week["week"][:4] for week in weeks}))
-    completion_tokens = estimate_answer_tokens(len(weeks))
+    answer, usage = answerers[body["response_format"]["json_schema"]["name"]](body["messages"][-1]["content"])
     return {
         "object": "chat.completion",
         "model": body["model"],
@@ -73,48 +103,15 @@ def completion_of(body: Mapping[str, Any]) -> dict[str, Any]:
                 "finish_reason": "stop",
                 "message": {
                     "role": "assistant",
-                    "content": json.dumps(result, separators=(",", ":")),
+                    "content": json.dumps(answer, separators=(",", ":")),
                     "refusal": None,
                 },
             }
         ],
         "usage": {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "total_tokens": prompt_tokens + completion_tokens,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
             "prompt_tokens_details": {"cached_tokens": 0},
         },
-    }
-
-
-def answer(prompt: str) -> dict[str, Any]:
-    """What the model should make of a prompt: its aggregates, as SnapshotResult."""
-    buckets: dict[str, list[dict[str, Any]]] = {section: [] for section in _SECTIONS}
-    totals: dict[str, str] = {}
-    section = ""
-    for line in prompt.splitlines():
-        if line in _SECTIONS:
-            section = line
-        elif year := re.match(r"([0-9]{4})-W ", line):
-            for week, count in re.findall(r"([0-9]{2}):([0-9]+)", line[year.end() :]):
-                buckets[section].append({"week": f"{year[1]}-W{week}", "count": int(count)})
-        else:
-            name, value = line.rsplit(":", 1)
-            if name in {"estimate_count", "confidence_level"}:
-                totals[name] = value
-            else:
-                buckets[section].append({"band": name, "count": int(value)})
-    return {
-        "meta": {
-            "snapshot_id": "pending",
-            "source_id": "pending",
-            "generated_at": "pending",
-            "estimate_count": int(totals["estimate_count"]),
-            "confidence_level": totals["confidence_level"],
-        },
-        "demand": {
-            "weekly_volume": buckets["weekly_volume"],
-            "price_distribution": buckets["price_distribution"],
-        },
-        "decision_latency": {"distribution": buckets["decision_latency"]},
     }

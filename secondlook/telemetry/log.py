@@ -26,8 +26,20 @@ def configure() -> None:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it quotes the form that it cannot read
 
 
-def log_generated(run: Run, meta: SnapshotMeta, *, production: bool) -> None:
-    """An accepted answer; in production without its usage."""
+def log_notice(label: str, notice: str) -> None:
+    """What people should know of a provider's model."""
+    _logger.warning("[%s] %s", label, notice)
+
+
+def log_generated(run: Run, label: str, meta: SnapshotMeta, *, production: bool) -> None:
+    """An accepted answer; in production without its usage.
+
+    Args:
+        run: The run.
+        label: Its provider's.
+        meta: Of the snapshot.
+        production: Whether this is production.
+    """
     fields: dict[str, object] = {
         "snapshot_id": meta.snapshot_id,
         "estimate_count": meta.estimate_count,
@@ -35,8 +47,7 @@ def log_generated(run: Run, meta: SnapshotMeta, *, production: bool) -> None:
     }
     if not production:
         fields["usage"] = run.usage.model_dump(include={"prompt_tokens", "completion_tokens", "total_tokens"})
-    agent = "OpenAI" if run.agent == "openai" else "Offline agent"
-    _logger.info("[%s] Snapshot generated: %s", agent, json.dumps(fields))
+    _logger.info("[%s] Snapshot generated: %s", label, json.dumps(fields))
 
 
 def log_complete(meta: SnapshotMeta) -> None:

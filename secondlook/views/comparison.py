@@ -12,6 +12,7 @@ from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.stored_snapshots import fingerprint
 from secondlook.errors import SourceNotFound
 from secondlook.ledger.runs import Ledger
+from secondlook.providers.table import label_of
 from secondlook.stores.base import Store
 from secondlook.views.drawing import covered
 from secondlook.views.figures import share
@@ -211,7 +212,7 @@ def _added(entries: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 _MADE: Mapping[str, Callable[[Run], str]] = {
-    "agents": lambda run: "the offline agent" if run.agent == "offline" else "OpenAI",
+    "agents": lambda run: label_of(run.agent),
     "models": lambda run: run.answered_model or run.model,
     "versions of the prompt": lambda run: run.prompt_version,
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.snapshots import Snapshot
 from secondlook.domain.stored_snapshots import fingerprint
+from secondlook.providers.table import is_local, label_of
 from secondlook.tasks.snapshot.rules import count_matches
 from secondlook.views.drawing import draw_bands, draw_weeks
 from secondlook.views.figures import money
@@ -85,15 +86,16 @@ def _made_by(run: Run | None) -> str:
     if run is None:
         return "by another program"
     model = run.answered_model or run.model
-    return f"by the offline agent, in place of {model}" if run.agent == "offline" else f"by {model} of OpenAI"
+    label = label_of(run.agent)
+    return f"by the {label.lower()}, in place of {model}" if is_local(run.agent) else f"by {model} of {label}"
 
 
 def _marks(snapshot: Snapshot, run: Run | None) -> list[Mark]:
     marks = [standing(snapshot, run)]
     if run is not None and run.rehearsal:
         marks.append(Mark(f"of a rehearsal: {run.model}", warns=True))
-    if run is not None and run.agent == "offline":
-        marks.append(Mark("offline agent: usage is estimated", warns=True))
+    if run is not None and is_local(run.agent):
+        marks.append(Mark(f"{label_of(run.agent).lower()}: usage is estimated", warns=True))
     return marks
 
 
@@ -115,10 +117,15 @@ def _facts(snapshot: Snapshot, run: Run | None) -> dict[str, str]:
         **facts,
         "Model asked": run.model,
         "Model answered": run.answered_model or "unknown",
-        "Agent": "offline agent" if run.agent == "offline" else "OpenAI",
+        "Agent": label_of(run.agent),
         "Prompt version": run.prompt_version,
         "Prompt tokens": tokens(run.usage.prompt_tokens),
         "Answer's tokens": tokens(run.usage.completion_tokens),
+        **(
+            {}
+            if run.usage.reasoning_tokens is None
+            else {"Of these, reasoning": tokens(run.usage.reasoning_tokens)}
+        ),
         "Cost": money(run.cost_usd, estimated=run.usage.estimated),
         "Requests sent": str(run.attempts),
         "Request id": run.request_id or "unknown",

@@ -16,6 +16,7 @@ from secondlook.errors import SourceNotFound
 from secondlook.ledger.history import Call, History, RunRow, verdict_of
 from secondlook.ledger.reviews import Review, Reviews
 from secondlook.ledger.runs import Ledger
+from secondlook.pipeline.orchestrator import completion_of
 from secondlook.stores.base import Store
 from secondlook.tasks.snapshot.trace import Cell, Check, Trace, trace
 from secondlook.views import export
@@ -55,7 +56,7 @@ def look(ledger: Ledger, history: History, reviews: Reviews, run_id: str, *, onl
         run=run,
         calls=history.calls(run.run_id),
         reviews=reviews.of_run(run.run_id),
-        trace=trace(run.agent_input, run.answer),
+        trace=trace(run.agent_input, completion_of(run)),
     )
 
 

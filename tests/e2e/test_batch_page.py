@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from secondlook.providers.offline import answer
+from secondlook.tasks.snapshot.offline import answer
 from tests.e2e.conftest import Dashboard, assert_accessible
 from tests.processes import OTHER_USER, USER, Home, eventually
 from tests.provider import Behaviour, Exchange, answering, answering_once, refusing

@@ -13,7 +13,8 @@ from secondlook.domain.buckets import AgentInput
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
-from secondlook.tasks.snapshot.rules import check_answer, count_matches, read_completion, set_metadata
+from secondlook.providers.openai.envelope import read_completion
+from secondlook.tasks.snapshot.rules import check_answer, count_matches, set_metadata
 from tests.examples import MODEL, SNAPSHOT, SOURCE, body_of, completion, echo, example_input
 from tests.strategies import agent_inputs, mutations
 
@@ -23,14 +24,14 @@ INPUT = example_input()
 def rejection(body: str, agent_input: AgentInput = INPUT) -> AnswerRejected:
     """The error that a body is rejected with."""
     with pytest.raises(AnswerRejected) as caught:
-        check_answer(body, agent_input)
+        check_answer(read_completion(body), agent_input)
     return caught.value
 
 
 def accepted(body: str) -> bool:
     """Whether a body is taken for the right answer."""
     try:
-        check_answer(body, INPUT)
+        check_answer(read_completion(body), INPUT)
     except AnswerRejected:
         return False
     return True
@@ -77,13 +78,13 @@ RIGHT = json.dumps(echo())
 )
 def test_the_right_answer_is_accepted(text: str) -> None:
     """White space and the order of keys carry no meaning; the identity is overwritten anyway."""
-    assert check_answer(body_of(text), INPUT)["demand"] == echo()["demand"]
+    assert check_answer(read_completion(body_of(text)), INPUT)["demand"] == echo()["demand"]
 
 
 @given(agent_inputs())
 def test_an_echo_of_any_input_is_accepted(agent_input: AgentInput) -> None:
     """Whatever valid buckets there are, repeating them is right, and becomes the stored result."""
-    accepted = check_answer(body_of(echo(agent_input)), agent_input)
+    accepted = check_answer(read_completion(body_of(echo(agent_input))), agent_input)
     result = set_metadata(
         accepted, snapshot_id=SNAPSHOT, source_id=SOURCE, generated_at="2026-11-22T10:00:00Z"
     )
@@ -348,7 +349,7 @@ def test_a_message_never_quotes_the_answer() -> None:
 
 def test_the_stored_result_has_exactly_the_locked_keys() -> None:
     """The identity is set by the code, whatever the agent wrote there."""
-    accepted = check_answer(body_of(changed("meta", "snapshot_id", to="mine")), INPUT)
+    accepted = check_answer(read_completion(body_of(changed("meta", "snapshot_id", to="mine"))), INPUT)
     result = set_metadata(
         accepted, snapshot_id=SNAPSHOT, source_id=SOURCE, generated_at="2026-11-22T10:00:00Z"
     )

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 
 from secondlook.domain.access import Access
 from secondlook.domain.buckets import AgentInput
-from secondlook.domain.runs import AgentName, Run, RunStatus
+from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.services import connect
@@ -50,7 +50,7 @@ def snapshot(agent_input: AgentInput, snapshot_id: str = SNAPSHOT, source_id: st
     )
 
 
-def made(agent: AgentName = "openai", **changes: Json) -> Run:
+def made(agent: str = "openai", **changes: Json) -> Run:
     """The run that made a snapshot."""
     fields: dict[str, Json] = {
         **dict.fromkeys(Run.model_fields),
@@ -131,7 +131,7 @@ APART = {"weekly_volume": weeks(("2024-W01", 1))}
         ),
         pytest.param(
             {"run": made("offline")},
-            ["They were made by different agents: the offline agent, then OpenAI."],
+            ["They were made by different agents: Offline agent, then OpenAI."],
             id="agent",
         ),
         pytest.param(
@@ -140,7 +140,10 @@ APART = {"weekly_volume": weeks(("2024-W01", 1))}
             id="made elsewhere",
         ),
         pytest.param(
-            {"run": made(model="rehearsal-no-usage"), "other_run": made(model="rehearsal-no-usage")},
+            {
+                "run": made(agent="rehearsal", model="rehearsal-no-usage"),
+                "other_run": made(agent="rehearsal", model="rehearsal-no-usage"),
+            },
             [
                 "The first is of a rehearsal (rehearsal-no-usage).",
                 "The second is of a rehearsal (rehearsal-no-usage).",

@@ -64,8 +64,8 @@ def test_it_tells_what_it_is_of() -> None:
             None, ["stored, not checked here", "Not known here: it was made elsewhere"], id="foreign"
         ),
         pytest.param(
-            run_of(example_input(), agent="offline", model="rehearsal-no-usage"),
-            ["of a rehearsal: rehearsal-no-usage", "by the offline agent, in place of rehearsal-no-usage"],
+            run_of(example_input(), agent="rehearsal", model="rehearsal-no-usage"),
+            ["of a rehearsal: rehearsal-no-usage", "by the rehearsal, in place of rehearsal-no-usage"],
             id="rehearsal",
         ),
         pytest.param(

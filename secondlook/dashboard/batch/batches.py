@@ -47,7 +47,7 @@ _CHOICE_CAPTIONS = (
 )
 _REASONS: Mapping[str, str] = {
     "answer_rejected": "the answer broke a rule, and was not stored",
-    "api_key_missing": "there was no key for OpenAI",
+    "api_key_missing": "there was no key for the agent",
     "buckets_invalid": "the buckets break a rule",
     "buckets_missing": "there are no buckets",
     "not_enough_estimates": "too few estimates",
@@ -161,7 +161,7 @@ def _show_forecast(services: Services, access: Access, found: Forecast) -> None:
         show_error(allowance.refusal)
         if allowance.calls:
             st.caption(f"The first {allowance.calls:,} would be sent; the others fail, and nothing is paid.")
-    if services.agent_name() == "offline":
+    if services.asked_agent().local:
         st.caption("The offline agent answers: nothing is sent and nothing is paid.")
     st.button(
         _confirmation(found, found.runnable if allowance.refusal is None else allowance.calls),
@@ -315,7 +315,7 @@ def _show_figures(each: Batch) -> None:
 
 def _offline() -> bool:
     try:
-        return resources.services().agent_name() == "offline"
+        return resources.services().asked_agent().local
     except SecondlookError:
         return False
 

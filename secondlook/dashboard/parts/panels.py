@@ -18,11 +18,12 @@ from secondlook.domain.runs import Run
 from secondlook.domain.snapshots import Snapshot
 from secondlook.domain.sources import SourceRecord
 from secondlook.domain.usage import Usage
-from secondlook.errors import SecondlookError, SourceNotFound, StoreUnavailable
+from secondlook.errors import SourceNotFound, StoreUnavailable
 from secondlook.ledger.runs import Ledger
 from secondlook.pipeline.outcome import total_ms
 from secondlook.pipeline.preview import Preview, changed_since
-from secondlook.providers import prices
+from secondlook.providers.base import Provider
+from secondlook.providers.table import label_of
 from secondlook.services import Services
 from secondlook.tasks.snapshot.prompt import estimate_usage
 from secondlook.views import report
@@ -32,21 +33,20 @@ _RESULT_PIXELS = 560
 _METRIC_PIXELS = 148  # two beside each other on a phone, six on a screen
 
 
-def show_agent(services: Services, notice: str | None) -> None:
-    """Who answers, in the sidebar; and that a model is about to end."""
-    settings = services.settings
+def show_agent(services: Services) -> None:
+    """Who answers, in the sidebar; and that a model is about to end, or has been replaced."""
+    agent = services.selected_agent()
+    notice = agent.notice()
+    missing = agent.missing()
     with st.sidebar:
-        try:
-            name = services.agent_name()
-        except SecondlookError as error:
-            st.error(f"**{escape(error.message)}**", icon=":material/key_off:")
+        if missing is not None:
+            st.error(f"**{escape(missing.message)}**", icon=":material/key_off:")
+        elif agent.local:
+            st.badge(agent.label, icon=":material/cloud_off:", color="orange")
+            st.caption("Nothing is sent and nothing is paid; token counts are estimates.")
         else:
-            if name == "offline":
-                st.badge("Offline agent", icon=":material/cloud_off:", color="orange")
-                st.caption("Nothing is sent and nothing is paid; token counts are estimates.")
-            else:
-                st.badge("OpenAI", icon=":material/cloud:", color="green")
-        st.caption(f"Model: {escape(settings.model)}")
+            st.badge(agent.label, icon=":material/cloud:", color="green")
+        st.caption(f"Model: {escape(agent.model)}")
         if notice is not None:
             st.markdown(f":small[:orange[:material/schedule: {escape(notice)}]]")
 
@@ -78,12 +78,12 @@ def show_source(view: Preview, snapshot: Snapshot | None) -> None:
         st.warning(escape(warning), icon=":material/warning:")
 
 
-def show_agent_input(view: Preview, model: str) -> None:
+def show_agent_input(view: Preview, agent: Provider) -> None:
     """Exactly what the agent would see, and about what it costs, before anything is sent."""
     if view.agent_input is None:
         return
     usage = estimate_usage(view.agent_input)
-    cost = money(prices.cost_usd(usage, model), estimated=True)
+    cost = money(agent.cost_usd(usage, agent.model), estimated=True)
     label = f"What the agent will see: about {usage.total_tokens:,} tokens, {escape(cost)}"
     panel = st.expander(label, icon=":material/visibility:", key="agent-input", on_change="rerun")
     if panel.open:
@@ -240,7 +240,7 @@ def show_usage(run: Run, check: str) -> None:
     """
     usage: Usage = run.usage
     st.caption(
-        "Estimated usage: the offline agent answered"
+        f"Estimated usage: the {label_of(run.agent).lower()} answered"
         if usage.estimated
         else "Usage, as the provider counted it"
     )
@@ -255,10 +255,15 @@ def show_usage(run: Run, check: str) -> None:
     )
     facts = {
         "Check": check,
-        "Agent": "offline agent" if run.agent == "offline" else "OpenAI",
+        "Agent": label_of(run.agent),
         "Model asked": run.model,
         "Model answered": run.answered_model or "unknown",
         "Cached tokens": _tokens(usage.cached_tokens),
+        **(
+            {}
+            if usage.reasoning_tokens is None
+            else {"Reasoning tokens, of the completion's": _tokens(usage.reasoning_tokens)}
+        ),
         "Latency": f"{total_ms(run):,} ms, of which the call {_milliseconds(run.latency_ms)}",
         "Provider's own time": _milliseconds(run.provider_ms),
         "Request id": run.request_id or "unknown",

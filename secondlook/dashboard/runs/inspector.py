@@ -22,6 +22,7 @@ from secondlook.errors import NotSignedIn, SecondlookError
 from secondlook.ledger.history import Call
 from secondlook.ledger.reviews import MOST_NOTE, Review
 from secondlook.pipeline.outcome import error_of, total_ms
+from secondlook.providers.table import is_local, label_of
 from secondlook.services import Services
 from secondlook.tasks.snapshot.trace import Cell, Check, Trace
 from secondlook.views import export
@@ -158,8 +159,8 @@ def _show_head(seen: RunDetails) -> None:
                 icon=":material/verified:" if accepted else ":material/block:",
                 color="green" if accepted else "red",
             )
-        if run.agent == "offline":
-            st.badge("Offline agent", icon=":material/cloud_off:", color="orange")
+        if is_local(run.agent) and not run.rehearsal:
+            st.badge(label_of(run.agent), icon=":material/cloud_off:", color="orange")
         generate.show_mark(run)
         for review in seen.reviews:
             _show_word(review)
@@ -295,6 +296,7 @@ def _facts(run: Run) -> dict[str, str]:
         "Source": run.source_id,
         "User": run.user_id,
         "Run of its source": f"number {run.number:,}",
+        "Agent": label_of(run.agent),
         "Model asked": run.model,
         "Model answered": run.answered_model or "unknown",
         "Prompt version": run.prompt_version,
@@ -302,6 +304,11 @@ def _facts(run: Run) -> dict[str, str]:
         "Prompt, completion, cached tokens": ", ".join(
             _tokens(count, usage)
             for count in (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+        ),
+        **(
+            {}
+            if usage.reasoning_tokens is None
+            else {"Reasoning tokens, of the completion's": _tokens(usage.reasoning_tokens, usage)}
         ),
         "Created": moment(run.created_at),
         "Begun": "not yet" if run.started_at is None else moment(run.started_at),

@@ -18,6 +18,7 @@ from secondlook.domain.runs import Run
 from secondlook.domain.snapshots import SnapshotPage, SnapshotResult, SnapshotRow
 from secondlook.domain.stored_snapshots import fingerprint
 from secondlook.errors import SourceNotFound
+from secondlook.providers.table import is_local, label_of
 from secondlook.services import Services
 from secondlook.stores.base import Store
 from secondlook.views import report
@@ -182,8 +183,8 @@ def show_marks(side: Side) -> None:
         st.badge(said.text.capitalize(), icon=f":material/{icon}:", color=color)
         if run is not None:
             generate.show_mark(run)
-            if run.agent == "offline":
-                st.badge("Offline agent", icon=":material/cloud_off:", color="orange")
+            if is_local(run.agent) and not run.rehearsal:
+                st.badge(label_of(run.agent), icon=":material/cloud_off:", color="orange")
         st.badge(escape(moment(snapshot.generated_at)), color="gray")
         st.badge(f"{snapshot.estimate_count:,} estimates", color="gray")
         st.badge(f"{snapshot.confidence_level} confidence", color="gray")

@@ -53,7 +53,7 @@ def show_generate(view: Preview, run: Run | None) -> None:
         )
         # Always there, or all below it would jump on a phone when a first run ends.
         st.toggle("Generate again: a new call, a second snapshot", key=toggle, disabled=live or not again)
-    panels.show_agent_input(view, resources.services().settings.model)
+    panels.show_agent_input(view, resources.services().selected_agent())
     if refusal is not None:
         show_error(refusal)
     refused: tuple[str, SecondlookError] | None = st.session_state.get(_REFUSED)

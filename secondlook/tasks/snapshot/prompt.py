@@ -10,7 +10,9 @@ import math
 from itertools import groupby
 
 from secondlook.domain.buckets import AgentInput, BandCount
+from secondlook.domain.questions import Message, Question
 from secondlook.domain.usage import Usage
+from secondlook.tasks.snapshot.schema import SNAPSHOT_RESULT
 
 PROMPT_VERSION = "1"
 """Changes with every change of the instructions or the layout; stored with each run."""
@@ -86,4 +88,17 @@ def estimate_usage(agent_input: AgentInput) -> Usage:
         total_tokens=prompt_tokens + completion_tokens,
         cached_tokens=0,
         estimated=True,
+    )
+
+
+def question(agent_input: AgentInput) -> Question:
+    """What the agent is asked, whoever answers."""
+    usage = estimate_usage(agent_input)
+    return Question(
+        messages=tuple(Message.model_validate(message) for message in messages(agent_input)),
+        schema_name="SnapshotResult",
+        answer_schema=SNAPSHOT_RESULT,
+        fixed_schema=SNAPSHOT_RESULT,
+        prompt_tokens=usage.prompt_tokens or 0,
+        answer_tokens=usage.completion_tokens or 0,
     )

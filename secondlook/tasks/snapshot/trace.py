@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, cast
 
+from secondlook.domain.answers import Completion
 from secondlook.domain.buckets import AgentInput
 from secondlook.errors import AnswerRejected
 from secondlook.tasks.snapshot.rules import (
@@ -22,7 +23,6 @@ from secondlook.tasks.snapshot.rules import (
     Rule,
     difference,
     expected_answer,
-    read_completion,
 )
 
 MOST_VALUES = 20_000
@@ -133,19 +133,19 @@ class Trace:
         return sum(not cell.matches and cell.mark != "unread" for cell in self.cells)
 
 
-def trace(agent_input: AgentInput, body: str | None) -> Trace:
+def trace(agent_input: AgentInput, completion: Completion | None) -> Trace:
     """Hold an answer against its input, as far as it can be read.
 
     Args:
         agent_input: What was sent.
-        body: The journaled body of the answer; None where none came.
+        completion: What came; None where no answer came.
     """
     expected = expected_answer(agent_input)
-    if body is None:
+    if completion is None:
         cells, _ = _cells(expected, _UNREAD)
         checks = tuple(Check(rule, "not_reached") for rule in RULES)
         return Trace(checks, tuple(cells), 0, _count(cells), cut=False, findings=(), text=None)
-    reading = Reading(read_completion(body), expected)
+    reading = Reading(completion, expected)
     checks = tuple(_checks(reading))
     text = reading.completion.text
     answer = _read(text) if text else _UNREAD
