@@ -113,8 +113,13 @@ Behaviour: TypeAlias = Callable[[Exchange], None]
 
 @dataclass
 class Provider:
-    """The server; `behaviour` may be changed at any time and holds from the next request on."""
+    """The server; `behaviour` may be changed at any time and holds from the next request on.
 
+    Who asks for its models gets them, for free: that is no request to the agent.
+    """
+
+    models: Json = field(default_factory=lambda: listing("gpt-4o-2024-08-06"))
+    looks: list[Request] = field(default_factory=list[Request])
     behaviour: Behaviour = field(default=lambda exchange: exchange.reply("", status=500))
     requests: list[Request] = field(default_factory=list[Request])
     sent: list[bytes] = field(default_factory=list[bytes])
@@ -159,6 +164,11 @@ class Provider:
             if request is None or not request.path.startswith(self._prefix):
                 return
             request = replace(request, path=request.path.removeprefix(self._prefix))
+            if request.method == "GET" and request.path.partition("?")[0].endswith("/models"):
+                self.looks.append(request)
+                body = json.dumps(self.models).encode()
+                connection.sendall(head(200, {"content-length": str(len(body))}) + body)
+                return
             with self.lock:
                 self.requests.append(request)
                 number = len(self.requests)
@@ -194,6 +204,11 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
     }
     lines = [f"HTTP/1.1 {status} Test", *(f"{name}: {value}" for name, value in fields.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def listing(*ids: str, **fields: object) -> Json:
+    """A list of models, each with these fields."""
+    return {"object": "list", "data": [{"id": each, "object": "model", **fields} for each in ids]}
 
 
 # -- answers --------------------------------------------------------------------------------------------

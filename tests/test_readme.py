@@ -484,7 +484,7 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "OpenAI API error (401): …": provider_says(401),
     "The budget of … is spent: …": spent_budget,
     "Sending is switched off since … by …": switched_off,
-    "The run waits for the … agent, and the settings mean the … agent": other_agent,
+    "This run was queued for …, but the current settings select …": other_agent,
     "Answer rejected (…): …": rejected,
     "in_doubt": in_doubt,
     "The store … cannot be used: …": no_store,
@@ -523,7 +523,7 @@ def test_the_message_is_what_is_said(home: Home, message: str) -> None:
 
 def test_check_sends_nothing(home: Home) -> None:
     """As it says below the table."""
-    assert "`secondlook check` looks at all of this without sending anything." in README
+    assert "`secondlook check` looks at all of this without sending the agent anything." in README
     assert home.call("check").code == 0
     assert home.provider.requests == []
 

@@ -548,7 +548,9 @@ def test_connection_refused(home: Home) -> None:
 
     outcome = home.snapshot()
 
-    message = "OpenAI API error (no connection): the server could not be reached"
+    message = (
+        f"OpenAI API error (no connection): the server could not be reached at http://127.0.0.1:{port}/v1"
+    )
     failed(home, outcome.error, Expected("not_processed", None, message))
     assert home.provider.requests == []
 

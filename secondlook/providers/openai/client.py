@@ -64,7 +64,7 @@ class Client:
     Args:
         sdk: Makes the SDK's client, of an HTTP client and a time-out.
         label: How messages call the server.
-        secret: The key; never logged, never in a message.
+        secret: The key, empty where there is none; never logged, never in a message.
         deadline_seconds: The longest wait for the whole call.
         transport: In place of the network.
     """
@@ -79,6 +79,7 @@ class Client:
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         import httpx2
+        import openai
 
         from secondlook.providers.openai.transport import BriefErrors
 
@@ -96,6 +97,8 @@ class Client:
         # The deadline is the caller's; this thread listens on for an answer that is paid for.
         timeout = httpx2.Timeout(LATE * deadline_seconds, connect=min(10, deadline_seconds / 2))
         self._client = sdk(http, timeout)
+        # Without a key nothing is sent as one.
+        self._headers = {} if secret else {"Authorization": openai.Omit()}
 
     def ask(self, request: Mapping[str, object], journal: Journal) -> None:
         """Send one request and journal its answer.
@@ -146,7 +149,7 @@ class Client:
         """
         with self._translated({"messages": []}):
             listing: Any = self._client.models.with_raw_response
-            response = listing.list(timeout=min(MODELS_SECONDS, self._deadline))
+            response = listing.list(timeout=min(MODELS_SECONDS, self._deadline), extra_headers=self._headers)
             body = response.http_response.content[:MAX_BODY_BYTES]
         try:
             return response.headers, json.loads(body)
@@ -159,7 +162,9 @@ class Client:
         # The request is whole: as a further body, the SDK does not go over it and its schema by types.
         with (
             self._translated(request),
-            create(model=request["model"], messages=[], extra_body=request) as response,
+            create(
+                model=request["model"], messages=[], extra_body=request, extra_headers=self._headers
+            ) as response,
         ):
             body = self._read(response, until=started + LATE * self._deadline)
         completion = read_completion(body)

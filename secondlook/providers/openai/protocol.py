@@ -139,13 +139,10 @@ class ChatCompletions(Provider):
     def _sdk(self, http: httpx2.Client, timeout: httpx2.Timeout) -> openai.OpenAI:
         import openai
 
-        # Without a key nothing is sent as one: not even that of another server from the environment.
-        key = self.key.get_secret_value() if self.key is not None else "none"
-        headers = {} if self.key is not None else {"Authorization": openai.Omit()}
         return openai.OpenAI(
-            api_key=key,
+            # Never the one that the SDK would find in the environment.
+            api_key=self.key.get_secret_value() if self.key is not None else "none",
             base_url=self.address,
-            default_headers=headers,  # pyright: ignore[reportArgumentType] -- Omit takes a header out
             max_retries=0,  # the SDK would send again after a time-out
             timeout=timeout,
             http_client=http,
