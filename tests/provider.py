@@ -18,6 +18,8 @@ from uuid import uuid4
 
 import pytest
 
+Json: TypeAlias = dict[str, Any]
+
 PRICE_BANDS = {
     "price_band_lt_500": "<500",
     "price_band_500_1500": "500-1500",
@@ -30,10 +32,14 @@ LATENCY_BANDS = {
     "latency_band_8_21": "8-21d",
     "latency_band_22_plus": "22+d",
 }
-USAGE = {"prompt_tokens": 444, "completion_tokens": 398, "total_tokens": 842, "cached_tokens": 128}
+USAGE: Json = {
+    "prompt_tokens": 444,
+    "completion_tokens": 398,
+    "total_tokens": 842,
+    "cached_tokens": 128,
+    "reasoning_tokens": None,
+}
 """What every well-formed answer says it took."""
-
-Json: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)

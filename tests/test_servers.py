@@ -27,7 +27,7 @@ def answer(home: Home, **changes: object) -> Json:
 
 def test_azure(home: Home) -> None:
     """Its address, version and header; the run says who answered, and costs what Azure's list says."""
-    home.set(AZURE_OPENAI_ENDPOINT=home.provider.base_url, **DEPLOYMENT)
+    home.set(AZURE_OPENAI_ENDPOINT=home.provider.base_url.removesuffix("/v1"), **DEPLOYMENT)
     made = home.snapshot().fields
     (request,) = home.provider.requests
     assert request.path == "/openai/deployments/prod-gpt-4o/chat/completions?api-version=2024-10-21"
