@@ -271,10 +271,10 @@ WRONG_TEXTS = [
     pytest.param(said(None), "empty", "choices[0].message.content", id="null content"),
     pytest.param(said(" \n"), "not_json", None, id="blank content"),
     pytest.param(
-        enveloped(message(content=[{"type": "text", "text": TEXT}])),
+        enveloped(message(content=[{"type": "image", "text": TEXT}])),
         "empty",
         "choices[0].message.content",
-        id="content in parts",
+        id="content in parts, none of them text",
     ),
     pytest.param(
         enveloped(message(content=None, refusal="I cannot help with that.")),
