@@ -23,7 +23,7 @@ from bench.measure import machine
 from bench.models.inputs import FORMS, random_input
 from bench.models.llama import MODELS
 from bench.table import show
-from secondlook.tasks.snapshot.rules import read_completion
+from secondlook.providers.openai.envelope import read_completion
 from secondlook.tasks.snapshot.schema import answer_schema
 from secondlook.tasks.snapshot.trace import trace
 
