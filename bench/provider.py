@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from subprocess import PIPE, Popen
 
-import httpx2
-
-from secondlook.providers.offline import respond
+from secondlook.providers.offline import completion_of
+from secondlook.tasks.snapshot.offline import ANSWERERS
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def completion(body: bytes) -> bytes:
     """The body of the answer, with what the offline agent leaves out and some clients insist on."""
-    answer = json.loads(respond(httpx2.Request("POST", "http://local", content=body)).content)
+    answer = completion_of(json.loads(body), ANSWERERS)
     return json.dumps({"id": "chatcmpl-local", "created": int(time.time()), **answer}).encode()
 
 

@@ -8,8 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeVar, cast, overload
 
 from secondlook.domain.access import Access, Policy
-from secondlook.domain.runs import AgentName
-from secondlook.errors import ApiKeyMissing, SecondlookError, SettingInvalid
+from secondlook.errors import SettingInvalid
 from secondlook.pipeline.retries import Retries
 from secondlook.settings import Settings, load_settings
 from secondlook.stores.base import Store
@@ -31,11 +30,13 @@ if TYPE_CHECKING:
     from secondlook.ledger.runs import Ledger
     from secondlook.ledger.usage import UsageLog
     from secondlook.pipeline.submit import Door
-    from secondlook.providers.openai.client import Agent
+    from secondlook.providers.base import Answerers, Provider
     from secondlook.stores.row_security import RowSecurity
     from secondlook.webhook import Webhook
 
 T = TypeVar("T")
+
+REHEARSAL = "rehearsal"
 
 Dispatcher = Callable[[str, bool], None]
 """Tells the workers of a run that may go on: its id, and whether it is of a batch."""
@@ -71,7 +72,7 @@ class Services:
         self._folder = settings.data_dir.absolute()  # of the start: a later change of folder moves nothing
         self._lock = threading.RLock()
         self._parts: dict[Callable[..., object], object] = {}
-        self._agents: dict[AgentName, Agent] = {}
+        self._providers: dict[str, Provider] = {}
 
     # -- who is asking ------------------------------------------------------------------------------
 
@@ -239,7 +240,15 @@ class Services:
         """Where runs are queued."""
         from secondlook.pipeline.submit import Door
 
-        return Door(self.settings, self.agent_name, self.ledger, self.batches, self.budgets)
+        return Door(
+            self.settings,
+            self.asked_agent,
+            self.rehearsing_agent,
+            self.provider,
+            self.ledger,
+            self.batches,
+            self.budgets,
+        )
 
     @part
     def history(self) -> History:
@@ -325,87 +334,110 @@ class Services:
 
     # -- agents -------------------------------------------------------------------------------------
 
-    def agent_name(self) -> AgentName:
-        """Which agent a new run asks.
+    def agent_name(self) -> str:
+        """The name of the provider that a new run asks.
 
         Raises:
-            ApiKeyMissing: OpenAI is meant, and there is no key.
+            ApiKeyMissing: It needs a key, and there is none.
+            SettingInvalid: Another setting that it needs is not set.
         """
-        if self.settings.agent == "offline":
-            return "offline"
-        if self.settings.openai_api_key is not None:
-            return "openai"
-        if self.settings.agent == "auto" and not self.requires_sign_in and not self.settings.production:
-            return "offline"
-        raise ApiKeyMissing
+        return self.asked_agent().name
 
-    def agent(self, name: AgentName) -> Agent:
-        """The agent of that name, made when it is first asked for.
+    def asked_agent(self) -> Provider:
+        """The provider that a new run asks, not opened yet.
 
         Raises:
-            ApiKeyMissing: It is OpenAI, and there is no key.
-            SettingInvalid: The settings mean another agent by now, or no client can be made of them.
+            ApiKeyMissing: It needs a key, and there is none.
+            SettingInvalid: Another setting that it needs is not set.
         """
-        if name == "openai" and self.settings.openai_api_key is None:
-            raise ApiKeyMissing
-        if self.agent_name() != name:
-            raise SettingInvalid(
-                f"The run waits for the {name} agent, and the settings mean the {self.agent_name()} agent",
-                hint="Set SECONDLOOK_AGENT as it was, or give the run up.",
-            )
+        provider = self.selected_agent()
+        missing = provider.missing()
+        if missing is not None:
+            raise missing
+        return provider
+
+    def selected_agent(self) -> Provider:
+        """The provider that the settings select, whether or not they have all that it needs."""
+        from secondlook.providers.table import DEFAULT
+
+        if self.settings.agent != "auto":
+            return self.provider(self.settings.agent)
+        provider = self.provider(DEFAULT)
+        stands_in = not self.requires_sign_in and not self.settings.production
+        return self.provider("offline") if provider.missing() is not None and stands_in else provider
+
+    def provider(self, name: str) -> Provider:
+        """The provider of that name, as the settings mean it; not opened yet.
+
+        Raises:
+            SettingInvalid: There is none of that name.
+        """
+        from secondlook.providers.table import find_provider
+
         with self._lock:
-            if name not in self._agents:
-                self._agents[name] = self._make_agent(name)
-            return self._agents[name]
+            if name not in self._providers:
+                self._providers[name] = find_provider(name)(self.settings, self._answerers())
+            return self._providers[name]
+
+    def agent(self, name: str) -> Provider:
+        """The provider of that name, ready to be asked.
+
+        Raises:
+            ApiKeyMissing: It needs a key, and there is none.
+            SettingInvalid: The settings select another provider by now, or no client can be made of them.
+        """
+        provider = self.provider(name)
+        missing = provider.missing()
+        if missing is not None:
+            raise missing
+        if name == REHEARSAL:
+            self.refuse_rehearsal()
+        elif self.agent_name() != name:
+            raise SettingInvalid(
+                f"This run was queued for {provider.label}, but the current settings select "
+                f"{self.asked_agent().label}",
+                hint="Set SECONDLOOK_AGENT as it was, or cancel the run.",
+            )
+        provider.open()
+        return provider
+
+    def rehearsing_agent(self, model: str) -> Provider:
+        """The provider of a rehearsal.
+
+        Args:
+            model: Which kind, by its model's name.
+
+        Raises:
+            SettingInvalid: There are no rehearsals here.
+        """
+        from secondlook.providers.rehearsal import Rehearsal
+
+        self.refuse_rehearsal()
+        return Rehearsal(self.settings, self._answerers(), kind=model)
 
     def refuse_rehearsal(self) -> None:
-        """See that rehearsals stand between nobody and their snapshots, and that nothing could be sent.
+        """See that rehearsals stand between nobody and their snapshots.
 
         Raises:
-            SettingInvalid: They do not.
+            SettingInvalid: They do.
             ApiKeyMissing: No agent is meant at all.
         """
-        settings = self.settings
         if self.requires_sign_in:
             raise SettingInvalid(
                 "There are no rehearsals on Supabase: their runs would stand among people's own",
                 hint="Start another dashboard without SUPABASE_URL, with a data folder of its own.",
             )
-        if settings.openai_api_key is not None:
+        if not self.asked_agent().local:
             raise SettingInvalid(
-                "There are no rehearsals where OPENAI_API_KEY is set: the agent might be the real one",
-                hint="Start another dashboard without the key, with a data folder of its own.",
+                f"There are no rehearsals where {self.asked_agent().label} answers: their runs would stand "
+                "among those that are paid for",
+                hint="Start another dashboard with SECONDLOOK_AGENT=offline, with a data folder of its own.",
             )
-        if self.agent_name() != "offline":
-            raise SettingInvalid("Only the offline agent rehearses", hint="Set SECONDLOOK_AGENT=offline.")
 
-    def _make_agent(self, name: AgentName) -> Agent:
-        if name == "offline":
-            try:
-                self.refuse_rehearsal()
-            except SecondlookError:
-                from secondlook.providers.offline import offline_agent
+    def _answerers(self) -> Answerers:
+        from secondlook.tasks.snapshot import offline
 
-                return offline_agent(self.settings.deadline_seconds)
-            from secondlook.providers.rehearsal import rehearsing_agent
-
-            return rehearsing_agent(self.settings.deadline_seconds)
-        if self.settings.openai_api_key is None:
-            raise ApiKeyMissing
-        from secondlook.providers.openai.client import Agent
-
-        try:
-            return Agent(
-                name,
-                api_key=self.settings.openai_api_key.get_secret_value(),
-                base_url=self.settings.openai_base_url,
-                deadline_seconds=self.settings.deadline_seconds,
-            )
-        except Exception as error:  # noqa: BLE001 -- the SDK and the proxy's and TLS variables it reads
-            raise SettingInvalid(
-                f"No client can be made for OPENAI_BASE_URL ({type(error).__name__})",
-                hint="Look at it, at OPENAI_ORG_ID, OPENAI_PROJECT_ID and the proxy's and TLS variables.",
-            ) from None
+        return offline.ANSWERERS
 
     def get_part(self, make: Callable[[Services], T]) -> T:
         """What a function makes of these services; made once, and made again where it failed."""
@@ -417,12 +449,12 @@ class Services:
     def close(self) -> None:
         """Close what was opened."""
         with self._lock:
-            for part in (*self._parts.values(), *self._agents.values()):
+            for part in (*self._parts.values(), *self._providers.values()):
                 close = getattr(part, "close", None)
                 if close is not None:
                     close()
             self._parts = {}
-            self._agents = {}
+            self._providers = {}
 
 
 def connect(*, for_pages: bool = False) -> Services:

@@ -19,7 +19,6 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from secondlook.domain.runs import REHEARSAL
 from secondlook.errors import SettingInvalid
 
 
@@ -33,12 +32,6 @@ def _stripped(value: object) -> object:
 
 def _unset_if_blank(value: object) -> object:
     return _stripped(value) or None
-
-
-def _no_rehearsal(value: str) -> str:
-    if value.startswith(REHEARSAL):
-        raise ValueError
-    return value
 
 
 def _url(value: str) -> str:
@@ -131,16 +124,23 @@ class Settings(BaseSettings):
         validation_alias="SECONDLOOK_USER",
         description="a user's UUID, the default user of the command line; unset: the first sample user",
     )
-    agent: Literal["auto", "openai", "offline"] = Field(
+    agent: Literal["auto", "openai", "azure", "compatible", "offline"] = Field(
         "auto",
         validation_alias="SECONDLOOK_AGENT",
-        description="auto, openai, offline: auto takes OpenAI where a key is set, "
-        "otherwise the offline agent",
+        description="auto, openai, azure, compatible, offline: auto takes openai where OPENAI_API_KEY is "
+        "set, otherwise the offline agent",
     )
-    model: Annotated[str, Field(pattern=r"^[!-~]{1,200}$"), AfterValidator(_no_rehearsal)] = Field(
+    model: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")] = Field(
         "gpt-4o-2024-08-06",
         validation_alias="SECONDLOOK_MODEL",
-        description="a model's name, without spaces; not one of a rehearsal",
+        description="a model's or deployment's name, without spaces; unset: the default, and its replacement "
+        "from the day on which it is shut down",
+    )
+    reasoning_effort: Literal["auto", "none", "minimal", "low", "medium", "high", "xhigh", "max"] = Field(
+        "auto",
+        validation_alias="SECONDLOOK_REASONING_EFFORT",
+        description="auto, none, minimal, low, medium, high, xhigh, max: auto sends the least that the "
+        "model's family takes",
     )
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["auto", "none"] = Field(
         "auto",
@@ -266,7 +266,22 @@ class Settings(BaseSettings):
     openai_base_url: Annotated[str, AfterValidator(_url)] = Field(
         "https://api.openai.com/v1",
         validation_alias="OPENAI_BASE_URL",
-        description="an http:// or https:// address of an OpenAI-compatible server",
+        description="an http:// or https:// address of a server that speaks the protocol of chat completions",
+    )
+    azure_endpoint: Annotated[str, AfterValidator(_url)] | None = Field(
+        None,
+        validation_alias="AZURE_OPENAI_ENDPOINT",
+        description="the http:// or https:// address of an Azure resource, for SECONDLOOK_AGENT=azure",
+    )
+    azure_api_key: Annotated[_Key | None, BeforeValidator(_unset_if_blank)] = Field(
+        None,
+        validation_alias="AZURE_OPENAI_API_KEY",
+        description="the Azure resource's key; printable ASCII, never shown",
+    )
+    azure_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = Field(
+        "2024-10-21",
+        validation_alias=AliasChoices("SECONDLOOK_AZURE_API_VERSION", "OPENAI_API_VERSION"),
+        description="Azure's api-version: YYYY-MM-DD or YYYY-MM-DD-preview",
     )
     supabase_url: Annotated[str, AfterValidator(_url)] | None = Field(
         None,
@@ -334,6 +349,11 @@ class Settings(BaseSettings):
                 "workers get their runs through a ledger on Postgres",
                 hint="Set SECONDLOOK_LEDGER_URL, the same for all, or leave SECONDLOOK_CARRY unset.",
             )
+
+    @property
+    def model_is_set(self) -> bool:
+        """Whether somebody named the model: such a one is never replaced."""
+        return "model" in self.model_fields_set
 
     @property
     def production(self) -> bool:

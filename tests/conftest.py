@@ -53,7 +53,7 @@ def _needs_server(item: pytest.Item) -> bool:
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting comes from the machine that runs the tests."""
     for name in list(os.environ):
-        if name.startswith(("SECONDLOOK_", "OPENAI_", "SUPABASE_", "NEXT_PUBLIC_SUPABASE_")):
+        if name.startswith(("SECONDLOOK_", "OPENAI_", "AZURE_OPENAI_", "SUPABASE_", "NEXT_PUBLIC_SUPABASE_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECONDLOOK_DATA_DIR", str(tmp_path / "data"))

@@ -14,10 +14,10 @@ from secondlook.domain.buckets import AgentInput
 from secondlook.domain.runs import SNAPSHOT as SNAPSHOT_TASK
 from secondlook.domain.runs import Plan
 from secondlook.domain.usage import Usage
-from secondlook.providers.openai.client import build_request
+from secondlook.providers.openai.protocol import OpenAI
 from secondlook.settings import load_settings
 from secondlook.stores.samples import SAMPLE_USERS
-from secondlook.tasks.snapshot.prompt import PROMPT_VERSION
+from secondlook.tasks.snapshot.prompt import PROMPT_VERSION, question
 
 Json: TypeAlias = Any  # whatever JSON holds
 
@@ -120,6 +120,11 @@ def example_answer(body: str | None = None, **changes: Json) -> AgentAnswer:
     return AgentAnswer(**{**fields, **changes})
 
 
+def example_request(agent_input: AgentInput | None = None) -> Json:
+    """The body of a request to OpenAI, by the current settings."""
+    return OpenAI(load_settings()).build_request(question(agent_input or example_input()))
+
+
 def example_plan(source_id: str = SOURCE, user_id: str = USER, **changes: Json) -> Plan:
     """A run that only needs to be queued."""
     agent_input = example_input()
@@ -131,7 +136,7 @@ def example_plan(source_id: str = SOURCE, user_id: str = USER, **changes: Json) 
         "model": MODEL,
         "prompt_version": PROMPT_VERSION,
         "input": agent_input.model_dump_json(),
-        "request": build_request(agent_input, load_settings()),
+        "request": example_request(agent_input),
         "warnings": (),
         "timings": {"load": 1.0, "check": 1.0},
     }

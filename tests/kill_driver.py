@@ -24,12 +24,12 @@ from secondlook.execution.runner import Runner
 from secondlook.ledger import runs
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.runs import Ledger
-from secondlook.providers.openai.client import Agent
+from secondlook.providers.openai.client import Client
 from secondlook.stores import sqlite
 from secondlook.stores.sqlite import SqliteStore
 
 OWNERS: dict[str, type | ModuleType] = {
-    **{cls.__name__: cls for cls in (Agent, Batches, Ledger, Runner, SqliteStore)},
+    **{cls.__name__: cls for cls in (Batches, Client, Ledger, Runner, SqliteStore)},
     "sqlite": sqlite,
 }
 

@@ -18,6 +18,8 @@ import pytest
 from tests import http_server
 from tests.http_server import HttpServer, Request, read
 
+Json: TypeAlias = dict[str, Any]
+
 PRICE_BANDS = {
     "price_band_lt_500": "<500",
     "price_band_500_1500": "500-1500",
@@ -30,10 +32,14 @@ LATENCY_BANDS = {
     "latency_band_8_21": "8-21d",
     "latency_band_22_plus": "22+d",
 }
-USAGE = {"prompt_tokens": 444, "completion_tokens": 398, "total_tokens": 842, "cached_tokens": 128}
+USAGE: Json = {
+    "prompt_tokens": 444,
+    "completion_tokens": 398,
+    "total_tokens": 842,
+    "cached_tokens": 128,
+    "reasoning_tokens": None,
+}
 """What every well-formed answer says it took."""
-
-Json: TypeAlias = dict[str, Any]
 
 
 @dataclass
@@ -71,7 +77,10 @@ Behaviour: TypeAlias = Callable[[Exchange], None]
 
 
 class Provider(HttpServer):
-    """The server; `behaviour` may be changed at any time and holds from the next request on."""
+    """The server; `behaviour` may be changed at any time and holds from the next request on.
+
+    Who asks for its models gets them, for free: that is no request to the agent.
+    """
 
     def __init__(self) -> None:
         self._know_nothing()
@@ -82,6 +91,8 @@ class Provider(HttpServer):
 
     def _know_nothing(self) -> None:
         self.behaviour: Behaviour = lambda exchange: exchange.reply("", status=500)
+        self.models: Json = listing("gpt-4o-2024-08-06")
+        self.looks: list[Request] = []
         self.requests: list[Request] = []
         self.sent: list[bytes] = []
         self.answered = 0
@@ -98,6 +109,11 @@ class Provider(HttpServer):
         if request is None or not request.path.startswith(self._prefix):
             return
         request = replace(request, path=request.path.removeprefix(self._prefix))
+        if request.method == "GET" and request.path.partition("?")[0].endswith("/models"):
+            self.looks.append(request)
+            body = json.dumps(self.models).encode()
+            connection.sendall(head(200, {"content-length": str(len(body))}) + body)
+            return
         with self.lock:
             self.requests.append(request)
             number = len(self.requests)
@@ -108,6 +124,11 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
     """The status line and headers of an answer, after which the connection closes."""
     fields = {"content-type": "application/json", "x-request-id": "req_test", "connection": "close"}
     return http_server.head(status, {**fields, **headers})
+
+
+def listing(*ids: str, **fields: object) -> Json:
+    """A list of models, each with these fields."""
+    return {"object": "list", "data": [{"id": each, "object": "model", **fields} for each in ids]}
 
 
 # -- answers --------------------------------------------------------------------------------------------

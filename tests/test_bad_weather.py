@@ -155,7 +155,7 @@ def test_disk_fills_up_during_the_call(home: Home) -> None:
     """Where the disk fills up under the answer, the run is found in doubt: it is not sent again by itself."""
     home.set(SECONDLOOK_DEADLINE_SECONDS="2", SECONDLOOK_LEASE_SECONDS="0.5")
 
-    outcome = home.run("snapshot", home.sample.source_id, driver="Agent.ask:fills")
+    outcome = home.run("snapshot", home.sample.source_id, driver="Client.ask:fills")
 
     tidy(outcome)
     assert outcome.error["code"] == "ledger_unavailable"

@@ -20,6 +20,7 @@ from secondlook.domain.runs import RunStatus
 from secondlook.services import connect
 from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, Json, bucket_row, echo
 from tests.ledger.executing import UNKNOWN, claimed
+from tests.provider import Provider
 from tests.tables import EmbeddedTables
 
 KEY = "sk-proj-a1b2c3d4e5f6g7h8i9j0k1l2m3n4"
@@ -303,6 +304,7 @@ def test_snapshot_json(secondlook: Secondlook, tables: EmbeddedTables) -> None:
         "completion_tokens",
         "total_tokens",
         "cached_tokens",
+        "reasoning_tokens",
         "estimated",
     ]
     assert made["usage"]["estimated"] is True
@@ -513,9 +515,12 @@ def test_check(secondlook: Secondlook) -> None:
 
 
 @pytest.mark.parametrize("key", [KEY, "sk-short", "x"])
-def test_check_never_shows_the_key(secondlook: Secondlook, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_check_never_shows_the_key(
+    secondlook: Secondlook, monkeypatch: pytest.MonkeyPatch, provider: Provider, key: str
+) -> None:
     """That there is a key is said, with its first characters at the most, in both forms."""
     monkeypatch.setenv("OPENAI_API_KEY", key)
+    monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
     for said in (secondlook("check"), secondlook("check", "--json")):
         assert said.code == 0
         shown = said.out + said.err
@@ -569,7 +574,7 @@ def test_a_wrong_setting(
 ) -> None:
     """Every command names the setting and what is allowed, and does nothing."""
     monkeypatch.setenv("SECONDLOOK_AGENT", "robot")
-    message = "SECONDLOOK_AGENT is 'robot'; allowed: auto, openai, offline"
+    message = "SECONDLOOK_AGENT is 'robot'; allowed: auto, openai, azure, compatible, offline"
     plain = secondlook(*command)
     assert (plain.code, plain.out) == (1, "")
     assert plain.err.startswith(message)
@@ -583,7 +588,9 @@ def test_check_names_a_wrong_setting(secondlook: Secondlook, monkeypatch: pytest
     monkeypatch.setenv("SECONDLOOK_AGENT", "robot")
     said = secondlook("check")
     assert said.code == 1
-    assert said.out.startswith("FAIL  settings: SECONDLOOK_AGENT is 'robot'; allowed: auto, openai, offline")
+    assert said.out.startswith(
+        "FAIL  settings: SECONDLOOK_AGENT is 'robot'; allowed: auto, openai, azure, compatible, offline"
+    )
 
 
 @pytest.mark.parametrize(

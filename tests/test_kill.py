@@ -94,7 +94,7 @@ def settles(home: Home) -> None:
 POINTS = [
     pytest.param("Ledger.claim:after", "queued", 0, "done", id="claimed, before the call"),
     pytest.param("Ledger.begin_call:before", "queued", 0, "done", id="before the call is noted"),
-    pytest.param("Agent.ask:before", "calling", 0, "in_doubt", id="call noted, not sent"),
+    pytest.param("Client.ask:before", "calling", 0, "in_doubt", id="call noted, not sent"),
     pytest.param("Ledger.journal:before", "calling", 1, "in_doubt", id="answer arrived, not journaled"),
     pytest.param("Ledger.journal:after", "answered", 1, "done", id="journaled"),
     pytest.param("SqliteStore.save_snapshot:before", "answered", 1, "done", id="before the insert"),

@@ -107,8 +107,10 @@ def test_a_user_is_written_as_the_tables_write_it(monkeypatch: pytest.MonkeyPatc
     [
         pytest.param("SECONDLOOK_ENV", "prod", "development, production", id="env"),
         pytest.param("SECONDLOOK_USER", "me", "a user's UUID", id="user"),
-        pytest.param("SECONDLOOK_AGENT", "robot", "auto, openai, offline", id="agent"),
-        pytest.param("SECONDLOOK_MODEL", "  ", "a model's name, without spaces", id="model: blank"),
+        pytest.param("SECONDLOOK_AGENT", "robot", "auto, openai, azure, compatible, offline", id="agent"),
+        pytest.param(
+            "SECONDLOOK_MODEL", "  ", "a model's or deployment's name, without spaces", id="model: blank"
+        ),
         pytest.param("SECONDLOOK_TEMPERATURE", "2.1", "a number from 0 to 2", id="temperature: high"),
         pytest.param("SECONDLOOK_TEMPERATURE", "-0.1", "a number from 0 to 2", id="temperature: low"),
         pytest.param("SECONDLOOK_TEMPERATURE", "nan", "a number from 0 to 2", id="temperature: nan"),

@@ -42,7 +42,7 @@ OVER_THE_WIRE = {
     "fenced",
     "empty content",
     "null content",
-    "content in parts",
+    "content in parts, none of them text",
     "refusal",
     "refusal beside it",
     "truncated",
@@ -300,7 +300,9 @@ def test_connection_refused(home: Home) -> None:
 
     outcome = home.snapshot()
 
-    message = "OpenAI API error (no connection): the server could not be reached"
+    message = (
+        f"OpenAI API error (no connection): the server could not be reached at http://127.0.0.1:{port}/v1"
+    )
     failed(home, outcome.error, Expected("not_processed", None, message))
     assert home.provider.requests == []
 

@@ -195,7 +195,7 @@ _NOT_JSON = {
 _NO_TEXT = {
     "empty content": said(""),
     "null content": said(None),
-    "content in parts": message(content=[{"type": "text", "text": TEXT}]),
+    "content in parts, none of them text": message(content=[{"type": "image", "text": TEXT}]),
 }
 _NOT_STOPPED = {
     "tool calls": choice(finish_reason="tool_calls", message={"role": "assistant", "tool_calls": []}),

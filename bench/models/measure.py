@@ -23,7 +23,7 @@ from bench.measure import machine
 from bench.models.inputs import FORMS, random_input
 from bench.models.llama import MODELS
 from bench.table import show
-from secondlook.tasks.snapshot.rules import read_completion
+from secondlook.providers.openai.envelope import read_completion
 from secondlook.tasks.snapshot.schema import answer_schema
 from secondlook.tasks.snapshot.trace import trace
 
@@ -56,7 +56,7 @@ class Answer:
     @property
     def mistake(self) -> str:
         """The rule that rejects it and its reason; empty where it is accepted."""
-        failed = trace(random_input(self.weeks, self.number), self.body).failed
+        failed = trace(read_completion(self.body), random_input(self.weeks, self.number)).failed
         return "" if failed is None else f"{failed.rule.name}: {failed.reason}"
 
 

@@ -1,17 +1,14 @@
-"""What `secondlook check` looks at. It sends the agent nothing."""
+"""What `secondlook check` looks at. It asks the agent nothing that is paid for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import import_module
-from urllib.parse import urlsplit
 
+from secondlook.domain.addresses import public_address
 from secondlook.errors import SecondlookError
-from secondlook.providers.openai.models import has_ended, shutdown_notice
 from secondlook.services import Services, connect
-from secondlook.settings import Settings
 
 IMPORTS = (
     "altair",
@@ -58,8 +55,7 @@ def run_checks(email: str | None = None, password: str = "") -> list[Check]:
             else [_attempt("store", lambda: _ping_store(services))]
         ),
         _attempt("ledger", lambda: _ping_ledger(services)),
-        _attempt("agent", lambda: _describe_agent(services)),
-        _check_model(services.settings),
+        *_check_agent(services),
     ]
 
 
@@ -104,7 +100,7 @@ def _ping_project(services: Services) -> str:
         if services.has_service_key
         else "no secret key: people alone can run a source"
     )
-    return f"Supabase at {_address(services.settings.supabase_url or '')}, {by}"
+    return f"Supabase at {public_address(services.settings.supabase_url or '')}, {by}"
 
 
 def _ping_sign_in(services: Services) -> str:
@@ -137,24 +133,12 @@ def _ping_ledger(services: Services) -> str:
     return f"{'Postgres' if shared else services.settings.data_dir / 'ledger.db'} can be written"
 
 
-def _describe_agent(services: Services) -> str:
-    name = services.agent_name()
-    if name == "offline":
-        return "the offline agent answers: nothing is sent, usage is estimated"
-    services.agent(name)
-    key = services.settings.openai_api_key.get_secret_value() if services.settings.openai_api_key else ""
-    start = key[: min(7, len(key) // 4)]
-    return f"OpenAI at {_address(services.settings.openai_base_url)}, key {start}…"
-
-
-def _address(url: str) -> str:
-    """An address without a user and password that it may hold."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
-
-
-def _check_model(settings: Settings) -> Check:
-    today = datetime.now(UTC).date()
-    ended = has_ended(settings.model, today)
-    return Check("model", ok=not ended, detail=shutdown_notice(settings.model, today) or settings.model)
+def _check_agent(services: Services) -> list[Check]:
+    """The agent, its model, and whether it holds answers to a schema, as far as that can be told for free."""
+    try:
+        agent = services.agent(services.agent_name())
+    except SecondlookError as error:
+        selected = services.selected_agent()
+        model = selected.notice() or selected.model
+        return [Check("agent", ok=False, detail=error.message), Check("model", ok=True, detail=model)]
+    return [Check(found.name, ok=found.ok, detail=found.detail) for found in agent.check()]

@@ -154,8 +154,8 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
 
 
 def _print_snapshot(made: SnapshotRun) -> None:
+    from secondlook.providers.table import label_of
     from secondlook.views.figures import duration, money, tokens
-    from secondlook.views.run import agent_name
 
     print(made.result.model_dump_json(indent=2))
     estimated = made.usage.estimated
@@ -166,7 +166,7 @@ def _print_snapshot(made: SnapshotRun) -> None:
         duration(made.timings["total"]),
         *(["usage is estimated"] if estimated else []),
     )
-    print(f"Snapshot {made.snapshot_id} by {agent_name(made.agent)}: {', '.join(facts)}", file=sys.stderr)
+    print(f"Snapshot {made.snapshot_id} by {label_of(made.agent)}: {', '.join(facts)}", file=sys.stderr)
     for warning in made.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
 

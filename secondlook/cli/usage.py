@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from secondlook.ledger.usage import UsageQuery, UsageReport
     from secondlook.services import Services
 
-# As in ledger.usage and models, which take SQLAlchemy's and pydantic's import to read.
+# As in ledger.usage and providers.table, which take SQLAlchemy's and pydantic's import to read.
 _DIMENSIONS = ("day", "model", "user", "source", "status", "task")
-_AGENTS = ("openai", "offline")
+_AGENTS = ("openai", "azure", "compatible", "offline", "rehearsal")
 
 
 def add(commands: Commands) -> None:

@@ -12,8 +12,6 @@ from typing import Any
 from secondlook.dashboard import resources
 from secondlook.domain.usage import Usage
 from secondlook.errors import SecondlookError
-from secondlook.providers.prices import cost_usd
-from secondlook.settings import Settings
 from secondlook.telemetry import log
 
 _WARM = (
@@ -59,7 +57,9 @@ def _warm_up() -> None:
     for module in _WARM:
         with suppress(ImportError):  # warming up is no reason not to start
             import_module(module)
-    cost_usd(Usage(prompt_tokens=1, completion_tokens=1), Settings.model_fields["model"].default)
+    with suppress(SecondlookError):
+        agent = resources.services().selected_agent()
+        agent.cost_usd(Usage(prompt_tokens=1, completion_tokens=1), agent.model)
     # What is here by now stays: a full garbage collection would look at all of it, for some 70 ms each time.
     gc.collect()
     gc.freeze()

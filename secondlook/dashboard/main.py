@@ -1,6 +1,5 @@
 """Page config and navigation: the script that every page runs through."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import streamlit as st
@@ -8,7 +7,6 @@ import streamlit as st
 from secondlook.dashboard import PAGES, notifications, resources, session
 from secondlook.dashboard.parts import agent, budgets, problems
 from secondlook.errors import SecondlookError
-from secondlook.providers.openai.models import shutdown_notice
 
 ICON = Path(__file__).with_name("icon.svg")  # a named icon would be fetched from another site
 
@@ -29,7 +27,7 @@ try:
     session.show_identity()
     off = services.budgets.switched_off()
     budgets.show_switched_off(off)
-    agent.show_agent(services, shutdown_notice(services.settings.model, datetime.now(UTC).date()))
+    agent.show_agent(services)
     access = session.require_access()
     resources.runner().admit(access)
     notifications.show_notifications(services, access, off)

@@ -28,7 +28,7 @@ _REFUSED = "rehearsal-refused"
 def show_rehearsal(services: Services, access: Access) -> None:
     """Draw the choice and the rehearsal, or why rehearsals are not available here."""
     st.warning(
-        "**This is a rehearsal.** The offline agent misbehaves on purpose, and its answer is treated like "
+        "**This is a rehearsal.** The agent misbehaves on purpose, and its answer is treated like "
         "any other. The model name of each run begins with “rehearsal-”.",
         icon=":material/theater_comedy:",
     )

@@ -15,7 +15,7 @@ from secondlook.dashboard.parts import arrow, budgets, charts, figures
 from secondlook.dashboard.parts.links import show_sources_link
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
-from secondlook.domain.run_filter import AGENTS, read_filter
+from secondlook.domain.run_filter import read_filter
 from secondlook.domain.runs import RunStatus
 from secondlook.errors import RequestInvalid
 from secondlook.ledger.rows import usd
@@ -31,6 +31,7 @@ from secondlook.ledger.usage import (
     UsageReport,
     UsageRow,
 )
+from secondlook.providers.table import PROVIDERS
 from secondlook.services import Services
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.views.export import to_csv, to_json
@@ -126,7 +127,8 @@ def _show_filters(query: UsageQuery) -> None:
         )
         for label, name in (("From", "since"), ("To", "until")):
             figures.ask_day(label, name, f"{_KEY}{name}", _set, width=168)
-        st.selectbox("Agent", (_ANY, *AGENTS), key=f"{_KEY}agent", on_change=_set, args=("agent",), width=150)
+        agents = dict.fromkeys((_ANY, *PROVIDERS, st.session_state[f"{_KEY}agent"]))  # a URL may name any
+        st.selectbox("Agent", tuple(agents), key=f"{_KEY}agent", on_change=_set, args=("agent",), width=150)
 
 
 def _set(name: str) -> None:

@@ -18,12 +18,14 @@ class Completion:
         problem: None where the body is a chat completion.
         text: The message's content.
         refusal: The model's refusal, where it refused.
+        reasoned: Whether the model's reasoning came with the answer, before or beside it.
     """
 
     problem: str | None = None
     text: str | None = None
     refusal: str | None = None
     finish_reason: str | None = None
+    reasoned: bool = False
     model: str | None = None
     usage: Usage = field(default_factory=Usage)
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID
 
-from secondlook.domain.runs import AgentName, RunStatus, Verdict
+from secondlook.domain.runs import RunStatus, Verdict
 from secondlook.domain.untrusted_text import clean
 from secondlook.errors import ERRORS
 
@@ -17,7 +17,6 @@ Review = Literal["pass", "fail", "none"]
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 REVIEWS: tuple[Review, ...] = get_args(Review)
-AGENTS: tuple[AgentName, ...] = get_args(AgentName)
 CODES = tuple(sorted(ERRORS))
 
 _LONGEST_NAME = 200
@@ -43,7 +42,7 @@ class RunFilter:
     verdict: Verdict | None = None
     code: str | None = None
     model: str | None = None
-    agent: AgentName | None = None
+    agent: str | None = None
     task: str | None = None
     prompt: str | None = None
     user: str | None = None
@@ -121,7 +120,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "verdict": _one_of(VERDICTS),
     "code": _one_of(CODES),
     "model": _name,
-    "agent": _one_of(AGENTS),
+    "agent": _name,
     "task": _name,
     "prompt": _name,
     "user": _uuid,

@@ -12,15 +12,10 @@ from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
 
-AgentName = Literal["openai", "offline"]
 Verdict = Literal["accepted", "refused", "none"]
 
 SNAPSHOT = "snapshot"
 """The task that a run has where nothing else is said, as every run had before there were tasks."""
-
-
-REHEARSAL = "rehearsal-"
-"""Begins the model's name of a rehearsal: a run whose agent misbehaves on purpose."""
 
 
 class RunStatus(StrEnum):
@@ -67,6 +62,7 @@ class Plan(Frozen):
 
     Attributes:
         task: The name of its task.
+        agent: The name of the provider that is asked.
         input: What the task is about, as JSON; only the task reads it.
         request: The exact body of the request to the agent.
         timings: Milliseconds of each step so far.
@@ -75,7 +71,7 @@ class Plan(Frozen):
     task: str
     source_id: str
     user_id: str
-    agent: AgentName
+    agent: str
     model: str
     prompt_version: str
     input: str
@@ -89,6 +85,7 @@ class Run(Frozen):
 
     Attributes:
         task: The name of its task.
+        agent: The name of the provider that is asked.
         number: Counts the runs of a source and a task, from 1.
         attempts: Requests sent so far.
         cost_usd: Of every answer that was paid for, also one that came too late to count.
@@ -108,7 +105,7 @@ class Run(Frozen):
     number: int
     source_id: str
     user_id: str
-    agent: AgentName
+    agent: str
     model: str
     prompt_version: str
     input: str
@@ -149,7 +146,7 @@ class Run(Frozen):
     @property
     def rehearsal(self) -> bool:
         """True where the agent was told to misbehave."""
-        return self.model.startswith(REHEARSAL)
+        return self.agent == "rehearsal"
 
 
 class SnapshotRun(Frozen):
@@ -168,7 +165,7 @@ class SnapshotRun(Frozen):
     run_id: str
     snapshot_id: str
     source_id: str
-    agent: AgentName
+    agent: str
     result: SnapshotResult
     usage: Usage
     cost: Decimal | None

@@ -9,6 +9,7 @@ class Usage(Frozen):
     """Tokens of one answer; None is unknown, which is not 0.
 
     Attributes:
+        reasoning_tokens: Part of the completion's tokens.
         estimated: True where nobody counted them (the offline agent).
     """
 
@@ -16,4 +17,5 @@ class Usage(Frozen):
     completion_tokens: Count | None = None
     total_tokens: Count | None = None
     cached_tokens: Count | None = None
+    reasoning_tokens: Count | None = None
     estimated: bool = False

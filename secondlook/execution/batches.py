@@ -19,7 +19,6 @@ from secondlook.execution.runner import Runner
 from secondlook.ledger.budgets import Allowance
 from secondlook.ledger.runs import JOURNAL_PATIENCE_SECONDS
 from secondlook.pipeline.answers import question_of
-from secondlook.providers import prices
 from secondlook.services import Services
 from secondlook.telemetry.log import log_failed
 
@@ -76,7 +75,7 @@ def forecast(services: Services, access: Access, selection: Selection) -> Foreca
     for plan in services.door.plans(records, regenerate=selection.regenerate, refused=refuse):
         found.runnable += 1
         usage = question_of(plan).usage
-        cost = prices.cost_usd(usage, plan.model)
+        cost = services.provider(plan.agent).cost_usd(usage, plan.model)
         found.tokens += usage.total_tokens or 0
         found.cost_usd = None if cost is None or found.cost_usd is None else found.cost_usd + cost
     found.sources = found.runnable + found.refused.total()

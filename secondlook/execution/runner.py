@@ -102,7 +102,7 @@ class Runner:
             StoreUnavailable: The answer is kept and not stored yet.
             NotSignedIn: Nobody may act for the run's user now; it goes on at their next sign-in.
             LedgerUnavailable: The run goes on once the ledger can be written.
-            ApiKeyMissing: The run is queued for OpenAI and there is no key any more.
+            ApiKeyMissing: The run's provider needs a key, and there is none any more.
         """
         while True:
             try:

@@ -46,7 +46,7 @@ def work(concurrency: int | None = None) -> int:
 
     Raises:
         SettingInvalid: A setting is missing: the ledger's, or the key by which a process acts for people.
-        ApiKeyMissing: OpenAI is meant, and there is no key.
+        ApiKeyMissing: The agent needs a key, and there is none.
         SecondlookError: The store or the ledger is not usable.
     """
     services = Services(load_settings().for_workers())

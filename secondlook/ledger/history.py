@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from secondlook.connections.database import Database
 from secondlook.domain.run_filter import RunFilter
-from secondlook.domain.runs import AgentName, RunError, RunStatus, Verdict, verdict_of
+from secondlook.domain.runs import RunError, RunStatus, Verdict, verdict_of
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
 from secondlook.ledger.rows import ANSWER, iso, iso_or_none, read_usage, usd
@@ -40,7 +40,7 @@ class RunRow:
     number: int
     source_id: str
     user_id: str
-    agent: AgentName
+    agent: str
     model: str
     prompt_version: str
     status: RunStatus

@@ -330,6 +330,17 @@ def _usage_with_tasks(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"create view {view} as select {first}, {facts} from runs {using}")  # noqa: S608 -- names of this module
 
 
+def _reasoning(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("alter table calls add column reasoning_tokens bigint")
+
+
+def _rehearsals(connection: sa.Connection) -> None:
+    # They were runs of the offline agent, told apart by their model's name.
+    connection.exec_driver_sql(
+        "update runs set agent = 'rehearsal' where agent = 'offline' and substr(model, 1, 10) = 'rehearsal-'"
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_runs_and_calls", _runs_and_calls),
     ("002_submissions", _submissions),
@@ -345,4 +356,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("pruning_001_erased_at", _erased_at),
     ("auth_001_sessions_and_attempts", _sessions_and_attempts),
     ("tasks_001_tasks", _tasks),
+    ("006_reasoning", _reasoning),
+    ("007_rehearsals", _rehearsals),
 )

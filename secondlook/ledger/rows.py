@@ -18,10 +18,12 @@ from secondlook.ledger.tables import calls, runs
 NANO = Decimal(10) ** 9
 
 
-def in_doubt(run: Run, what: str | None = None) -> InDoubt:
+def in_doubt(run: Run, what: str | None = None, advice: str = "") -> InDoubt:
     """The error of a run in doubt."""
+    if what is None and run.error is not None and run.error.code == InDoubt.code:
+        return InDoubt(run.error.message, run_id=run.run_id, hint=run.error.hint)
     what = what or (run.error.message if run.error else "The answer is unknown")
-    hint = InDoubt.default_hint.replace("RUN_ID", run.run_id)
+    hint = f"{advice} {InDoubt.default_hint}".strip().replace("RUN_ID", run.run_id)
     return InDoubt(what, run_id=run.run_id, hint=hint)
 
 
@@ -47,6 +49,7 @@ ANSWER = (
     calls.c.completion_tokens,
     calls.c.total_tokens,
     calls.c.cached_tokens,
+    calls.c.reasoning_tokens,
     calls.c.estimated,
     _cost.label("cost_nanousd"),
     calls.c.latency_ms,
@@ -114,6 +117,7 @@ def read_usage(row: sa.Row[Any]) -> Usage:
         completion_tokens=row.completion_tokens,
         total_tokens=row.total_tokens,
         cached_tokens=row.cached_tokens,
+        reasoning_tokens=row.reasoning_tokens,
         estimated=bool(row.estimated),
     )
 

@@ -241,7 +241,8 @@ class Ledger:
     def end_call(self, run: Run, number: int, error: ProviderError) -> None:
         """Note that a call brought no answer: the run has failed, or is in doubt where nobody knows."""
         unknown = error.outcome == "unknown"
-        failed = in_doubt(run, error.message) if unknown else error
+        advice = "" if error.hint == ProviderError.default_hint else error.hint
+        failed = in_doubt(run, error.message, advice) if unknown else error
 
         def end(connection: sa.Connection) -> None:
             reserved = _end_call(connection, run, number, error)

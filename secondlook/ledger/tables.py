@@ -128,6 +128,7 @@ calls = sa.Table(
     sa.Column("completion_tokens", Number),
     sa.Column("total_tokens", Number),
     sa.Column("cached_tokens", Number),
+    sa.Column("reasoning_tokens", Number),
     sa.Column("estimated", sa.Boolean),
     sa.Column("cost_nanousd", Number),
     sa.Column("latency_ms", Number(32)),

@@ -19,12 +19,13 @@ from typing import Any, Literal, TypeAlias, get_args
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database, now
-from secondlook.domain.runs import AgentName, RunStatus
+from secondlook.domain.runs import RunStatus
 from secondlook.errors import AnswerRejected, RequestInvalid
 from secondlook.ledger.cache import Cache
 from secondlook.ledger.rows import iso, iso_or_none, usd
 from secondlook.ledger.tables import calls, runs
 from secondlook.ledger.tally import Samples, Tally, Total, add_up, merge
+from secondlook.providers.table import LOCAL
 
 Cell: TypeAlias = str | int | float | Decimal | None
 """A value of a run or call that is listed; None is unknown, or there is none."""
@@ -76,7 +77,7 @@ class UsageQuery:
     until: date
     by: Dimension = "day"
     user_id: str | None = None
-    agent: AgentName | None = None
+    agent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,9 @@ def _add_up_calls(connection: sa.Connection, query: UsageQuery, tallies: _Tallie
     for row in connection.execute(sums):
         tallies.add(row.key, **_of_calls(row))
     # Nothing is paid for what the offline agent leaves open.
-    doubtful = select(_SUMS[0], by_run=True).where(_sent.c.outcome == "unknown", _owners.c.agent != "offline")
+    doubtful = select(_SUMS[0], by_run=True).where(
+        _sent.c.outcome == "unknown", _owners.c.agent.not_in(LOCAL)
+    )
     for row in connection.execute(doubtful):
         tallies.add(row.key, cost=Total(0, row.number))
     # Grouped in the order of the index, or they would be sorted.
@@ -330,6 +333,7 @@ _CALL_COLUMNS = (
     calls.c.completion_tokens,
     calls.c.total_tokens,
     calls.c.cached_tokens,
+    calls.c.reasoning_tokens,
     calls.c.estimated,
     calls.c.cost_nanousd.label("cost_usd"),
     calls.c.latency_ms,

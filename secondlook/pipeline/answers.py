@@ -6,8 +6,9 @@ from functools import lru_cache
 
 from secondlook.domain.questions import Question
 from secondlook.domain.runs import Plan, Run
+from secondlook.errors import AnswerRejected
+from secondlook.providers.table import find_provider
 from secondlook.tasks.base import AnyTask, Tasks, Trace, find_task
-from secondlook.tasks.snapshot.rules import read_completion
 from secondlook.tasks.table import TASKS
 
 
@@ -28,8 +29,14 @@ def result_of(run: Run, tasks: Tasks = TASKS) -> object:
         AnswerRejected: The answer breaks a rule.
         SettingInvalid: Its task is unknown.
     """
-    task = find_task(tasks, run.task)
-    return task.result(run, task.check(read_completion(run.answer or ""), task.read_input(run.input)))
+    task, provider = find_task(tasks, run.task), find_provider(run.agent)
+    completion = provider.read(run.answer or "")
+    try:
+        accepted = task.check(completion, task.read_input(run.input))
+    except AnswerRejected as error:
+        provider.advise(error, completion, run.request)
+        raise
+    return task.result(run, accepted)
 
 
 def trace_of(run: Run, tasks: Tasks = TASKS) -> Trace:
@@ -39,12 +46,12 @@ def trace_of(run: Run, tasks: Tasks = TASKS) -> Trace:
         SettingInvalid: Its task is unknown.
     """
     written = None if run.erased_at is not None else run.input
-    return _trace(find_task(tasks, run.task), written, run.answer)
+    return _trace(find_task(tasks, run.task), run.agent, written, run.answer)
 
 
 @lru_cache(maxsize=8)
-def _trace(task: AnyTask, written: str | None, body: str | None) -> Trace:
+def _trace(task: AnyTask, agent: str, written: str | None, body: str | None) -> Trace:
     return task.trace(
-        None if body is None else read_completion(body),
+        None if body is None else find_provider(agent).read(body),
         None if written is None else task.read_input(written),
     )

@@ -14,7 +14,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from secondlook.domain.answers import AgentAnswer
-from secondlook.domain.runs import AgentName, Run, RunStatus
+from secondlook.domain.runs import Run, RunStatus
 from secondlook.errors import (
     AnswerRejected,
     NotSignedIn,
@@ -28,16 +28,16 @@ from secondlook.ledger.runs import Ledger
 from secondlook.pipeline.answers import result_of
 from secondlook.pipeline.retries import Retries
 from secondlook.pipeline.submit import ceiling_of
-from secondlook.providers import prices
-from secondlook.providers.openai.client import Agent
+from secondlook.providers.base import Provider
+from secondlook.providers.table import label_of
 from secondlook.stores.base import Store
 from secondlook.tasks.base import Tasks, find_task
 from secondlook.tasks.table import TASKS
 from secondlook.telemetry.log import log_complete, log_generated
 from secondlook.telemetry.step import step
 
-Agents = Callable[[AgentName], Agent]
-"""Gives the agent of that name; asked for only when something is sent."""
+Agents = Callable[[str], Provider]
+"""Gives the provider of that name, ready to be asked; asked for only when something is sent."""
 
 Name = TypeVar("Name")
 T = TypeVar("T")
@@ -96,10 +96,10 @@ def _or_block(run: Run, get: Callable[[Name], T], name: Name, ledger: Ledger) ->
 
 
 def _call(
-    run: Run, agent: Agent, ledger: Ledger, retries: Retries, answered: Callable[[], None], tasks: Tasks
+    run: Run, agent: Provider, ledger: Ledger, retries: Retries, answered: Callable[[], None], tasks: Tasks
 ) -> None:
     try:
-        number = ledger.begin_call(run, ceiling_of(run, tasks))
+        number = ledger.begin_call(run, ceiling_of(run, agent, tasks))
     except OverBudget as error:
         ledger.refuse(run, error)
         return
@@ -107,7 +107,7 @@ def _call(
         return
 
     def journal(given: AgentAnswer) -> None:
-        cost = prices.cost_usd(given.usage, given.model or run.model)
+        cost = agent.cost_usd(given.usage, given.model or run.model)
         ledger.journal(run.run_id, number, given, cost)
         answered()
 
@@ -147,6 +147,6 @@ def _keep(
         ledger.finish(run, error=error, timings=timings)
         return
     fields = task.log_fields(result)
-    log_generated(run, task.title, fields, production=production)
+    log_generated(run, label_of(run.agent), task.title, fields, production=production)
     with step("finish", run.run_id, log=lambda: log_complete(task.title, fields)):
         ledger.finish(run, timings=timings, warnings=warnings)

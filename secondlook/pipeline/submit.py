@@ -13,9 +13,8 @@ from uuid import uuid4
 
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.identifiers import canonical
-from secondlook.domain.runs import SNAPSHOT, AgentName, Plan, Run, RunStatus
+from secondlook.domain.runs import SNAPSHOT, Plan, Run, RunStatus
 from secondlook.domain.sources import SourceRecord
-from secondlook.domain.usage import Usage
 from secondlook.errors import BucketsMissing, RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.budgets import Allowance, Budgets
@@ -23,8 +22,7 @@ from secondlook.ledger.rows import nano
 from secondlook.ledger.runs import Ledger
 from secondlook.pipeline.answers import question_of
 from secondlook.pipeline.preview import preview
-from secondlook.providers import prices
-from secondlook.providers.openai.client import build_request
+from secondlook.providers.base import Provider
 from secondlook.providers.rehearsal import KINDS
 from secondlook.settings import Settings
 from secondlook.stores.base import Store
@@ -39,14 +37,18 @@ class Door:
 
     Args:
         settings: What a run is to be like.
-        agent: Names the agent that a new run asks; raises `ApiKeyMissing` where there is none.
+        agent: Gives the provider that a new run asks; raises `ApiKeyMissing` where there is none.
+        rehearsing: Gives the provider of a rehearsal, by its model's name.
+        provider: Gives a provider by its name.
         ledger: Where runs are queued.
         batches: Where batches are.
         budgets: What may be spent.
     """
 
     settings: Settings
-    agent: Callable[[], AgentName]
+    agent: Callable[[], Provider]
+    rehearsing: Callable[[str], Provider]
+    provider: Callable[[str], Provider]
     ledger: Ledger
     batches: Batches
     budgets: Budgets
@@ -121,10 +123,10 @@ class Door:
         refused: Callable[[SecondlookError], None] = lambda _: None,
     ) -> Iterator[Plan]:
         """The plan of each source that may be run; `refused` is called with the error of each other one."""
-        name = self.agent()
+        provider = self.agent()
         for record in records:
             try:
-                plan = plan_of(record, regenerate=regenerate, settings=self.settings, agent=lambda: name)
+                plan = plan_of(record, regenerate=regenerate, settings=self.settings, agent=lambda: provider)
             except SecondlookError as error:
                 refused(error)
             else:
@@ -171,23 +173,22 @@ class Door:
             if key is not None:
                 self.ledger.name(latest, key, asked)
             return latest
-        rehearsing = {} if rehearsal is None else {"model": rehearsal}
         plan = prepare(
             source_id,
             user_id,
             regenerate=regenerate,
             store=store(),
-            settings=self.settings.model_copy(update=rehearsing),
-            agent=self.agent,
+            settings=self.settings,
+            agent=self.agent if rehearsal is None else lambda: self.rehearsing(rehearsal),
         )
         if rehearsal is not None:
             _check_rehearsal(plan)
-        refusal = self.allowance(user_id, 1, ceiling_of(plan)).refusal
+        refusal = self.allowance(user_id, 1, ceiling_of(plan, self.provider(plan.agent))).refusal
         if refusal is not None:
             raise refusal
         number = 1 if latest is None else latest.number + (latest.status is not RunStatus.IN_DOUBT)
         run = self.ledger.submit(str(uuid4()), plan, number=number, key=key, fingerprint=asked)
-        if rehearsal is not None and run.model != rehearsal:
+        if rehearsal is not None and (run.agent, run.model) != (plan.agent, plan.model):
             raise _has_open_run()  # somebody else was first: theirs is no rehearsal
         return run
 
@@ -199,7 +200,7 @@ def prepare(
     regenerate: bool,
     store: Store,
     settings: Settings,
-    agent: Callable[[], AgentName],
+    agent: Callable[[], Provider],
 ) -> Plan:
     """Steps 1 to 5: verify the source, load buckets and count, determine confidence, build the input.
 
@@ -217,7 +218,7 @@ def prepare(
 
 
 def plan_of(
-    record: SourceRecord, *, regenerate: bool, settings: Settings, agent: Callable[[], AgentName]
+    record: SourceRecord, *, regenerate: bool, settings: Settings, agent: Callable[[], Provider]
 ) -> Plan:
     """Steps 2 to 5 of a source that was loaded.
 
@@ -227,31 +228,24 @@ def plan_of(
     checked = preview(record, max_tokens=settings.max_tokens, regenerate=regenerate)
     if checked.refusal is not None or checked.agent_input is None:
         raise checked.refusal or BucketsMissing
-    name = agent()
-    request = build_request(checked.agent_input, settings)
+    provider, task = agent(), find_task(TASKS, SNAPSHOT)
     return Plan(
-        task=SNAPSHOT,
+        task=task.name,
         source_id=record.source.source_id,
         user_id=record.source.user_id,
-        agent=name,
-        model=settings.model,
-        prompt_version=find_task(TASKS, SNAPSHOT).prompt_version,
+        agent=provider.name,
+        model=provider.model,
+        prompt_version=task.prompt_version,
         input=checked.agent_input.model_dump_json(),
-        request=request,
+        request=provider.build_request(task.question(checked.agent_input)),
         warnings=checked.warnings,
         timings={},
     )
 
 
-def ceiling_of(run: Run | Plan, tasks: Tasks = TASKS) -> Decimal | None:
-    """US dollars that a call may cost at the most: its prompt, and an answer as long as it is allowed."""
-    if run.agent == "offline":
-        return Decimal(0)
-    limit = run.request.get("max_tokens", run.request.get("max_completion_tokens"))
-    if not isinstance(limit, int):
-        return None
-    prompt_tokens = question_of(run, tasks).prompt_tokens
-    return prices.cost_usd(Usage(prompt_tokens=prompt_tokens, completion_tokens=limit), run.model)
+def ceiling_of(run: Run | Plan, provider: Provider, tasks: Tasks = TASKS) -> Decimal | None:
+    """US dollars that a call may cost at the most."""
+    return provider.ceiling(run.request, question_of(run, tasks).prompt_tokens)
 
 
 def check_store(run: Run, store: str) -> None:

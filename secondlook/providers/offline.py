@@ -6,60 +6,94 @@ It reads the prompt alone, as the model does; its token counts are estimates.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from secondlook.domain.runs import REHEARSAL
-from secondlook.providers.openai.client import Agent
-from secondlook.tasks.snapshot.prompt import estimate_answer_tokens, estimate_prompt_tokens
+from secondlook.domain.answers import AgentAnswer
+from secondlook.providers.base import Answerers, Finding, Journal, Json
+from secondlook.providers.openai.client import Client
+from secondlook.providers.openai.protocol import OpenAI
 
 if TYPE_CHECKING:
     import httpx2
+    import openai
+    from pydantic import SecretStr
 
 
-def respond(request: httpx2.Request) -> httpx2.Response:
-    """Answer a chat completion request; whoever does not rehearse knows no model of a rehearsal."""
-    import httpx2
+class Offline(OpenAI):
+    """It is asked what OpenAI would be asked, and what that would cost is shown."""
 
-    body: dict[str, Any] = json.loads(request.content)
-    if str(body["model"]).startswith(REHEARSAL):
-        message = "Nothing is rehearsed here: a key is set, or this is Supabase"
-        return httpx2.Response(404, json={"error": {"message": message, "code": "model_not_found"}})
-    return reply(completion_of(body))
+    name = "offline"
+    label = "Offline agent"
+    local = True
+
+    def missing(self) -> None:
+        """Nothing."""
+
+    def check(self) -> list[Finding]:
+        """There is nothing to reach."""
+        detail = f"the {self.label[0].lower()}{self.label[1:]} answers: nothing is sent, usage is estimated"
+        return [
+            Finding("agent", ok=True, detail=detail),
+            Finding("model", ok=not self.ended(), detail=self.notice() or self.model),
+        ]
+
+    def ask(self, request: Mapping[str, object], journal: Journal) -> None:
+        """Answer one request."""
+
+        def estimated(answer: AgentAnswer) -> None:
+            usage = answer.usage.model_copy(update={"estimated": True})
+            journal(answer.model_copy(update={"usage": usage}))
+
+        super().ask(request, estimated)
+
+    def ceiling(self, request: Mapping[str, object], prompt_tokens: int) -> Decimal:  # noqa: ARG002 -- as the others
+        """Nothing is paid."""
+        return Decimal(0)
+
+    @property
+    def key(self) -> SecretStr | None:
+        """None: nothing is sent."""
+        return None
+
+    def _connect(self) -> Client:
+        import httpx2
+
+        return Client(
+            self._sdk,
+            label=self.label,
+            secret="",
+            deadline_seconds=self.settings.deadline_seconds,
+            transport=httpx2.MockTransport(self.respond),
+        )
+
+    def _sdk(self, http: httpx2.Client, timeout: httpx2.Timeout) -> openai.OpenAI:
+        import openai
+
+        return openai.OpenAI(
+            api_key="offline",
+            base_url="http://offline.invalid/v1",
+            max_retries=0,
+            timeout=timeout,
+            http_client=http,
+        )
+
+    def respond(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer a chat completion request."""
+        return reply(completion_of(json.loads(request.content), self.answerers))
 
 
-def offline_agent(
-    deadline_seconds: float, answering: Callable[[httpx2.Request], httpx2.Response] = respond
-) -> Agent:
-    """An agent without network and without key.
-
-    Args:
-        deadline_seconds: The longest wait for the whole call.
-        answering: Answers in place of the network.
-    """
-    import httpx2
-
-    return Agent(
-        "offline",
-        api_key="offline",
-        base_url="http://offline.invalid/v1",
-        deadline_seconds=deadline_seconds,
-        transport=httpx2.MockTransport(answering),
-    )
-
-
-def reply(completion: Mapping[str, Any]) -> httpx2.Response:
+def reply(completion: Mapping[str, object]) -> httpx2.Response:
     """A completion as it arrives."""
     import httpx2
 
     return httpx2.Response(200, headers={"x-request-id": "offline"}, json=completion)
 
 
-def completion_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The right completion of a request's body: the prompt is the answer."""
-    prompt: str = body["messages"][-1]["content"]
-    weeks = len(json.loads(prompt)["demand"]["weekly_volume"])
-    prompt_tokens, completion_tokens = estimate_prompt_tokens(weeks), estimate_answer_tokens(weeks)
+def completion_of(body: Json, answerers: Answerers) -> Json:
+    """The right completion of a request's body."""
+    answer, usage = answerers[body["response_format"]["json_schema"]["name"]](body["messages"][-1]["content"])
     return {
         "object": "chat.completion",
         "model": body["model"],
@@ -67,13 +101,17 @@ def completion_of(body: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "index": 0,
                 "finish_reason": "stop",
-                "message": {"role": "assistant", "content": prompt, "refusal": None},
+                "message": {
+                    "role": "assistant",
+                    "content": json.dumps(answer, separators=(",", ":")),
+                    "refusal": None,
+                },
             }
         ],
         "usage": {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "total_tokens": prompt_tokens + completion_tokens,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
             "prompt_tokens_details": {"cached_tokens": 0},
         },
     }

@@ -1,8 +1,6 @@
-"""Rehearsals: the offline agent misbehaves on purpose, so that people see what becomes of it.
+"""Rehearsals: a provider that misbehaves on purpose, so that people see what becomes of it.
 
-The request's model name chooses how (`rehearsal-html`): the mark goes wherever the model is shown, and into
-the ledger, with nothing added to either. Only the offline agent of the embedded store is made of this; the
-services sees to it.
+The request's model chooses how (`rehearsal-html`). Nothing is sent.
 """
 
 from __future__ import annotations
@@ -13,16 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from secondlook.domain.runs import REHEARSAL
-from secondlook.providers.offline import completion_of, offline_agent, reply
-from secondlook.providers.openai.client import LATE, Agent
+from secondlook.providers.base import Answerers, Json
+from secondlook.providers.offline import Offline, completion_of, reply
+from secondlook.providers.openai.client import LATE
+from secondlook.settings import Settings
 
 if TYPE_CHECKING:
     import httpx2
-
-Json = dict[str, Any]
 
 Misbehave = Callable[["httpx2.Request", Json], "httpx2.Response"]
 """Answers a request, given the right completion, in another way; or raises what a connection raises."""
@@ -51,20 +48,40 @@ class Kind:
     @property
     def model(self) -> str:
         """The model's name that asks for it."""
-        return REHEARSAL + self.name
+        return f"rehearsal-{self.name}"
 
 
-def rehearsing_agent(deadline_seconds: float) -> Agent:
-    """The offline agent; asked as a model of a rehearsal, it misbehaves."""
-    return offline_agent(deadline_seconds, respond)
+class Rehearsal(Offline):
+    """A provider that misbehaves; its models are the kinds.
 
+    Args:
+        settings: The settings.
+        answerers: What it misbehaves with.
+        kind: The model that new runs ask.
+    """
 
-def respond(request: httpx2.Request) -> httpx2.Response:
-    """Answer a chat completion request, properly or as its model says."""
-    body: Json = json.loads(request.content)
-    right = completion_of(body)
-    kind = KINDS.get(body["model"])
-    return reply(right) if kind is None else kind.misbehave(request, right)
+    name = "rehearsal"
+    label = "Rehearsal"
+
+    def __init__(self, settings: Settings, answerers: Answerers | None = None, kind: str = "") -> None:
+        super().__init__(settings, answerers)
+        self._kind = kind
+
+    @property
+    def model(self) -> str:
+        """The kind's model."""
+        return self._kind
+
+    def notice(self) -> None:
+        """Its models do not end."""
+
+    def respond(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer a chat completion request as its model says."""
+        body: Json = json.loads(request.content)
+        kind = KINDS.get(body["model"])
+        if kind is None:
+            return _response(HTTPStatus.NOT_FOUND, '{"error": {"message": "There is no such rehearsal"}}')
+        return kind.misbehave(request, completion_of(body, self.answerers))
 
 
 # -- how ------------------------------------------------------------------------------------------------

@@ -26,11 +26,19 @@ def configure() -> None:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it quotes the form that it cannot read
 
 
-def log_generated(run: Run, title: str, fields: Mapping[str, object], *, production: bool) -> None:
+def log_notice(label: str, notice: str) -> None:
+    """What people should know of a provider's model."""
+    _logger.warning("[%s] %s", label, notice)
+
+
+def log_generated(
+    run: Run, label: str, title: str, fields: Mapping[str, object], *, production: bool
+) -> None:
     """An accepted answer; in production without its usage.
 
     Args:
         run: The run.
+        label: Its provider's.
         title: What its result is called.
         fields: The result's ids and counts.
         production: Whether this is production.
@@ -38,8 +46,7 @@ def log_generated(run: Run, title: str, fields: Mapping[str, object], *, product
     shown = {name: value for name, value in fields.items() if name != "source_id"}
     if not production:
         shown["usage"] = run.usage.model_dump(include={"prompt_tokens", "completion_tokens", "total_tokens"})
-    agent = "OpenAI" if run.agent == "openai" else "Offline agent"
-    _logger.info("[%s] %s generated: %s", agent, title, json.dumps(shown))
+    _logger.info("[%s] %s generated: %s", label, title, json.dumps(shown))
 
 
 def log_complete(title: str, fields: Mapping[str, object]) -> None:

@@ -9,9 +9,9 @@ from secondlook.domain.buckets import BandCount
 from secondlook.domain.runs import Run
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.stored_snapshots import fingerprint
+from secondlook.providers.table import label_of
 from secondlook.views.drawing import covered
 from secondlook.views.figures import share
-from secondlook.views.run import agent_name
 from secondlook.views.snapshot import SnapshotView
 
 
@@ -173,7 +173,7 @@ def _added(entries: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 _MADE: Mapping[str, Callable[[Run], str]] = {
-    "agents": lambda run: agent_name(run.agent),
+    "agents": lambda run: label_of(run.agent),
     "models": lambda run: run.answered_model or run.model,
     "prompt versions": lambda run: run.prompt_version,
 }

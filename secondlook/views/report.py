@@ -13,6 +13,7 @@ from secondlook.domain.runs import Run
 from secondlook.domain.snapshots import Snapshot
 from secondlook.domain.stored_snapshots import fingerprint
 from secondlook.domain.untrusted_text import one_line
+from secondlook.providers.table import is_local, label_of
 from secondlook.views.drawing import draw_bands, draw_weeks
 from secondlook.views.palette import colors
 from secondlook.views.run import view_run
@@ -53,7 +54,8 @@ def _made_by(run: Run | None) -> str:
     if run is None:
         return "by another program"
     model = run.answered_model or run.model
-    return f"by the offline agent, in place of {model}" if run.agent == "offline" else f"by {model} of OpenAI"
+    label = label_of(run.agent)
+    return f"by the {label.lower()}, in place of {model}" if is_local(run.agent) else f"by {model} of {label}"
 
 
 def _marks(view: SnapshotView) -> list[Mark]:
@@ -61,8 +63,8 @@ def _marks(view: SnapshotView) -> list[Mark]:
     marks = [Mark(view.verification.text, warns=not view.verification.validated)]
     if run is not None and run.rehearsal:
         marks.append(Mark(f"Rehearsal: {run.model}", warns=True))
-    if run is not None and run.agent == "offline":
-        marks.append(Mark("Offline agent: usage is estimated", warns=True))
+    if run is not None and is_local(run.agent):
+        marks.append(Mark(f"{label_of(run.agent)}: usage is estimated", warns=True))
     return marks
 
 
@@ -84,6 +86,7 @@ def _facts(snapshot: Snapshot, run: Run | None) -> dict[str, str]:
         "Prompt version": run.prompt_version,
         "Prompt tokens": shown.prompt_tokens,
         "Completion tokens": shown.completion_tokens,
+        **shown.reasoning,
         "Cost": shown.cost,
         "Requests sent": str(run.attempts),
         "Request id": run.request_id or "unknown",

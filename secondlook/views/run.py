@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from secondlook.domain.run_filter import RunFilter
-from secondlook.domain.runs import AgentName, Run, RunStatus, SnapshotRun
+from secondlook.domain.runs import Run, RunStatus, SnapshotRun
 from secondlook.domain.usage import Usage
 from secondlook.errors import SecondlookError
 from secondlook.ledger.history import History, RunRow
 from secondlook.ledger.reviews import Review, Reviews
 from secondlook.pipeline.outcome import error_of, total_ms
+from secondlook.providers.table import label_of
 from secondlook.views.export import Cell
 from secondlook.views.figures import duration, money, tokens
 
@@ -34,11 +35,6 @@ _OUTCOMES: Mapping[RunStatus, str] = {
 }
 
 
-def agent_name(agent: AgentName) -> str:
-    """Return an agent's name for people."""
-    return "Offline agent" if agent == "offline" else "OpenAI"
-
-
 @dataclass(frozen=True)
 class RunView:
     """What is shown of a run; what is unknown says so.
@@ -51,6 +47,7 @@ class RunView:
         model: The model that answered, or the one that was asked where no answer names one.
         answered_model: The model that answered.
         prompt_tokens: Of the answer, like the other counts; an estimate is marked with ≈.
+        reasoning: Tokens of the completion that were reasoning, by their label; empty where none were told.
         cost: Of all its answers.
         total: From its preparation to its end, or until now.
         call: From sending to the last byte of the answer.
@@ -68,6 +65,7 @@ class RunView:
     completion_tokens: str
     total_tokens: str
     cached_tokens: str
+    reasoning: Mapping[str, str]
     cost: str
     total: str
     call: str
@@ -89,13 +87,16 @@ def view_run(run: Run) -> RunView:
         status=STATUS[run.status],
         outcome=_OUTCOMES.get(run.status, "Generating… {}").format(total),
         error=error_of(run) if run.error is not None or ended_in_error else None,
-        agent=agent_name(run.agent),
+        agent=label_of(run.agent),
         model=run.answered_model or run.model,
         answered_model=run.answered_model or "unknown",
         prompt_tokens=count(usage.prompt_tokens),
         completion_tokens=count(usage.completion_tokens),
         total_tokens=count(usage.total_tokens),
         cached_tokens=count(usage.cached_tokens),
+        reasoning=(
+            {} if usage.reasoning_tokens is None else {"Reasoning tokens": count(usage.reasoning_tokens)}
+        ),
         cost=money(run.cost_usd, estimated=usage.estimated) if run.answered else nothing,
         total=total,
         call=_time(call),

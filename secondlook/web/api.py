@@ -23,7 +23,7 @@ from secondlook.connections.supabase import session_over
 from secondlook.domain.access import Access
 from secondlook.domain.buckets import ConfidenceLevel
 from secondlook.domain.identifiers import canonical, not_found
-from secondlook.domain.runs import AgentName, Run, RunStatus
+from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.sources import SortKey, SourceQuery
 from secondlook.domain.usage import Usage
@@ -112,7 +112,7 @@ class RunState(BaseModel):
     task: str
     source_id: str
     user_id: str
-    agent: AgentName
+    agent: str
     status: RunStatus
     error_code: str | None
     attempts: int
@@ -130,7 +130,7 @@ class SnapshotMade(BaseModel):
     run_id: str
     snapshot_id: str
     source_id: str
-    agent: AgentName
+    agent: str
     result: SnapshotResult
     usage: Usage
     cost_usd: float | None

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
-from secondlook.domain.runs import REHEARSAL, RunStatus
+from secondlook.domain.runs import RunStatus
 from tests.examples import USER
 from tests.processes import ROOT, eventually, samples
 from tests.providers.test_rehearsal import REJECTED
@@ -44,7 +44,7 @@ def test_each_names_its_rule_and_path(page: AppTest) -> None:
     """One after the other, on one source: refused, and nothing stored."""
     ledger = resources.services().ledger
     for number, (name, reason, path) in enumerate(REJECTED, start=1):
-        page.selectbox(key="rehearsal-model").select(REHEARSAL + name).run()
+        page.selectbox(key="rehearsal-model").select(f"rehearsal-{name}").run()
         page.button(key="rehearse").click().run()
         assert not page.exception
         eventually(lambda number=number: [r.status for r in ledger.list(USER)] == [RunStatus.FAILED] * number)

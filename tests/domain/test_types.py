@@ -64,6 +64,7 @@ def test_unknown_usage_is_none() -> None:
         "completion_tokens": None,
         "total_tokens": None,
         "cached_tokens": None,
+        "reasoning_tokens": None,
         "estimated": False,
     }
 

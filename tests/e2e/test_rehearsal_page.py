@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from secondlook.domain.runs import REHEARSAL
 from secondlook.providers.rehearsal import KINDS
 from tests.e2e.conftest import Dashboard, assert_accessible_in_both_schemes
 from tests.providers.test_rehearsal import REJECTED
@@ -29,7 +28,7 @@ def open_rehearsal(tab: Dashboard, query: str = "") -> None:
 
 def choose(tab: Dashboard, name: str) -> None:
     """Choose a kind."""
-    kind = KINDS[REHEARSAL + name]
+    kind = KINDS[f"rehearsal-{name}"]
     box = tab.page.get_by_role("combobox", name="Agent behavior")
     box.fill(kind.title)
     tab.page.get_by_role("option", name=kind.title).click()
@@ -40,7 +39,7 @@ def rehearse(tab: Dashboard, name: str) -> None:
     """Choose a kind and rehearse it."""
     choose(tab, name)
     tab.page.get_by_role("button", name="Start rehearsal").click()
-    tab.see(f"Rehearsal: {REHEARSAL}{name}")
+    tab.see(f"Rehearsal: rehearsal-{name}")
 
 
 def fact(tab: Dashboard, name: str, value: str) -> None:
@@ -70,7 +69,7 @@ def test_live_marked_and_given_up(dashboard: Dashboard) -> None:
     rehearse(dashboard, "rate-limit")
     dashboard.see("It is sent again in")
     fact(dashboard, "Requests", "2, none of them to a provider")
-    dashboard.see("OpenAI API error (429): Rate limit exceeded")
+    dashboard.see("Rehearsal API error (429): Rate limit exceeded")
 
     rehearse(dashboard, "reset")
     dashboard.see("The request may have been answered and billed")
@@ -93,7 +92,7 @@ def test_live_marked_and_given_up(dashboard: Dashboard) -> None:
 def test_none_with_a_key(dashboard: Dashboard) -> None:
     """Where a key is set the page says why there is none, and offers nothing."""
     open_rehearsal(dashboard)
-    dashboard.see("There are no rehearsals where OPENAI_API_KEY is set")
+    dashboard.see("There are no rehearsals where OpenAI answers")
     dashboard.settle()
     expect(dashboard.page.get_by_role("button", name="Start rehearsal")).to_have_count(0)
 

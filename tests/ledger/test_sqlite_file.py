@@ -8,11 +8,13 @@ import threading
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import pytest
 
 from secondlook.errors import LedgerUnavailable
 from secondlook.ledger.runs import MIN_FREE_BYTES, Ledger, open_ledger
+from tests.examples import example_plan
 from tests.ledger import executing
 
 
@@ -69,3 +71,23 @@ def test_a_first_start_waits_for_another(where: Path) -> None:
             open_ledger(where, lease_seconds=15).close()
         finally:
             release.join()
+
+
+def test_rehearsals_of_before_are_told_by_their_provider(tmp_path: Path) -> None:
+    """They were runs of the offline agent with a model of their own; the migration says what they were."""
+    path = tmp_path / "ledger.db"
+    with closing(open_ledger(path, lease_seconds=15)) as made:
+        kept = {
+            "rehearsal": made.submit(str(uuid4()), example_plan(model="rehearsal-html"), number=1).run_id,
+            "offline": made.submit(
+                str(uuid4()), example_plan("22222222-2222-4333-8444-555555555555"), number=1
+            ).run_id,
+        }
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("alter table calls drop column reasoning_tokens")
+        file.execute("delete from migrations where name in ('006_reasoning', '007_rehearsals')")
+    with closing(open_ledger(path, lease_seconds=15)) as opened:
+        for agent, run_id in kept.items():
+            run = opened.get(run_id)
+            assert (run.agent, run.rehearsal) == (agent, agent == "rehearsal")
+        assert opened.get(kept["rehearsal"]).model == "rehearsal-html"

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from secondlook.domain.answers import Completion
 from secondlook.domain.base import Count, Frozen
@@ -28,7 +29,8 @@ from secondlook.pipeline.answers import question_of, result_of, trace_of
 from secondlook.pipeline.execute import execute
 from secondlook.pipeline.outcome import outcome
 from secondlook.pipeline.retries import Retries
-from secondlook.providers.openai.client import Agent
+from secondlook.providers.openai.protocol import OpenAI
+from secondlook.settings import load_settings
 from secondlook.tasks.base import ProductTables, Step, Task, Tasks, Trace
 from secondlook.tasks.checklist import ANY_ANSWER, Reading, Rule, accept, check_each, reject
 from secondlook.tasks.table import TASKS
@@ -118,13 +120,9 @@ class House:
         self.store = store
         self.asked: list[str] = []
         self.number: object = 70
-        self._agent = Agent(
-            "openai",
-            api_key="sk-x",
-            base_url="http://provider.invalid/v1",
-            deadline_seconds=30,
-            transport=httpx2.MockTransport(self._answer),
-        )
+        values = {"openai_api_key": SecretStr("sk-x"), "openai_base_url": "http://provider.invalid/v1"}
+        self._agent = OpenAI(load_settings().model_copy(update=values))
+        self._agent.transport = httpx2.MockTransport(self._answer)
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         last = json.loads(request.content)["messages"][-1]["content"]

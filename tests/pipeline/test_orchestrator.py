@@ -14,19 +14,23 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from secondlook.domain.buckets import AgentInput
-from secondlook.domain.runs import AgentName, Plan, Run, RunStatus
+from secondlook.domain.runs import Plan, Run, RunStatus
 from secondlook.errors import ApiKeyMissing, NotSignedIn, SecondlookError, StoreUnavailable
 from secondlook.ledger.runs import Ledger, open_ledger
 from secondlook.pipeline.answers import result_of
 from secondlook.pipeline.execute import Agents, execute
 from secondlook.pipeline.retries import Retries
 from secondlook.pipeline.submit import prepare
-from secondlook.providers.offline import offline_agent
-from secondlook.providers.openai.client import Agent
+from secondlook.providers.base import Provider
+from secondlook.providers.offline import Offline
+from secondlook.providers.openai.protocol import OpenAI
+from secondlook.providers.table import find_provider
 from secondlook.settings import load_settings
 from secondlook.stores.base import Store
+from secondlook.tasks.snapshot.offline import ANSWERERS
 from tests.examples import (
     MODEL,
     NOBODY,
@@ -50,6 +54,11 @@ from tests.tables import EmbeddedTables, newest
 ONCE = Retries(most=0, seconds=0)
 
 
+def offline() -> Offline:
+    """The offline agent."""
+    return Offline(load_settings(), ANSWERERS)
+
+
 @dataclass
 class House:
     """A store with one source, a ledger, and an agent; what the agent is asked is counted."""
@@ -57,8 +66,8 @@ class House:
     folder: Path
     store: RecordingStore
     ledger: Ledger
-    asked: list[AgentName] = field(default_factory=list[AgentName])
-    agent: Agent = field(default_factory=lambda: offline_agent(30))
+    asked: list[str] = field(default_factory=list[str])
+    agent: Provider = field(default_factory=offline)
     signed_out: bool = False
 
     @property
@@ -66,7 +75,7 @@ class House:
         """The product's tables."""
         return EmbeddedTables(self.folder / "store.db")
 
-    def prepare(self, *, regenerate: bool = False, agent: AgentName = "offline") -> Plan:
+    def prepare(self, *, regenerate: bool = False, agent: str = "offline") -> Plan:
         """Steps 1 to 5."""
         return prepare(
             SOURCE,
@@ -74,10 +83,10 @@ class House:
             regenerate=regenerate,
             store=self.store,
             settings=load_settings(),
-            agent=lambda: agent,
+            agent=lambda: find_provider(agent)(load_settings()),
         )
 
-    def submit(self, *, regenerate: bool = False, agent: AgentName = "offline") -> Run:
+    def submit(self, *, regenerate: bool = False, agent: str = "offline") -> Run:
         """A queued run."""
         number = next_number(self.ledger)
         return self.ledger.submit(
@@ -94,7 +103,7 @@ class House:
     def execute(self, run: Run, agents: Agents | None = None, *, production: bool = False) -> Run:
         """Steps 6 to 9, once; with the house's agent where none is given."""
 
-        def of_the_house(name: AgentName) -> Agent:
+        def of_the_house(name: str) -> Provider:
             self.asked.append(name)
             return self.agent
 
@@ -112,13 +121,9 @@ class House:
         """From now on OpenAI answers, with this content."""
         self.agent.close()
         body = json.dumps(completion(content, **changes))
-        self.agent = Agent(
-            "openai",
-            api_key="sk-x",
-            base_url="http://provider.invalid/v1",
-            deadline_seconds=30,
-            transport=httpx2.MockTransport(lambda _: httpx2.Response(200, content=body.encode())),
-        )
+        provider = OpenAI(load_settings().model_copy(update={"openai_api_key": SecretStr("sk-x")}))
+        provider.transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=body.encode()))
+        self.agent = provider
 
 
 @pytest.fixture
@@ -333,7 +338,7 @@ def test_the_order_of_refusals(house: House, wrong: Wrong) -> None:
     )
     house.tables.add_estimates(source, wrong.rows)
 
-    def no_key() -> AgentName:
+    def no_key() -> Provider:
         raise ApiKeyMissing
 
     with pytest.raises(SecondlookError) as caught:
@@ -366,7 +371,7 @@ def test_no_source_is_like_another(house: House, source: str, user: str) -> None
                 regenerate=False,
                 store=house.store,
                 settings=load_settings(),
-                agent=lambda: "offline",
+                agent=offline,
             )
         assert (caught.value.code, caught.value.message) == (
             "source_not_found",
@@ -383,7 +388,7 @@ def test_an_id_may_be_written_in_any_way(house: House) -> None:
         regenerate=False,
         store=house.store,
         settings=load_settings(),
-        agent=lambda: "offline",
+        agent=offline,
     )
     assert (plan.source_id, plan.user_id) == (SOURCE, USER)
 
@@ -519,7 +524,7 @@ def test_who_signs_out_while_the_agent_answers(house: House) -> None:
     """The store was opened before anything was sent: what was begun is stored."""
     run = house.submit()
 
-    def agents(_: AgentName) -> Agent:
+    def agents(_: str) -> Provider:
         house.signed_out = True
         return house.agent
 
@@ -560,7 +565,7 @@ def test_a_late_answer_spares_the_second_call(house: House) -> None:
     house.ledger.abandon_call(held.model_copy(update={"attempts": 1}))
     house.ledger.resend(run.run_id, USER)
 
-    def agents(_: AgentName) -> Agent:
+    def agents(_: str) -> Provider:
         house.ledger.journal(run.run_id, 1, example_answer())
         return house.agent
 
@@ -573,7 +578,7 @@ def test_a_run_that_is_given_up_as_it_is_taken_up(house: House) -> None:
     """Cancelled between the claim and the request: nothing is sent."""
     run = house.submit()
 
-    def agents(_: AgentName) -> Agent:
+    def agents(_: str) -> Provider:
         house.ledger.cancel(run.run_id, USER)
         return house.agent
 

@@ -17,13 +17,15 @@ from contextlib import closing
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.usage import Usage
 from secondlook.errors import LedgerUnavailable, ProviderError
-from secondlook.providers.openai.client import MAX_BODY_BYTES, Agent, build_request
+from secondlook.providers.openai.client import MAX_BODY_BYTES
+from secondlook.providers.openai.protocol import OpenAI
 from secondlook.settings import load_settings
-from tests.examples import MODEL, completion, echo, example_input
+from tests.examples import MODEL, completion, echo, example_request
 
 KEY = "sk-proj-a1b2c3d4e5f6"
 Handler = Callable[[httpx2.Request], httpx2.Response]
@@ -42,20 +44,26 @@ class Server:
         return self._handler(request)
 
 
+def openai(server: Server, deadline: float) -> OpenAI:
+    """OpenAI, with a server in place of the network."""
+    values = {
+        "openai_api_key": SecretStr(KEY),
+        "openai_base_url": "http://provider.invalid/v1",
+        "deadline_seconds": deadline,
+    }
+    provider = OpenAI(load_settings().model_copy(update=values))
+    provider.transport = httpx2.MockTransport(server)
+    return provider
+
+
 def ask(
     server: Server, *, deadline: float = 30, journal: Callable[[AgentAnswer], None] | None = None
 ) -> list[AgentAnswer]:
     """What was journaled of one question to a server."""
     kept: list[AgentAnswer] = []
-    agent = Agent(
-        "openai",
-        api_key=KEY,
-        base_url="http://provider.invalid/v1",
-        deadline_seconds=deadline,
-        transport=httpx2.MockTransport(server),
-    )
+    agent = openai(server, deadline)
     with closing(agent):
-        agent.ask(build_request(example_input(), load_settings()), journal or kept.append)
+        agent.ask(example_request(), journal or kept.append)
     return kept
 
 
@@ -105,7 +113,7 @@ def test_the_request() -> None:
     (request,) = server.requests
     assert (request.method, str(request.url)) == ("POST", "http://provider.invalid/v1/chat/completions")
     assert request.headers["authorization"] == f"Bearer {KEY}"
-    assert json.loads(request.content) == build_request(example_input(), load_settings())
+    assert json.loads(request.content) == example_request()
 
 
 @pytest.mark.parametrize(
@@ -248,16 +256,10 @@ def test_a_late_answer_is_journaled() -> None:
 
     body = json.dumps(completion(echo())).encode()
     server = Server(lambda _: httpx2.Response(200, stream=Chunks([body], 0.4)))
-    agent = Agent(
-        "openai",
-        api_key=KEY,
-        base_url="http://provider.invalid/v1",
-        deadline_seconds=0.1,
-        transport=httpx2.MockTransport(server),
-    )
+    agent = openai(server, 0.1)
     with closing(agent):
         with pytest.raises(ProviderError, match="time-out"):
-            agent.ask(build_request(example_input(), load_settings()), journal)
+            agent.ask(example_request(), journal)
         assert kept == []
         assert came.wait(5)
     assert [answer.body for answer in kept] == [body.decode()]
@@ -303,9 +305,7 @@ def test_a_providers_message_is_made_safe(said: str, shown: str) -> None:
         pytest.param('Cannot read: {"week": "2026-W01", "count": 15}', id="weeks"),
         pytest.param('Cannot read: "estimate_count": 35', id="estimate count"),
         pytest.param('Cannot read: "500-1500","count":25 there', id="a band"),
-        pytest.param(
-            str(build_request(example_input(), load_settings())["messages"][0]["content"]), id="instructions"
-        ),
+        pytest.param(str(example_request()["messages"][0]["content"]), id="instructions"),
         pytest.param("", id="nothing at all"),
     ],
 )
@@ -349,12 +349,12 @@ def test_a_traceback_shows_neither_key_nor_prompt(failed: ProviderError) -> None
 DEBUG = """
 import logging
 logging.basicConfig(level=logging.DEBUG)
-from secondlook.providers.openai.client import build_request
-from secondlook.providers.offline import offline_agent
+from secondlook.providers.offline import Offline
 from secondlook.settings import load_settings
-from tests.examples import example_input
+from secondlook.tasks.snapshot.offline import ANSWERERS
+from tests.examples import example_request
 kept = []
-offline_agent(60).ask(build_request(example_input(), load_settings()), kept.append)
+Offline(load_settings(), ANSWERERS).ask(example_request(), kept.append)
 assert len(kept) == 1
 """
 

@@ -8,20 +8,20 @@ from hypothesis import given, settings
 
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.buckets import AgentInput
-from secondlook.providers.offline import offline_agent
-from secondlook.providers.openai.client import build_request
+from secondlook.providers.offline import Offline
 from secondlook.settings import load_settings
+from secondlook.tasks.snapshot.offline import ANSWERERS
 from secondlook.tasks.snapshot.prompt import estimate_usage
-from secondlook.tasks.snapshot.rules import check_answer, read_completion
-from tests.examples import MODEL, example_input
+from secondlook.tasks.snapshot.rules import check_answer
+from tests.examples import MODEL, example_input, example_request
 from tests.strategies import agent_inputs
 
 
 def ask(agent_input: AgentInput) -> AgentAnswer:
     """The offline agent's answer."""
     kept: list[AgentAnswer] = []
-    with closing(offline_agent(60)) as agent:
-        agent.ask(build_request(agent_input, load_settings()), kept.append)
+    with closing(Offline(load_settings(), ANSWERERS)) as agent:
+        agent.ask(example_request(agent_input), kept.append)
     (answer,) = kept
     return answer
 
@@ -29,7 +29,7 @@ def ask(agent_input: AgentInput) -> AgentAnswer:
 def test_it_answers_as_the_model_should() -> None:
     """Its answer is accepted, names the model that was asked, and carries a request id."""
     answer = ask(example_input())
-    check_answer(read_completion(answer.body), example_input())
+    check_answer(Offline.read(answer.body), example_input())
     assert (answer.model, answer.request_id) == (MODEL, "offline")
 
 
@@ -44,4 +44,4 @@ def test_its_usage_is_marked_as_estimated() -> None:
 @given(agent_inputs())
 def test_it_answers_any_input(agent_input: AgentInput) -> None:
     """Any valid buckets come back unchanged through the real client."""
-    check_answer(read_completion(ask(agent_input).body), agent_input)
+    check_answer(Offline.read(ask(agent_input).body), agent_input)

@@ -36,7 +36,7 @@ from tests.examples import MODEL
 )
 def test_the_default_models_price(usage: Usage, cost: str) -> None:
     """gpt-4o-2024-08-06: $2.50 a million, cached $1.25, answers $10."""
-    assert cost_usd(usage, MODEL) == Decimal(cost)
+    assert cost_usd(usage, MODEL, "openai") == Decimal(cost)
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def test_the_default_models_price(usage: Usage, cost: str) -> None:
 )
 def test_unknown_usage_has_no_cost(usage: Usage) -> None:
     """What is not known cannot be priced."""
-    assert cost_usd(usage, MODEL) is None
+    assert cost_usd(usage, MODEL, "openai") is None
 
 
 @pytest.mark.parametrize("model", ["no-such-model", "llama-3.3-70b", "", "\ud800"], ids=repr)
 def test_an_unknown_model_has_no_cost(model: str) -> None:
     """A model without a known price costs an unknown amount, not $0."""
-    assert cost_usd(Usage(prompt_tokens=10, completion_tokens=10), model) is None
+    assert cost_usd(Usage(prompt_tokens=10, completion_tokens=10), model, "openai") is None

@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.weeks import week_of
-from secondlook.providers.openai.client import build_request
-from secondlook.settings import load_settings
 from secondlook.tasks.snapshot import prompt
 from secondlook.tasks.snapshot.schema import answer_schema
-from tests.examples import bucket_row, echo, example_input, example_plan, many_weeks, weeks
+from tests.examples import bucket_row, echo, example_input, example_plan, example_request, many_weeks, weeks
 from tests.strategies import agent_inputs, bucket_rows
 
 
@@ -48,8 +46,7 @@ def test_equal_buckets_give_byte_identical_requests(row: dict[str, Any], random:
     shuffled = dict(random.sample(list(row.items()), len(row)))
     random.shuffle(shuffled["weekly_volume"])
     shuffled["weekly_volume"] = json.dumps(shuffled["weekly_volume"], indent=random.choice([None, 2]))
-    settings = load_settings()
-    requests = [json.dumps(build_request(example_input(each), settings)) for each in (row, shuffled)]
+    requests = [json.dumps(example_request(example_input(each))) for each in (row, shuffled)]
     assert requests[0].encode() == requests[1].encode()
 
 

@@ -15,7 +15,8 @@ import pytest
 from bench.models.inputs import FORMS
 from secondlook.domain.buckets import AgentInput
 from secondlook.errors import AnswerRejected
-from secondlook.tasks.snapshot.rules import check_answer, read_completion
+from secondlook.providers.openai.envelope import read_completion
+from secondlook.tasks.snapshot.rules import check_answer
 from secondlook.tasks.snapshot.trace import trace
 from tests.tasks.real_answers.judge import verdict
 

@@ -13,8 +13,9 @@ from secondlook.domain.buckets import AgentInput
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
+from secondlook.providers.openai.envelope import read_completion
 from secondlook.tasks.checklist import UNREAD_REASONS
-from secondlook.tasks.snapshot.rules import Json, check_answer, count_matches, read_completion
+from secondlook.tasks.snapshot.rules import Json, check_answer, count_matches
 from secondlook.tasks.snapshot.task import set_metadata
 from tests.examples import MODEL, SNAPSHOT, SOURCE, body_of, completion, echo, example_input
 from tests.processes import samples

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from secondlook.domain.buckets import AgentInput
 from secondlook.errors import AnswerRejected
+from secondlook.providers.openai.envelope import read_completion
 from secondlook.tasks.base import Cell, Trace
 from secondlook.tasks.snapshot import trace as snapshot_trace
-from secondlook.tasks.snapshot.rules import RULES, check_answer, read_completion
+from secondlook.tasks.snapshot.rules import RULES, check_answer
 from secondlook.tasks.snapshot.trace import MOST_EXTRA
 from tests.examples import body_of, echo, example_input
 from tests.strategies import agent_inputs, mutations

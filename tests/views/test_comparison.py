@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from secondlook.domain.access import Access
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.runs import SNAPSHOT as SNAPSHOT_TASK
-from secondlook.domain.runs import AgentName, Run, RunStatus
+from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.services import connect
@@ -52,7 +52,7 @@ def snapshot(agent_input: AgentInput, snapshot_id: str = SNAPSHOT, source_id: st
     )
 
 
-def made(agent: AgentName = "openai", **changes: Json) -> Run:
+def made(agent: str = "openai", **changes: Json) -> Run:
     """The run that made a snapshot."""
     fields: dict[str, Json] = {
         **dict.fromkeys(Run.model_fields),
@@ -143,7 +143,10 @@ APART = {"weekly_volume": weeks(("2024-W01", 1))}
             id="another program",
         ),
         pytest.param(
-            {"run": made(model="rehearsal-no-usage"), "other_run": made(model="rehearsal-no-usage")},
+            {
+                "run": made(agent="rehearsal", model="rehearsal-no-usage"),
+                "other_run": made(agent="rehearsal", model="rehearsal-no-usage"),
+            },
             [
                 "The first snapshot is a rehearsal (rehearsal-no-usage).",
                 "The second snapshot is a rehearsal (rehearsal-no-usage).",

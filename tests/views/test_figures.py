@@ -183,6 +183,7 @@ def test_a_snapshots_fields(cost: Decimal | None) -> None:
             "completion_tokens": None,
             "total_tokens": None,
             "cached_tokens": None,
+            "reasoning_tokens": None,
             "estimated": False,
         },
         "cost_usd": None if cost is None else 0.0025,

@@ -76,8 +76,8 @@ def test_a_run_of_an_older_prompt() -> None:
             id="another program",
         ),
         pytest.param(
-            run_of(example_input(), agent="offline", model="rehearsal-no-usage"),
-            ["Rehearsal: rehearsal-no-usage", "by the offline agent, in place of rehearsal-no-usage"],
+            run_of(example_input(), agent="rehearsal", model="rehearsal-no-usage"),
+            ["Rehearsal: rehearsal-no-usage", "by the rehearsal, in place of rehearsal-no-usage"],
             id="rehearsal",
         ),
         pytest.param(

@@ -127,7 +127,7 @@ def _show_figures(each: Batch) -> None:
 
 def _offline() -> bool:
     try:
-        return resources.services().agent_name() == "offline"
+        return resources.services().asked_agent().local
     except SecondlookError:
         return False
 

@@ -118,7 +118,7 @@ def _show_forecast(services: Services, access: Access, found: Forecast) -> None:
         show_error(allowance.refusal)
         if allowance.calls:
             st.caption(f"The first {allowance.calls:,} runs would be sent. The others fail without a charge.")
-    if services.agent_name() == "offline":
+    if services.asked_agent().local:
         st.caption("The offline agent answers. No request is sent and nothing is billed.")
     st.button(
         _confirmation(found, found.runnable if allowance.refusal is None else allowance.calls),

@@ -5,49 +5,44 @@ from __future__ import annotations
 import streamlit as st
 
 from secondlook.dashboard.parts.problems import escape
-from secondlook.errors import SecondlookError
+from secondlook.domain.runs import Run
 from secondlook.pipeline.preview import Preview
-from secondlook.providers import prices
+from secondlook.providers.base import Provider
+from secondlook.providers.table import is_local, label_of
 from secondlook.services import Services
 from secondlook.tasks.snapshot.prompt import estimate_usage, right_answer
 from secondlook.views.figures import money, tokens
 
 
-def show_agent(services: Services, notice: str | None) -> None:
-    """Draw who answers and with which model, in the sidebar.
-
-    Args:
-        services: The parts to work with.
-        notice: That the model will be shut down, or None.
-    """
-    settings = services.settings
+def show_agent(services: Services) -> None:
+    """Draw in the sidebar who answers, with which model, and whether that model ends or was replaced."""
+    agent = services.selected_agent()
+    missing, notice = agent.missing(), agent.notice()
     with st.sidebar:
-        try:
-            name = services.agent_name()
-        except SecondlookError as error:
-            st.error(f"**{escape(error.message)}**", icon=":material/key_off:")
+        if missing is not None:
+            st.error(f"**{escape(missing.message)}**", icon=":material/key_off:")
+        elif agent.local:
+            st.badge(agent.label, icon=":material/cloud_off:", color="orange")
+            st.caption("No request is sent and nothing is billed. Token counts are estimates.")
         else:
-            if name == "offline":
-                show_offline_badge()
-                st.caption("No request is sent and nothing is billed. Token counts are estimates.")
-            else:
-                st.badge("OpenAI", icon=":material/cloud:", color="green")
-        st.caption(f"Model: {escape(settings.model)}")
+            st.badge(agent.label, icon=":material/cloud:", color="green")
+        st.caption(f"Model: {escape(agent.model)}")
         if notice is not None:
             st.markdown(f":small[:orange[:material/schedule: {escape(notice)}]]")
 
 
-def show_offline_badge() -> None:
-    """Draw that the offline agent answers or has answered."""
-    st.badge("Offline agent", icon=":material/cloud_off:", color="orange")
+def show_local_badge(run: Run) -> None:
+    """Draw that no provider answered a run, where that is so; a rehearsal has a badge of its own."""
+    if is_local(run.agent) and not run.rehearsal:
+        st.badge(label_of(run.agent), icon=":material/cloud_off:", color="orange")
 
 
-def show_agent_input(view: Preview, model: str) -> None:
+def show_agent_input(view: Preview, agent: Provider) -> None:
     """Draw exactly what the agent would see and about what that costs, before anything is sent."""
     if view.agent_input is None:
         return
     usage = estimate_usage(view.agent_input)
-    cost = money(prices.cost_usd(usage, model), estimated=True)
+    cost = money(agent.cost_usd(usage, agent.model), estimated=True)
     label = f"Agent input: about {tokens(usage.total_tokens)} tokens, {escape(cost)}"
     panel = st.expander(label, icon=":material/visibility:", key="agent-input", on_change="rerun")
     if panel.open:

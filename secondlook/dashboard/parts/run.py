@@ -80,7 +80,9 @@ def show_usage(run: Run, check: str) -> None:
     """
     view = view_run(run)
     estimated = run.usage.estimated
-    st.caption("Usage, estimated for the offline agent" if estimated else "Usage, as counted by the provider")
+    st.caption(
+        f"Usage, estimated for the {view.agent.lower()}" if estimated else "Usage, as counted by the provider"
+    )
     figures.show_metrics(
         {
             "Prompt tokens": view.prompt_tokens,
@@ -97,6 +99,7 @@ def show_usage(run: Run, check: str) -> None:
             "Model asked": run.model,
             "Model answered": view.answered_model,
             "Cached tokens": view.cached_tokens,
+            **view.reasoning,
             "Whole run": view.total,
             "Agent call": view.call,
             "Provider time": view.provider,

@@ -119,8 +119,7 @@ def _show_head(details: RunDetails) -> None:
             st.badge("Answer accepted", icon=":material/verified:", color="green")
         elif run.verdict == "refused":
             st.badge("Answer rejected", icon=":material/block:", color="red")
-        if run.agent == "offline":
-            agent.show_offline_badge()
+        agent.show_local_badge(run)
         run_parts.show_rehearsal_badge(run)
         for review in details.reviews:
             reviews.show_review_badge(review)
@@ -172,6 +171,7 @@ def _facts(details: RunDetails) -> dict[str, str]:
         "Source": run.source_id,
         "User": run.user_id,
         "Run number of the source": f"{run.number:,}",
+        "Agent": view.agent,
         "Model asked": run.model,
         "Model answered": view.answered_model,
         "Prompt version": run.prompt_version,
@@ -179,6 +179,7 @@ def _facts(details: RunDetails) -> dict[str, str]:
         "Prompt tokens": view.prompt_tokens,
         "Completion tokens": view.completion_tokens,
         "Cached tokens": view.cached_tokens,
+        **view.reasoning,
         "Created": moment(run.created_at),
         "Started": "not yet" if run.started_at is None else moment(run.started_at),
         "Ended": "not yet" if run.finished_at is None else moment(run.finished_at),

@@ -15,9 +15,10 @@ from secondlook.dashboard.parts import arrow, figures, links
 from secondlook.dashboard.parts.budgets import moment
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
-from secondlook.domain.run_filter import AGENTS, CODES, REVIEWS, VERDICTS, RunFilter, read_filter
+from secondlook.domain.run_filter import CODES, REVIEWS, VERDICTS, RunFilter, read_filter
 from secondlook.domain.runs import RunStatus
 from secondlook.ledger.history import RunPage, RunRow
+from secondlook.providers.table import PROVIDERS
 from secondlook.services import Services
 from secondlook.views import export
 from secondlook.views import run as run_view
@@ -149,7 +150,7 @@ def _show_more(services: Services, access: Access, wanted: RunFilter) -> None:
     choices = services.history.choices(only=only)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _choice("Model asked", "model", choices.models, wanted.model)
-        _choice("Agent", "agent", AGENTS, wanted.agent)
+        _choice("Agent", "agent", tuple(PROVIDERS), wanted.agent)
         _choice("Prompt version", "prompt", choices.prompts, wanted.prompt)
         if services.requires_sign_in and only is None:
             _choice("User", "user", choices.users, wanted.user)

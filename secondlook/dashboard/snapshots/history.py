@@ -183,8 +183,7 @@ def show_badges(view: SnapshotView) -> None:
         st.badge(view.verification.text, icon=f":material/{icon}:", color=color)
         if run is not None:
             run_parts.show_rehearsal_badge(run)
-            if run.agent == "offline":
-                agent.show_offline_badge()
+            agent.show_local_badge(run)
         st.badge(escape(moment(snapshot.generated_at)), color="gray")
         st.badge(f"{snapshot.estimate_count:,} estimates", color="gray")
         st.badge(f"{snapshot.confidence_level} confidence", color="gray")

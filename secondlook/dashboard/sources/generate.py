@@ -50,7 +50,7 @@ def show_generate(view: Preview, run: Run | None) -> None:
             disabled=live or not again,
             help="Calls the agent again and stores a second snapshot beside the first. The call is billed.",
         )
-    agent.show_agent_input(view, resources.services().settings.model)
+    agent.show_agent_input(view, resources.services().selected_agent())
     if refusal is not None:
         show_error(refusal)
     refused: tuple[str, SecondlookError] | None = st.session_state.get(_REFUSED)

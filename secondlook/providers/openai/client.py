@@ -6,25 +6,24 @@ up at its deadline has not lost an answer that arrives after it.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from secondlook.domain.addresses import public_address
 from secondlook.domain.answers import AgentAnswer
-from secondlook.domain.buckets import AgentInput
-from secondlook.domain.runs import AgentName
 from secondlook.errors import Outcome, ProviderError
-from secondlook.providers.openai import models
+from secondlook.providers.base import Journal
+from secondlook.providers.openai.advice import SLOW, after_refusal
+from secondlook.providers.openai.envelope import read_completion
 from secondlook.providers.openai.limits import read_limits, read_retry_after
-from secondlook.settings import Settings
-from secondlook.tasks.snapshot import prompt
-from secondlook.tasks.snapshot.rules import read_completion
-from secondlook.tasks.snapshot.schema import RESPONSE_FORMAT
 
 if TYPE_CHECKING:
     import httpx2
@@ -55,45 +54,27 @@ _PIECE = 12
 _KEY_PIECE = 6
 """So many characters in a row of the key are a piece of it."""
 
-Journal = Callable[[AgentAnswer], None]
+MODELS_SECONDS = 10
+"""The longest wait for the list of models."""
 
 
-def build_request(agent_input: AgentInput, settings: Settings) -> dict[str, Any]:
-    """The body of the request, by the model's family and the settings that override it."""
-    limit = settings.token_parameter
-    if limit == "auto":
-        limit = models.token_parameter(settings.model)
-    temperature = settings.temperature
-    if temperature == "auto":
-        temperature = models.DEFAULT_TEMPERATURE if models.takes_temperature(settings.model) else "none"
-    request: dict[str, Any] = {
-        "model": settings.model,
-        "messages": prompt.messages(agent_input),
-        "response_format": RESPONSE_FORMAT,
-        limit: settings.max_tokens,
-    }
-    if temperature != "none":
-        request["temperature"] = temperature
-    return request
-
-
-class Agent:
-    """OpenAI's chat completions, or a server that speaks the same protocol.
+class Client:
+    """One server that speaks the protocol.
 
     Args:
-        name: Which agent this is; it is stored with every run.
-        api_key: The key; never logged, never in a message.
-        base_url: The server.
+        sdk: Makes the SDK's client, of an HTTP client and a time-out.
+        label: How messages call the server.
+        secret: The key, empty where there is none; never logged, never in a message.
         deadline_seconds: The longest wait for the whole call.
-        transport: In place of the network (the offline agent).
+        transport: In place of the network.
     """
 
     def __init__(
         self,
-        name: AgentName,
+        sdk: Callable[[httpx2.Client, httpx2.Timeout], openai.OpenAI],
         *,
-        api_key: str,
-        base_url: str,
+        label: str,
+        secret: str,
         deadline_seconds: float,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
@@ -104,29 +85,26 @@ class Agent:
 
         # OPENAI_LOG=debug would log prompts.
         logging.getLogger("openai").setLevel(logging.WARNING)
-        self.name: AgentName = name
+        self._label = label
         self._deadline = deadline_seconds
-        self._key = api_key
+        self._key = secret
         # A redirect would send the aggregates to an address that nobody named.
-        self._http = httpx2.Client(
+        http = httpx2.Client(
             transport=BriefErrors(transport or httpx2.HTTPTransport()),
             follow_redirects=False,
             headers={"accept-encoding": "identity"},
         )
-        self._client = openai.OpenAI(
-            api_key=api_key,
-            base_url=base_url,
-            max_retries=0,  # the SDK would send again after a time-out
-            # The deadline is the caller's; this thread listens on for an answer that is paid for.
-            timeout=httpx2.Timeout(LATE * deadline_seconds, connect=min(10, deadline_seconds / 2)),
-            http_client=self._http,
-        )
+        # The deadline is the caller's; this thread listens on for an answer that is paid for.
+        timeout = httpx2.Timeout(LATE * deadline_seconds, connect=min(10, deadline_seconds / 2))
+        self._client = sdk(http, timeout)
+        # Without a key nothing is sent as one.
+        self._headers = {} if secret else {"Authorization": openai.Omit()}
 
     def ask(self, request: Mapping[str, object], journal: Journal) -> None:
         """Send one request and journal its answer.
 
         Args:
-            request: The body, as `build_request` made it.
+            request: The body.
             journal: Called once with a whole answer, also where it comes after the deadline; its
                 exceptions come back from here.
 
@@ -151,8 +129,11 @@ class Agent:
         threading.Thread(target=execute, name="secondlook-call", daemon=True).start()
         # The deadline is the provider's: an answer that is here is waited for until it is kept.
         if not received.wait(self._deadline):
-            raise _failure(
-                "time-out", f"no whole answer within {self._deadline:g} seconds", outcome="unknown"
+            raise self._failure(
+                "time-out",
+                f"no whole answer within {self._deadline:g} seconds",
+                "unknown",
+                hint=SLOW.format(seconds=self._deadline),
             )
         journaled.result()
 
@@ -160,38 +141,36 @@ class Agent:
         """Close the connections."""
         self._client.close()
 
-    def _send(self, request: Mapping[str, object]) -> AgentAnswer:
-        import httpx2
-        import openai
+    def models(self) -> tuple[Mapping[str, str], object]:
+        """What the server says of its models, for free: the headers, and the body as JSON.
 
+        Raises:
+            ProviderError: It cannot be reached, or refuses.
+        """
+        with self._translated({"messages": []}):
+            listing: Any = self._client.models.with_raw_response
+            response = listing.list(timeout=min(MODELS_SECONDS, self._deadline), extra_headers=self._headers)
+            body = response.http_response.content[:MAX_BODY_BYTES]
+        try:
+            return response.headers, json.loads(body)
+        except (ValueError, RecursionError):
+            return response.headers, None
+
+    def _send(self, request: Mapping[str, object]) -> AgentAnswer:
         started = time.perf_counter()
         create: Any = self._client.chat.completions.with_streaming_response.create
-        try:
-            # The request is whole: as a further body, the SDK does not go over it and its schema by types.
-            with create(model=request["model"], messages=[], extra_body=request) as response:
-                body = _read(response, until=started + LATE * self._deadline)
-        except openai.APIStatusError as error:
-            self._refuse(error, request)
-        except openai.APIConnectionError as error:
-            never_sent = isinstance(
-                error.__cause__,
-                httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.LocalProtocolError,
-            )
-            if never_sent:
-                raise _failure("no connection", "the server could not be reached", "not_processed") from None
-            if isinstance(error, openai.APITimeoutError):
-                raise _failure("time-out", "the server went silent", "unknown") from None
-            raise _failure("connection lost", "no answer came", "unknown") from None
-        except (httpx2.TransportError, httpx2.DecodingError):
-            raise _failure("connection lost", "the answer broke off", "unknown") from None
-        except ProviderError:
-            raise
-        except Exception as error:  # noqa: BLE001 -- whatever it is, a request may be out
-            raise _failure("unreadable", f"the call failed ({type(error).__name__})", "unknown") from None
+        # The request is whole: as a further body, the SDK does not go over it and its schema by types.
+        with (
+            self._translated(request),
+            create(
+                model=request["model"], messages=[], extra_body=request, extra_headers=self._headers
+            ) as response,
+        ):
+            body = self._read(response, until=started + LATE * self._deadline)
         completion = read_completion(body)
         return AgentAnswer(
             body=body,
-            usage=completion.usage.model_copy(update={"estimated": self.name == "offline"}),
+            usage=completion.usage,
             model=completion.model,
             request_id=_header(response.headers, "x-request-id"),
             http_status=response.status_code,
@@ -200,16 +179,56 @@ class Agent:
             limits=read_limits(response.headers),
         )
 
+    @contextmanager
+    def _translated(self, request: Mapping[str, object]) -> Generator[None]:
+        """Turn what a request may fail with into one kind of error."""
+        import httpx2
+        import openai
+
+        try:
+            yield
+        except openai.APIStatusError as error:
+            self._refuse(error, request)
+        except openai.APIConnectionError as error:
+            never_sent = isinstance(
+                error.__cause__,
+                httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.LocalProtocolError,
+            )
+            if never_sent:
+                raise self._failure(
+                    "no connection",
+                    f"the server could not be reached at {public_address(str(self._client.base_url))}",
+                    "not_processed",
+                ) from None
+            if isinstance(error, openai.APITimeoutError):
+                raise self._failure(
+                    "time-out",
+                    "the server went silent",
+                    "unknown",
+                    hint=SLOW.format(seconds=self._deadline),
+                ) from None
+            raise self._failure("connection lost", "no answer came", "unknown") from None
+        except (httpx2.TransportError, httpx2.DecodingError):
+            raise self._failure("connection lost", "the answer broke off", "unknown") from None
+        except ProviderError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever it is, a request may be out
+            raise self._failure(
+                "unreadable", f"the call failed ({type(error).__name__})", "unknown"
+            ) from None
+
     def _refuse(self, error: openai.APIStatusError, request: Mapping[str, object]) -> NoReturn:
         outcome: Outcome = "refused"
         if error.status_code in _UNKNOWN:
             outcome = "unknown"
         elif error.status_code in _NOT_PROCESSED and error.code != "insufficient_quota":
             outcome = "not_processed"
-        raise _failure(
+        told = str(error.body)[:2000] if error.body is not None else ""
+        raise self._failure(
             str(error.status_code),
             self._provider_message(error, request),
             outcome,
+            hint=after_refusal(error.status_code, told),
             status=error.status_code,
             request_id=_header(error.response.headers, "x-request-id"),
             retry_after=read_retry_after(error.response.headers),
@@ -227,37 +246,38 @@ class Agent:
         message = _without(_KEY.sub("[key]", message), self._key)
         return "".join(c if c.isprintable() else " " for c in message)[:300]
 
+    def _failure(
+        self,
+        what: str,
+        message: str,
+        outcome: Outcome,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> ProviderError:
+        return ProviderError(
+            f"{self._label} API error ({what}): {message}",
+            outcome=outcome,
+            status=status,
+            request_id=request_id,
+            retry_after=retry_after,
+            hint=hint,
+        )
 
-def _failure(
-    what: str,
-    message: str,
-    outcome: Outcome,
-    *,
-    status: int | None = None,
-    request_id: str | None = None,
-    retry_after: float | None = None,
-) -> ProviderError:
-    return ProviderError(
-        f"OpenAI API error ({what}): {message}",
-        outcome=outcome,
-        status=status,
-        request_id=request_id,
-        retry_after=retry_after,
-    )
-
-
-def _read(response: Streamed, until: float) -> str:
-    """The whole body as text; a body without end is cut at MAX_BODY_BYTES, one without pace given up."""
-    chunks: list[bytes] = []
-    size = 0
-    for chunk in response.iter_bytes():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            break
-        if time.perf_counter() > until:
-            raise _failure("time-out", "the answer does not end", "unknown")
-    return b"".join(chunks)[:MAX_BODY_BYTES].decode("utf-8", errors="replace")
+    def _read(self, response: Streamed, until: float) -> str:
+        """The whole body as text; a body without end is cut at MAX_BODY_BYTES, one without pace abandoned."""
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_bytes():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                break
+            if time.perf_counter() > until:
+                raise self._failure("time-out", "the answer does not end", "unknown")
+        return b"".join(chunks)[:MAX_BODY_BYTES].decode("utf-8", errors="replace")
 
 
 def _repeats(message: str, request: Mapping[str, object]) -> bool:
@@ -283,6 +303,8 @@ def _letters(text: str) -> str:
 def _without(message: str, key: str) -> str:
     """A message without the key and without any piece of it."""
     size = min(_KEY_PIECE, len(key))
+    if size == 0:
+        return message
     for start in range(len(key) - size + 1):
         message = message.replace(key[start : start + size], "[key]")
     return re.sub(r"(\[key\])+", "[key]", message)

@@ -7,69 +7,16 @@ difference, never a value.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
 from secondlook.domain.answers import Completion
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.snapshots import SnapshotResult
-from secondlook.domain.usage import Usage
 from secondlook.tasks.checklist import ANY_ANSWER, Reading, Rule, accept, reject
 
 Json = dict[str, object]
-
-
-def read_completion(body: str) -> Completion:
-    """What the body of a chat completion holds. Never raises: what is odd about it is its `problem`."""
-    if not body.strip():
-        return Completion(problem="the answer is empty")
-    try:
-        parsed: object = json.loads(body)
-    except (ValueError, RecursionError):
-        kind = "an HTML page" if body.lstrip().startswith("<") else "no JSON"
-        return Completion(problem=f"the answer is {kind}, not a chat completion")
-    envelope = _object(parsed)
-    choices = envelope.get("choices")
-    found = Completion(model=_name(envelope.get("model")), usage=_usage(envelope.get("usage")))
-    if not isinstance(choices, list) or len(cast("list[object]", choices)) != 1:
-        return replace(found, problem="the answer is not a chat completion with one choice")
-    choice = _object(cast("list[object]", choices)[0])
-    message = _object(choice.get("message"))
-    return replace(
-        found,
-        text=_text(message.get("content")),
-        refusal=_text(message.get("refusal")),
-        finish_reason=_text(choice.get("finish_reason")),
-    )
-
-
-def _object(value: object) -> Json:
-    return cast("Json", value) if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _name(value: object) -> str | None:
-    """A short plain name, or nothing: it is stored and shown, whatever a server wrote there."""
-    return value if isinstance(value, str) and re.fullmatch(r"[!-~]{1,200}", value) else None
-
-
-def _tokens(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value < 2**31 else None
-
-
-def _usage(value: object) -> Usage:
-    usage = _object(value)
-    return Usage(
-        prompt_tokens=_tokens(usage.get("prompt_tokens")),
-        completion_tokens=_tokens(usage.get("completion_tokens")),
-        total_tokens=_tokens(usage.get("total_tokens")),
-        cached_tokens=_tokens(_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
-    )
 
 
 @dataclass

@@ -1,0 +1,84 @@
+"""The envelope of a chat completion: what of an answer's body is text, refusal, end, model and usage."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import cast
+
+from secondlook.domain.answers import Completion
+from secondlook.domain.usage import Usage
+
+_Json = dict[str, object]
+
+_REASONING_FIELDS = ("reasoning_content", "reasoning")
+"""Where servers put reasoning that stands beside the answer."""
+
+
+def read_completion(body: str) -> Completion:
+    """What the body of a chat completion holds. Never raises: what is odd about it is its `problem`."""
+    if not body.strip():
+        return Completion(problem="the answer is empty")
+    try:
+        parsed: object = json.loads(body)
+    except (ValueError, RecursionError):
+        kind = "an HTML page" if body.lstrip().startswith("<") else "no JSON"
+        return Completion(problem=f"the answer is {kind}, not a chat completion")
+    envelope = _object(parsed)
+    choices = envelope.get("choices")
+    found = Completion(model=_name(envelope.get("model")), usage=_usage(envelope.get("usage")))
+    if not isinstance(choices, list) or len(cast("list[object]", choices)) != 1:
+        return replace(found, problem="the answer is not a chat completion with one choice")
+    choice = _object(cast("list[object]", choices)[0])
+    message = _object(choice.get("message"))
+    content = message.get("content")
+    text = _joined(content, "text")
+    parts = cast("list[object]", content) if isinstance(content, list) else []
+    refusal = _text(message.get("refusal"))
+    return replace(
+        found,
+        text=text,
+        refusal=_joined(parts, "refusal") if refusal is None else refusal,
+        finish_reason=_text(choice.get("finish_reason")),
+        reasoned=any(_text(message.get(name)) for name in _REASONING_FIELDS)
+        or (text or "").lstrip().startswith("<think>")
+        or any(_object(part).get("type") in {"thinking", "reasoning"} for part in parts),
+    )
+
+
+def _object(value: object) -> _Json:
+    return cast("_Json", value) if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _joined(content: object, kind: str) -> str | None:
+    """A message's text, written as one text or as a list of parts; None where no part is of that kind."""
+    if not isinstance(content, list):
+        return _text(content)
+    parts = [_object(part) for part in cast("list[object]", content)]
+    texts = [_text(part.get(kind)) or "" for part in parts if part.get("type") == kind]
+    return "".join(texts) if texts else None
+
+
+def _name(value: object) -> str | None:
+    """A short plain name, or nothing: it is stored and shown, whatever a server wrote there."""
+    return value if isinstance(value, str) and re.fullmatch(r"[!-~]{1,200}", value) else None
+
+
+def _tokens(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**31 else None
+
+
+def _usage(value: object) -> Usage:
+    usage = _object(value)
+    return Usage(
+        prompt_tokens=_tokens(usage.get("prompt_tokens")),
+        completion_tokens=_tokens(usage.get("completion_tokens")),
+        total_tokens=_tokens(usage.get("total_tokens")),
+        cached_tokens=_tokens(_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        reasoning_tokens=_tokens(_object(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+    )
