@@ -178,14 +178,14 @@ def test_killed_at(home: Home, weather: Weather, point: str) -> None:
     holds(home, home.data / "ledger.db", weather, resumed(home, batch_id), 10)
 
 
-@pytest.mark.parametrize("point", ["Batches.begin:before", "Batches._queue:before", "Batches._queue:after"])
+@pytest.mark.parametrize("point", ["Batches.open:before", "Batches._queue:before", "Batches._queue:after"])
 def test_killed_while_queueing(home: Home, weather: Weather, point: str) -> None:
     """Nothing was sent before all were queued; what was queued can be gone on with."""
     fill(home, 4)
     assert killed(home.start("batch", "--user", NOBODY, driver=point))
     assert weather.arrivals == []
     made = home.services().batches.list(NOBODY)
-    assert [str(batch.status) for batch in made] == ["filling"] * (point != "Batches.begin:before")
+    assert [str(batch.status) for batch in made] == ["filling"] * (point != "Batches.open:before")
     for batch in made:
         holds_of = 4 if point.endswith(":after") else 0
         told = resumed(home, batch.batch_id)
