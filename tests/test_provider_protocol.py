@@ -459,7 +459,8 @@ def test_two_processes_share_a_run(home: Home) -> None:
     home.provider.behaviour = answering_once(lambda: len(list(home.folder.glob("inside.*"))) == 2, ANSWER)
 
     both = [
-        home.start("snapshot", home.sample.source_id, driver=f"Runner.execute:says:{inside}") for _ in range(2)
+        home.start("snapshot", home.sample.source_id, driver=f"Runner.execute:says:{inside}")
+        for _ in range(2)
     ]
     first, second = [finish(process) for process in both]
 

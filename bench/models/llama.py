@@ -146,7 +146,8 @@ class Llama:
         """The answer's tokens, the one that ends it included.
 
         Answers repeat their prompt, or themselves. So each step also reads what came next where the last
-        tokens were before: what the model chooses alike is generated in one step. It chooses as without.
+        tokens were before: what the model chooses alike is generated in one step. But for rounding, it
+        chooses as without.
         """
         self._lib.llama_kv_self_clear(self._context)
         self._read(prompt[:-1], 0)

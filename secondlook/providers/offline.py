@@ -80,8 +80,14 @@ class Offline(OpenAI):
         )
 
     def respond(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer a chat completion request."""
-        return reply(completion_of(json.loads(request.content), self.answerers))
+        """Answer a chat completion request; one of an earlier version's prompt is refused."""
+        import httpx2
+
+        try:
+            return reply(completion_of(json.loads(request.content), self.answerers))
+        except (ValueError, LookupError):
+            message = "This prompt is of another version: start a new run"
+            return httpx2.Response(400, json={"error": {"message": message}})
 
 
 def reply(completion: Mapping[str, object]) -> httpx2.Response:

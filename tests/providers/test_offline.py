@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import closing
 
+import pytest
 from hypothesis import given, settings
 
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.buckets import AgentInput
+from secondlook.errors import ProviderError
 from secondlook.providers.offline import Offline
 from secondlook.settings import load_settings
 from secondlook.tasks.snapshot.offline import ANSWERERS
@@ -45,3 +47,14 @@ def test_its_usage_is_marked_as_estimated() -> None:
 def test_it_answers_any_input(agent_input: AgentInput) -> None:
     """Any valid buckets come back unchanged through the real client."""
     check_answer(Offline.read(ask(agent_input).body), agent_input)
+
+
+def test_a_prompt_of_an_earlier_version() -> None:
+    """A run that was queued before an update is refused, not in doubt: nothing was sent."""
+    request = {**example_request(), "messages": [{"role": "user", "content": "weekly_volume\n2026-W 01:15"}]}
+    with (
+        closing(Offline(load_settings(), ANSWERERS)) as provider,
+        pytest.raises(ProviderError, match="prompt is of another version") as caught,
+    ):
+        provider.ask(request, lambda _: None)
+    assert caught.value.outcome == "refused"
