@@ -39,7 +39,7 @@ from secondlook.ledger.usage import (
 )
 from secondlook.services import Services
 from secondlook.stores.samples import SAMPLE_USERS
-from secondlook.views.export import to_csv, to_json
+from secondlook.views.export import to_csv_file, to_json
 from secondlook.views.figures import money
 
 MOST_ROWS = 100
@@ -333,11 +333,11 @@ def _show_budgets_and_files(services: Services, access: Access, report: UsageRep
     query = report.query
     name = f"usage-by-{query.by}-{query.since}-{query.until}"
 
-    def each_call() -> str:
-        return to_csv(CALL_FIELDS, services.usage.each_call(query))
+    def each_call() -> bytes:
+        return to_csv_file(CALL_FIELDS, services.usage.each_call(query))
 
     files: Sequence[tuple[str, Any, str, str]] = (
-        ("CSV", lambda: to_csv(*report_table(report), missing="unknown"), f"{name}.csv", "text/csv"),
+        ("CSV", lambda: to_csv_file(*report_table(report), missing="unknown"), f"{name}.csv", "text/csv"),
         ("JSON", lambda: to_json(report_fields(report, standings)), f"{name}.json", "application/json"),
         ("Every call as CSV", each_call, f"calls-{query.since}-{query.until}.csv", "text/csv"),
     )
