@@ -19,6 +19,8 @@ from secondlook.errors import AnswerRejected
 
 Json = dict[str, object]
 
+_LONGEST_KEY = 40
+
 
 def read_completion(body: str) -> Completion:
     """What the body of a chat completion holds. Never raises: what is odd about it is its `problem`."""
@@ -39,7 +41,7 @@ def read_completion(body: str) -> Completion:
     return replace(
         found,
         text=_text(message.get("content")),
-        refusal=_text(message.get("refusal")),
+        refusal=_text(message.get("refusal")) or None,
         finish_reason=_text(choice.get("finish_reason")),
     )
 
@@ -232,9 +234,17 @@ def _check_keys(expected: Json, actual: Json, path: str) -> None:
     for key in expected:
         if key not in actual:
             _reject("schema", "a key is missing", prefix + key)
-    if len(actual) > len(expected):
-        # The key's name is the model's own text; it stays out of messages.
-        _reject("schema", "a key is not in the schema", path or "$")
+    unknown = next((key for key in actual if key not in expected), None)
+    if unknown is not None:
+        # The key's name is the model's own text: it is in the path, for QA, and not in the message.
+        message = f"Answer rejected (schema): a key is not in the schema at {path or '$'}"
+        raise AnswerRejected(message, reason="schema", path=prefix + _shown(unknown))
+
+
+def _shown(key: str) -> str:
+    """A key that the model added, as the last part of a path: short, and quoted where it is no plain name."""
+    short = key if len(key) <= _LONGEST_KEY else f"{key[: _LONGEST_KEY - 3]}..."
+    return short if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", short) else json.dumps(short)
 
 
 def _compare_items(expected: list[object], actual: list[object], path: str) -> None:
