@@ -304,8 +304,8 @@ def _line(name: str, tally: Tally, links: _Links, row: UsageRow | None, heading:
 
 
 def _cell(text: str) -> str:
-    """Broken between figures alone: where the table is too wide, it is scrolled."""
-    whole = escape(text).replace(" ", "&nbsp;").replace("&#45;", "&#45;&#8288;")
+    """Broken between figures, and at hyphens; browsers copy no-break spaces as spaces."""
+    whole = escape(text).replace(" ", "&nbsp;")
     return whole.replace("&nbsp;&#43;&nbsp;", " &#43; ").replace("&nbsp;/&nbsp;", "&nbsp;/ ")
 
 
