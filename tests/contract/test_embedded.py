@@ -19,11 +19,12 @@ from sqlalchemy import event
 
 from secondlook.connections import database
 from secondlook.domain import bucket_rules
-from secondlook.domain.sources import SourceQuery
+from secondlook.domain.snapshots import Snapshot, SnapshotResult
+from secondlook.domain.sources import SourcePage, SourceQuery
 from secondlook.errors import StoreUnavailable
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.stores.sqlite import SqliteStore
-from tests.examples import NOBODY, OTHER_USER, SOURCE, TODAY, USER, bucket_row
+from tests.examples import NOBODY, OTHER_USER, SNAPSHOT, SOURCE, TODAY, USER, bucket_row, echo
 from tests.tables import EmbeddedTables, newest
 
 
@@ -397,10 +398,138 @@ def test_a_file_of_an_earlier_version_gets_its_indexes(
     """The history is as fast in a file that was made before there was one."""
     made = {name for (name,) in tables.run("select name from sqlite_master where type = 'index'")}
     store.close()
-    for name in ("snapshots_by_user", "snapshots_by_user_source"):
-        tables.run(f"drop index {name}")
-    SqliteStore(path).close()
-    assert {name for (name,) in tables.run("select name from sqlite_master where type = 'index'")} == made
+    for name in made:
+        if not str(name).startswith("sqlite_"):
+            tables.run(f"drop index {name}")
+    tables.run("create index snapshots_by_user on snapshots (user_id, generated_at, id)")
+    for _ in range(2):
+        SqliteStore(path).close()
+    found = {name for (name,) in tables.run("select name from sqlite_master where type = 'index'")}
+    assert found == made - {"sources_by_name", "snapshots_by_source"}
+
+
+WRITINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "upper case": str.upper,
+    "mixed case": lambda identifier: identifier[:18].upper() + identifier[18:],
+    "in braces": lambda identifier: f"{{{identifier}}}",
+    "upper case in braces": lambda identifier: f"{{{identifier.upper()}}}",
+    "no dashes": lambda identifier: identifier.replace("-", ""),
+    "upper case without dashes": lambda identifier: identifier.replace("-", "").upper(),
+}
+
+
+@pytest.mark.parametrize("write", WRITINGS.values(), ids=WRITINGS)
+@pytest.mark.parametrize("ask", [str, str.upper], ids=["asked for as it is", "asked for in upper case"])
+def test_an_id_is_the_same_in_any_writing(
+    store: SqliteStore, tables: EmbeddedTables, write: Callable[[str], str], ask: Callable[[str], str]
+) -> None:
+    """What is listed can be loaded, run, stored and marked, whoever wrote the ids of source and user."""
+    source, user = SOURCE.replace("1", "a"), NOBODY.replace("0", "c")
+    tables.add_source(write(source), user_id=write(user))
+    tables.add_estimates(write(source), 3)
+    assert user in store.users()
+    for rows in (
+        [row.source for row in store.list_sources(ask(user), SourceQuery()).rows],
+        [each.source for each in store.records(ask(user), status="bucketed", after="", limit=9)],
+    ):
+        assert [(row.source_id, row.user_id) for row in rows] == [(source, user)]
+    assert store.records(user, status="bucketed", after=source, limit=9) == []
+    loaded = store.load(ask(source), ask(user))
+    assert loaded is not None
+    assert (loaded.source.source_id, loaded.estimate_rows) == (source, 3)
+
+    made = stored(source, user)
+    store.save_snapshot(made)
+    store.save_snapshot(made)
+    assert tables.run("select source_id, user_id from snapshots") == [(write(source), write(user))]
+    assert store.mark_generated(ask(source), ask(user))
+    assert tables.status(write(source)) == "snapshot_generated"
+    assert newest(store, ask(source), ask(user)) == store.get_snapshot(ask(SNAPSHOT), ask(user)) == made
+    (row,) = store.list_snapshots(ask(user), source_id=ask(source)).rows
+    assert (row.snapshot_id, row.source_id, row.source_name) == (SNAPSHOT, source, "A source")
+    assert store.list_sources(user, SourceQuery()).rows[0].snapshot_id == SNAPSHOT
+
+    for other in (USER, "", "nobody", "{}", "-"):
+        assert store.load(source, other) is store.get_snapshot(SNAPSHOT, other) is None
+        assert store.list_snapshots(other).total == 0
+        assert not store.mark_generated(source, other)
+
+
+@pytest.mark.parametrize("write", WRITINGS.values(), ids=WRITINGS)
+def test_a_snapshots_ids_in_any_writing(
+    store: SqliteStore, tables: EmbeddedTables, write: Callable[[str], str]
+) -> None:
+    """Another program's snapshot is found and agrees with its row, in whatever writing each of its ids is."""
+    snapshot_id, source = SNAPSHOT.replace("1", "a"), SOURCE.replace("1", "a")
+    tables.add_source(source, user_id=NOBODY)
+    made = stored(write(source), NOBODY, snapshot_id)
+    tables.run(
+        "insert into snapshots values (?, ?, ?, 35, 'low', ?, ?)",
+        *(write(snapshot_id), source, write(NOBODY), made.result.model_dump_json(), made.generated_at),
+    )
+    found = store.get_snapshot(snapshot_id, NOBODY)
+    assert found is not None
+    assert (found.snapshot_id, found.source_id, found.user_id) == (snapshot_id, source, NOBODY)
+    assert newest(store, source, NOBODY) == found
+    assert [row.snapshot_id for row in store.list_snapshots(NOBODY, source_id=source).rows] == [snapshot_id]
+
+
+@pytest.mark.parametrize("identifier", ["", "1", "me", "z" * 32, SOURCE + "0", f"urn:{SOURCE}", " " + SOURCE])
+def test_a_source_without_an_id_is_not_listed(
+    store: SqliteStore, tables: EmbeddedTables, identifier: str
+) -> None:
+    """Nobody could ask for it: a batch that takes it would pay for what is then not found."""
+    tables.add_source(identifier, user_id=NOBODY)
+    assert store.list_sources(NOBODY, SourceQuery()) == SourcePage(rows=(), total=0)
+    assert store.records(NOBODY, status="bucketed", after="", limit=9) == []
+    assert store.load(identifier, NOBODY) is None
+
+
+def stored(source_id: str, user_id: str, snapshot_id: str = SNAPSHOT) -> Snapshot:
+    """A snapshot of that source."""
+    meta = {**echo()["meta"], "snapshot_id": snapshot_id, "source_id": source_id}
+    result = SnapshotResult.model_validate(
+        {**echo(), "meta": {**meta, "generated_at": "2026-11-22T10:00:00Z"}}, strict=False
+    )
+    return Snapshot(
+        snapshot_id=snapshot_id,
+        source_id=source_id,
+        user_id=user_id,
+        estimate_count=35,
+        confidence_level="low",
+        result=result,
+        generated_at="2026-11-22T10:00:00Z",
+    )
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00.500Z"),
+        ("2026-11-22T10:00:00.123456Z", "2026-11-22T10:00:00.5Z"),
+        ("2026-11-22T10:00:00.5+00:00", "2026-11-22T10:00:01Z"),
+        ("2026-11-22 10:00:00", "2026-11-22T10:00:00.001Z"),
+        ("2026-11-22T10:00:00+00:00", "2026-11-22 10:00:00.25"),
+        ("2026-11-22T11:30:00.250+02:00", "2026-11-22T10:00:00Z"),
+        ("2026-11-22T10:00:00Z", "2026-11-22T05:30:00.5-05:00"),
+    ],
+)
+def test_the_newest_by_its_moment(store: SqliteStore, tables: EmbeddedTables, older: str, newer: str) -> None:
+    """A time counts with its fraction, however another program wrote it; ids decide among equal times."""
+    tables.add_source(SOURCE, user_id=NOBODY)
+    ids = ("f" + SNAPSHOT[1:], "0" + SNAPSHOT[1:])
+    for identifier, at in zip(ids, (older, newer), strict=True):
+        result = stored(SOURCE, NOBODY, identifier).result.model_dump_json()
+        tables.run(
+            "insert into snapshots values (?, ?, ?, 35, 'low', ?, ?)",
+            *(identifier, SOURCE, NOBODY, result, at),
+        )
+    assert [row.snapshot_id for row in store.list_snapshots(NOBODY).rows] == [*ids[::-1]]
+    assert store.list_sources(NOBODY, SourceQuery()).rows[0].snapshot_id == ids[1]
+    found = newest(store, SOURCE, NOBODY)
+    assert found is not None
+    assert found.snapshot_id == ids[1]
 
 
 @pytest.mark.parametrize("source_id", [None, SOURCE], ids=["of all", "of one source"])
