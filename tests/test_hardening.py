@@ -189,3 +189,14 @@ def test_a_wrong_body_of_right_length_is_kept(home: Home) -> None:
     home.provider.behaviour = replying(body, status=201)
     assert home.snapshot().code == 0
     assert home.calls()[0]["http_status"] == 201
+
+
+def test_of_one_second_the_last_run_is_newest(home: Home) -> None:
+    """Of snapshots that were made here the ledger's number decides, in whatever order they are stored."""
+    for _ in range(5):
+        assert home.snapshot("--regenerate").code == 0
+    home.store("update snapshots set generated_at = '2026-11-22T10:00:00Z'")
+    made = home.ledger("select run_id from runs order by number")
+    listed = {row["source_id"]: row for row in json.loads(home.call("sources").out)}
+    assert listed[home.sample.source_id]["snapshot_id"] == made[-1]["run_id"]
+    assert [run["run_id"] for run in made] == sorted(run["run_id"] for run in made)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
-
-_CACHED = 1 << 16
 
 # The order of Unicode's collation (CLDR's root): white space, punctuation, symbols, digits, letters.
 _ASCII = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$"
@@ -25,7 +22,6 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
-@lru_cache(maxsize=_CACHED)
 def sort_key(text: str) -> str:
     """A text whose binary order is people's: letters before their accents, accents before case.
 

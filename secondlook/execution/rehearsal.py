@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from secondlook.domain.access import Access
-from secondlook.domain.identifiers import canonical
+from secondlook.domain.identifiers import canonical, new_run_id
 from secondlook.domain.runs import Run
 from secondlook.errors import RequestInvalid
 from secondlook.pipeline.orchestrator import prepare
@@ -47,7 +45,7 @@ def rehearse(services: Services, access: Access, source_id: str, model: str) -> 
             f"This rehearsal takes a source with {kind.weeks} weeks", hint="Choose another source."
         )
     number = 1 if latest is None else latest.number + 1
-    run = services.ledger.submit(str(uuid4()), plan, number=number)
+    run = services.ledger.submit(new_run_id(), plan, number=number)
     if run.model != model:
         raise _unsettled()  # somebody else was first: theirs is no rehearsal
     return run

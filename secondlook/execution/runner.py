@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from uuid import uuid4
 
 from secondlook.domain.access import Access
 from secondlook.domain.batches import Batch
-from secondlook.domain.identifiers import canonical
+from secondlook.domain.identifiers import canonical, new_run_id
 from secondlook.domain.runs import Plan, Run, RunStatus, SnapshotRun
 from secondlook.errors import (
     NotSignedIn,
@@ -156,7 +155,7 @@ class Runner:
         )
         self._hold_against_budgets(plan)
         number = 1 if latest is None else latest.number + (latest.status is not RunStatus.IN_DOUBT)
-        return services.ledger.submit(str(uuid4()), plan, number=number, key=key, fingerprint=asked)
+        return services.ledger.submit(new_run_id(), plan, number=number, key=key, fingerprint=asked)
 
     def _hold_against_budgets(self, plan: Plan) -> None:
         """Refuse what no budget holds before there is a run of it; each call is held against them too."""

@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from secondlook.connections.database import Database, insert_new, now
 from secondlook.connections.write_priority import WritePriority
 from secondlook.domain.batches import Batch, BatchStatus
-from secondlook.domain.identifiers import canonical
+from secondlook.domain.identifiers import canonical, new_run_id
 from secondlook.domain.runs import Plan, RunStatus
 from secondlook.errors import SourceNotFound
 from secondlook.ledger import rate_limits
@@ -141,7 +141,7 @@ class Batches:
             insert = insert_new(connection.dialect.name, runs).values(_AS_QUEUED).returning(runs.c.run_id)
             left_out = 0
             for plan in plans:
-                row = run_columns(str(uuid4()), plan, self._store)
+                row = run_columns(new_run_id(), plan, self._store)
                 given = {name: value for name, value in row.items() if name not in _AS_QUEUED}
                 names = {"its_user": plan.user_id, "its_source": plan.source_id, "batch_id": batch_id}
                 left_out += connection.execute(insert, {**given, **names}).one_or_none() is None

@@ -7,6 +7,7 @@ expressions of SQLite alone, so that indexes can hold them whoever writes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,12 @@ def _digits(column: sa.Column[Any]) -> str:
     return f"replace(replace(replace(lower({column.name}), '{{', ''), '}}', ''), '-', '')"
 
 
+def _no_id(column: sa.Column[Any]) -> str:
+    """SQL that is true of an id that is no UUID."""
+    digits = _digits(column)
+    return f"length({digits}) <> 32 or {digits} glob '*[^0-9a-f]*'"
+
+
 def _moment(column: sa.Column[Any]) -> str:
     """SQL for a time in UTC whose binary order is that of time, its fraction included."""
     name = column.name
@@ -132,6 +139,7 @@ _INDEXES = (
         *(_digits(sources.c.user_id), _digits(sources.c.id)),
         columns=(sources.c.status,),
     ),
+    sa.Index("sources_without_id", sources.c.id, sqlite_where=sa.text(_no_id(sources.c.id))),
     _index("snapshots_by_id", _digits(snapshots.c.id), columns=(snapshots.c.id,)),
     _index(
         "snapshots_by_owner",
@@ -190,7 +198,8 @@ def _on_text(function: Callable[[str], str]) -> Callable[[str | None], str | Non
     return lambda text: function(text) if isinstance(text, str) else None
 
 
-_FUNCTIONS = (("fold", _on_text(fold)), ("sort_key", _on_text(sort_key)))
+# Cached here, since Python is entered for each row otherwise.
+_FUNCTIONS = tuple((each.__name__, lru_cache(1 << 16)(_on_text(each))) for each in (fold, sort_key))
 
 
 class SqliteStore:
@@ -295,7 +304,7 @@ class SqliteStore:
             where.append(sa.func.instr(sa.func.fold(sources.c.source_name), fold(query.search)) > 0)
         order = _ORDER[query.sort].label("its_order")
         page = (
-            sa.select(sources, order, source_digits.label("digits"))
+            sa.select(sources.c.id, order, source_digits.label("digits"))
             .where(*where)
             .order_by(order.desc() if query.descending else order, sa.text("digits"))
             .limit(query.limit)
@@ -318,8 +327,9 @@ class SqliteStore:
         )
         first = page.c.its_order
         rows = (
-            sa.select(page, *(buckets.c[column] for column in PRICE_COLUMNS), count.label("n"))
+            sa.select(sources, *(buckets.c[column] for column in PRICE_COLUMNS), count.label("n"))
             .add_columns(snapshots.c.id.label("snapshot_id"), snapshots.c.generated_at.label("snapshot_at"))
+            .join(page, page.c.id == sources.c.id)
             .join(buckets, buckets.c.source_id == page.c.id)
             .outerjoin(snapshots, snapshots.c.id == newest)
             .order_by(first.desc() if query.descending else first, page.c.digits)
@@ -392,7 +402,11 @@ class SqliteStore:
 
 # Made once: to make them anew for each snapshot took longer than to run them.
 _OWNED = (source_digits == sa.bindparam("source")) & (source_owner == sa.bindparam("user"))
-_NAMEABLE = (sa.func.length(source_digits) == 32) & source_digits.op("not glob")("*[^0-9a-f]*")
+_NAMEABLE = sources.c.id.not_in(
+    sa.select(sa.literal_column("nameless.id"))
+    .select_from(sa.text("sources as nameless"))
+    .where(sa.text(_no_id(sa.Column("nameless.id"))))
+)
 """What is no UUID cannot be asked for by anybody."""
 
 _SOURCE = _RECORD.where(_OWNED).order_by(sources.c.id).limit(1)

@@ -114,7 +114,7 @@ def read_side(store: Store, ledger: Ledger, snapshot_id: str, user_id: str) -> S
         run = ledger.get(snapshot.snapshot_id, user_id)
     except SourceNotFound:
         run = None
-    return Side(snapshot, "" if record is None else record.source.source_name, run)
+    return Side(snapshot, "" if record is None else record.source.shown_name, run)
 
 
 def compare(first: Side, second: Side) -> Comparison:

@@ -358,6 +358,16 @@ def test_the_history_shows_nothing_of_anothers(store: Store, tables: Tables) -> 
         assert store.list_snapshots(user, source_id=wanted).model_dump() == {"rows": (), "total": 0}
 
 
+@pytest.mark.parametrize("name", ["", " ", "\u200b"], ids=ascii)
+def test_a_source_without_a_name_goes_by_its_id(store: Store, tables: Tables, name: str) -> None:
+    """In lists and in the history, where an empty name would mean a source that is gone."""
+    tables.add_source(source_id(1), user_id=OWNER, name=name)
+    saved(store, 2, "2026-11-22T10:00:00Z", of=source_id(1))
+    (row,) = [row for row in listed(store) if row.source.source_id == source_id(1)]
+    assert (row.source.source_name, row.source.shown_name) == (name, source_id(1))
+    assert [row.source_name for row in store.list_snapshots(OWNER).rows] == [source_id(1)]
+
+
 # -- status ---------------------------------------------------------------------------------------------
 
 

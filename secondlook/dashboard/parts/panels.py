@@ -53,7 +53,7 @@ def show_agent(services: Services, notice: str | None) -> None:
 
 def show_source(view: Preview, snapshot: Snapshot | None) -> None:
     """The source's name, what is known of it at a glance, and what is odd about its buckets."""
-    st.header(escape(view.source.source_name, limit=120), divider="gray", anchor=False)
+    st.header(escape(view.source.shown_name, limit=120), divider="gray", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(escape(view.source.source_type, limit=40), color="gray")
         st.badge(escape(view.source.status.replace("_", " "), limit=40), color="gray")

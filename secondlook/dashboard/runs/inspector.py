@@ -326,7 +326,7 @@ def _show_left_behind(services: Services, access: Access, run: Run) -> None:
         st.caption(":material/warning: Its source is gone from the store.")
     else:
         user = {} if services.requires_sign_in or own else {"user": run.user_id}
-        links.show_source_link(run.source_id, f"Source {left.source.source_name}", **user)
+        links.show_source_link(run.source_id, f"Source {left.source.shown_name}", **user)
     if left.snapshot:
         links.show_snapshot_link(run.run_id)
     elif run.status is RunStatus.DONE:

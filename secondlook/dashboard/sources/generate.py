@@ -100,7 +100,7 @@ def show_result(view: Preview, run: Run | None, snapshot: Snapshot | None) -> No
         with right:
             panels.show_snapshot_usage(snapshot, made_by)
         with st.container(horizontal=True, vertical_alignment="center"):
-            panels.show_report_button(snapshot, view.source.source_name, made_by)
+            panels.show_report_button(snapshot, view.source.shown_name, made_by)
             links.show_snapshot_links(snapshot.snapshot_id, view.source.source_id)
     elif run is not None:
         with left:
