@@ -28,7 +28,7 @@ def draw() -> None:
     view = preview(record, max_tokens=services.settings.max_tokens, regenerate=True)
     snapshot = panels.read_snapshot(record)
     run = services.ledger.latest(access.user_id, source_id)
-    panels.show_source(view, snapshot)
+    panels.show_source(view, snapshot, run)
     generate.show_generate(view, run)
     generate.show_result(view, run, snapshot)
     panels.show_buckets(view)

@@ -51,13 +51,15 @@ def show_agent(services: Services, notice: str | None) -> None:
             st.markdown(f":small[:orange[:material/schedule: {escape(notice)}]]")
 
 
-def show_source(view: Preview, snapshot: Snapshot | None) -> None:
+def show_source(view: Preview, snapshot: Snapshot | None, run: Run | None = None) -> None:
     """The source's name, what is known of it at a glance, and what is odd about its buckets."""
     st.header(escape(view.source.shown_name, limit=120), divider="gray", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(escape(view.source.source_type, limit=40), color="gray")
         st.badge(escape(view.source.status.replace("_", " "), limit=40), color="gray")
-        if snapshot is not None and changed_since(snapshot.result, view.agent_input):
+        if run is not None and not run.status.final and run.agent_input != view.agent_input:
+            st.badge("buckets changed since this run began", icon=":material/sync_problem:", color="orange")
+        elif snapshot is not None and changed_since(snapshot.result, view.agent_input):
             st.badge("buckets changed since this snapshot", icon=":material/sync_problem:", color="orange")
         elif snapshot is not None:
             st.badge("up to date: the same buckets as its snapshot", icon=":material/check:", color="green")
