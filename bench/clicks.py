@@ -48,11 +48,11 @@ def _failures(tab: Session, turn: int) -> None:
 
 
 def _what_was_sent(tab: Session, turn: int) -> None:
-    tab.unfold(tab.label("expandable", "The request"), turn % 2 == 0)
+    tab.unfold(tab.label("expandable", "Request"), turn % 2 == 0)
 
 
 def _bars(tab: Session, turn: int) -> None:
-    tab.choose("A bar for each day", turn % 2)
+    tab.choose("Daily chart", turn % 2)
 
 
 def _other_rows(tab: Session, turn: int) -> None:
@@ -64,7 +64,7 @@ def _which_sources(tab: Session, turn: int) -> None:
 
 
 def _what_it_does(tab: Session, turn: int) -> None:
-    tab.choose("What the agent does", turn % 40)
+    tab.choose("Agent behavior", turn % 40)
 
 
 SOURCES = Page("Sources, another source chosen", choose_source)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.measure import quantiles
 from bench.table import show
-from secondlook.ledger.runs import ledger_database
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.usage import UsageLog, UsageQuery
 from tests.mixed_runs import insert, mixed
 

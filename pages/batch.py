@@ -1,19 +1,19 @@
-"""Many snapshots at once: what a batch would be, how it goes on, what is in doubt, and what may be spent."""
+"""Many snapshots at once: preview, progress, unknown outcomes, and budgets."""
 
 import streamlit as st
 
 from secondlook.dashboard import resources, session
-from secondlook.dashboard.batch import batches, unknown_outcomes
+from secondlook.dashboard.batch import batches, start, unknown_outcomes
 from secondlook.dashboard.parts import body, budgets
 
 
 def draw() -> None:
-    """The page's own part."""
+    """Draw the body of the page."""
     access = session.require_access()
     services = resources.services()
 
     st.title("Batch", anchor=False)
-    batches.show_beginning(services, access)
+    start.show_start(services, access)
     batches.show_batches(services, access)
     unknown_outcomes.show_unknown_outcomes(services, access)
     unknown_outcomes.show_failed(services, access)

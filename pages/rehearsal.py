@@ -1,4 +1,4 @@
-"""Rehearsals: tell the offline agent how to misbehave, see what becomes of it and what it leaves behind."""
+"""Rehearsals: choose how the offline agent misbehaves, watch the run, see its result."""
 
 import streamlit as st
 
@@ -7,7 +7,7 @@ from secondlook.dashboard.parts import body
 
 
 def draw() -> None:
-    """The page's own part."""
+    """Draw the body of the page."""
     access = session.require_access()
     services = resources.services()
 

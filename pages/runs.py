@@ -1,4 +1,4 @@
-"""Runs: found by filters in the URL, and one of them under the lens."""
+"""Runs: a list that the URL filters, and the details of one run."""
 
 import streamlit as st
 
@@ -8,7 +8,7 @@ from secondlook.dashboard.runs import inspector, listing
 
 
 def draw() -> None:
-    """The page's own part."""
+    """Draw the body of the page."""
     access = session.require_access()
     services = resources.services()
 

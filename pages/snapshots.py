@@ -1,4 +1,4 @@
-"""Snapshots: the history, one of them by its permalink, two of them side by side."""
+"""Snapshots: the history, one snapshot by its permalink, two side by side."""
 
 import streamlit as st
 
@@ -8,7 +8,7 @@ from secondlook.dashboard.snapshots import comparison, history
 
 
 def draw() -> None:
-    """The page's own part."""
+    """Draw the body of the page."""
     access = session.require_access()
     services = resources.services()
 

@@ -1,17 +1,17 @@
-"""The main job: choose a source, see its buckets, generate its snapshot, read it next to its usage."""
+"""The main job: choose a source, see its buckets, generate its snapshot, read it with its usage."""
 
 import streamlit as st
 
 from secondlook.dashboard import resources, session
-from secondlook.dashboard.parts import body, panels
-from secondlook.dashboard.sources import generate, listing
+from secondlook.dashboard.parts import body
+from secondlook.dashboard.sources import generate, header, listing
 from secondlook.domain.identifiers import canonical
 from secondlook.errors import SourceNotFound
 from secondlook.pipeline.preview import preview
 
 
 def draw() -> None:
-    """The page's own part."""
+    """Draw the body of the page."""
     access = session.require_access()
     services = resources.services()
     store = services.store(access)
@@ -26,12 +26,12 @@ def draw() -> None:
     if record is None:
         raise SourceNotFound
     view = preview(record, max_tokens=services.settings.max_tokens, regenerate=True)
-    snapshot = panels.read_snapshot(record)
+    snapshot = header.read_snapshot(record)
     run = services.ledger.latest(access.user_id, source_id)
-    panels.show_source(view, snapshot, run)
+    header.show_source(view, snapshot, run)
     generate.show_generate(view, run)
     generate.show_result(view, run, snapshot)
-    panels.show_buckets(view)
+    header.show_buckets(view)
 
 
 body.show_body(draw)

@@ -1,4 +1,4 @@
-"""Usage: tokens, cost, calls and how long they took; what is left of the budgets."""
+"""Usage: tokens, cost, calls and durations; what is left of the budgets."""
 
 import streamlit as st
 
@@ -7,7 +7,7 @@ from secondlook.dashboard.parts import body
 
 
 def draw() -> None:
-    """The page's own part."""
+    """Draw the body of the page."""
     access = session.require_access()
 
     st.title("Usage", anchor=False)

@@ -113,9 +113,8 @@ class InDoubt(SecondlookError):
 
     code = "in_doubt"
     default_hint = (
-        "While the process that sent it still runs, a late answer settles it by itself. To ask again, "
-        "knowing that it may be paid twice, use `secondlook resend RUN_ID` or the button on the page; "
-        "`secondlook cancel RUN_ID` gives it up."
+        "A late answer still resolves the run while the process that sent it is running. `secondlook resend "
+        "RUN_ID` retries it, and you may be charged twice; `secondlook cancel RUN_ID` cancels it."
     )
 
 
@@ -195,7 +194,7 @@ class SettingInvalid(SecondlookError):
     """A setting has a value that is not allowed; the message names both."""
 
     code = "setting_invalid"
-    default_hint = "Correct the setting in the environment, .env.local or .env; the README lists them all."
+    default_hint = "Correct it in the environment, .env.local or .env; docs/settings.md lists all settings."
 
 
 class StoreUnavailable(SecondlookError):

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast, overload
 
-from secondlook.domain.access import Access
+from secondlook.domain.access import Access, Policy
 from secondlook.domain.runs import AgentName
-from secondlook.errors import (
-    ApiKeyMissing,
-    LedgerUnavailable,
-    SecondlookError,
-    SettingInvalid,
-    StoreUnavailable,
-)
+from secondlook.errors import ApiKeyMissing, SecondlookError, SettingInvalid
 from secondlook.pipeline.retries import Retries
 from secondlook.settings import Settings, load_settings
 from secondlook.stores.base import Store
@@ -39,6 +30,7 @@ if TYPE_CHECKING:
     from secondlook.ledger.reviews import Reviews
     from secondlook.ledger.runs import Ledger
     from secondlook.ledger.usage import UsageLog
+    from secondlook.pipeline.submit import Door
     from secondlook.providers.openai.client import Agent
     from secondlook.stores.row_security import RowSecurity
     from secondlook.webhook import Webhook
@@ -46,7 +38,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Dispatcher = Callable[[str, bool], None]
-"""Tells whoever carries runs elsewhere of one that may go on: its id, and whether it is of a batch."""
+"""Tells the workers of a run that may go on: its id, and whether it is of a batch."""
+
+
+class part(Generic[T]):  # noqa: N801 -- read as a decorator, like property
+    """A part of the services, made when it is first asked for, once for all threads."""
+
+    def __init__(self, make: Callable[[Services], T]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    @overload
+    def __get__(self, services: None, owner: type[Services]) -> part[T]: ...
+
+    @overload
+    def __get__(self, services: Services, owner: type[Services]) -> T: ...
+
+    def __get__(self, services: Services | None, owner: type[Services]) -> T | part[T]:
+        """The part of these services."""
+        return self if services is None else services.get_part(self._make)
 
 
 class Services:
@@ -60,7 +70,7 @@ class Services:
         self.settings = settings
         self._folder = settings.data_dir.absolute()  # of the start: a later change of folder moves nothing
         self._lock = threading.RLock()
-        self._parts: dict[str, object] = {}
+        self._parts: dict[Callable[..., object], object] = {}
         self._agents: dict[AgentName, Agent] = {}
 
     # -- who is asking ------------------------------------------------------------------------------
@@ -79,6 +89,11 @@ class Services:
     def has_service_key(self) -> bool:
         """Whether this process may act for a user who is not there."""
         return not self.requires_sign_in or self.settings.supabase_secret_key is not None
+
+    @property
+    def policy(self) -> Policy:
+        """Who may see and do what."""
+        return Policy(tells_people_apart=self.requires_sign_in)
 
     def own_access(self, user_id: str) -> Access:
         """This process's own right to act for a user.
@@ -105,18 +120,7 @@ class Services:
             )
         return self.settings.user or next(iter(SAMPLE_USERS))
 
-    def reviews_runs(self, access: Access) -> bool:
-        """Whether somebody may see everybody's runs and say what they think of them.
-
-        On the embedded store everyone may: there is no sign-in to tell people apart.
-        """
-        return access.reviewer or not self.requires_sign_in
-
-    def visible_user_id(self, access: Access) -> str | None:
-        """The user whose runs somebody may see alone; None where they see everybody's."""
-        return None if self.reviews_runs(access) else access.user_id
-
-    # -- the parts ----------------------------------------------------------------------------------
+    # -- the product's store ------------------------------------------------------------------------
 
     def store(self, access: Access) -> Store:
         """The store, as one who asks may see it.
@@ -126,11 +130,11 @@ class Services:
             SettingInvalid: The key for who asks is not set.
         """
         if not self.requires_sign_in:
-            return self._part("store", self._open_embedded)
+            return self._embedded_store
         from secondlook.stores.supabase import SupabaseStore
 
         if access.token is None:
-            return SupabaseStore(self._part("secret project", self._secret_project))
+            return SupabaseStore(self._secret_project)
         self.row_security.refuse_if_broken()
         return SupabaseStore(self.project, access.token)
 
@@ -158,255 +162,27 @@ class Services:
         """
         from secondlook.stores.row_security import find_exposed
 
-        return find_exposed(self._part("secret project", self._secret_project), None, None)
+        return find_exposed(self._secret_project, None, None)
 
-    @property
+    @part
     def project(self) -> Project:
-        """The Supabase project as people reach it.
-
-        Raises:
-            SettingInvalid: SUPABASE_URL or SUPABASE_KEY is not set.
-        """
-        return self._part("project", self._people_project)
-
-    @property
-    def row_security(self) -> RowSecurity:
-        """What is known of the project's row security."""
-
-        def make() -> RowSecurity:
-            from secondlook.stores.row_security import RowSecurity
-
-            return RowSecurity(self.project)
-
-        return self._part("row security", make)
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger.
-
-        Raises:
-            LedgerUnavailable: It cannot be opened.
-        """
-
-        def make() -> Ledger:
-            from secondlook.ledger.budget_status import Limits
-            from secondlook.ledger.runs import Ledger
-
-            embedded = self.settings.ledger_url is None
-            return Ledger(
-                self._database,
-                lease_seconds=self.settings.lease_seconds,
-                folder=self._folder if embedded else None,
-                store=self.store_name,
-                limits=Limits.of(self.settings),
-                announces=self.settings.webhook_url is not None,
-            )
-
-        return self._part("ledger", make)
-
-    @property
-    def batches(self) -> Batches:
-        """The batches on the ledger.
-
-        Raises:
-            LedgerUnavailable: It cannot be opened.
-        """
-
-        def make() -> Batches:
-            from secondlook.ledger.batches import Batches
-
-            _ = self.ledger  # makes the tables
-            return Batches(self._database, store=self.store_name)
-
-        return self._part("batches", make)
-
-    @property
-    def history(self) -> History:
-        """Runs as people look back at them.
-
-        Raises:
-            LedgerUnavailable: The ledger cannot be opened.
-        """
-
-        def make() -> History:
-            from secondlook.ledger.history import History
-
-            _ = self.ledger  # makes the tables
-            return History(self._database)
-
-        return self._part("history", make)
-
-    @property
-    def reviews(self) -> Reviews:
-        """What people say of runs.
-
-        Raises:
-            LedgerUnavailable: The ledger cannot be opened.
-        """
-
-        def make() -> Reviews:
-            from secondlook.ledger.reviews import Reviews
-
-            _ = self.ledger  # makes the tables
-            return Reviews(self._database)
-
-        return self._part("reviews", make)
-
-    @property
-    def usage(self) -> UsageLog:
-        """Runs and calls, added up.
-
-        Raises:
-            LedgerUnavailable: The ledger cannot be opened.
-        """
-
-        def make() -> UsageLog:
-            from secondlook.ledger.usage import UsageLog
-
-            _ = self.ledger  # makes the tables
-            return UsageLog(self._database)
-
-        return self._part("usage", make)
-
-    @property
-    def pruning(self) -> Pruning:
-        """What erases inputs and answers.
-
-        Raises:
-            LedgerUnavailable: The ledger cannot be opened.
-        """
-
-        def make() -> Pruning:
-            from secondlook.ledger.pruning import Pruning
-
-            _ = self.ledger  # makes the tables
-            return Pruning(self._database)
-
-        return self._part("pruning", make)
-
-    @property
-    def budgets(self) -> Budgets:
-        """What may be spent, and what is.
-
-        Raises:
-            LedgerUnavailable: The ledger, where it is counted, cannot be opened.
-        """
-
-        def make() -> Budgets:
-            from secondlook.ledger.budget_status import Limits
-            from secondlook.ledger.budgets import Budgets
-
-            return Budgets(self._database, Limits.of(self.settings))
-
-        return self._part("budgets", make)
-
-    @property
-    def webhook(self) -> Webhook | None:
-        """Who is told when a run ends; None where nobody is.
-
-        Raises:
-            SettingInvalid: Its address is set without its secret, or the other way round.
-        """
-
-        def make() -> Webhook | None:
-            from secondlook.webhook import webhook_of
-
-            _ = self.ledger  # makes the tables
-            return webhook_of(self.settings, self._database)
-
-        return self._part("webhook", make)
-
-    @property
-    def dispatcher(self) -> Dispatcher | None:
-        """Who is told of runs that may go on; None where this process carries them itself.
-
-        Telling raises `LedgerUnavailable` where it cannot be done now.
-        """
-        if self.settings.dispatch == "here":
-            return None
-        return self._tell
-
-    def _tell(self, run_id: str, in_batch: bool) -> None:
-        self.jobs.defer(run_id, in_batch)  # opened when there is something to tell, not before
-
-    @property
-    def jobs(self) -> Jobs:
-        """What the workers are told through.
-
-        Raises:
-            LedgerUnavailable: The ledger, where it lies, cannot be opened.
-        """
-
-        def make() -> Jobs:
-            from secondlook.ledger.jobs import Jobs
-
-            _ = self.ledger  # said first what is wrong with the database
-            return Jobs(self._database)
-
-        return self._part("jobs", make)
-
-    @property
-    def retries(self) -> Retries:
-        """When a request that was not processed is sent again."""
-        return Retries(self.settings.agent_retries, self.settings.retry_seconds)
-
-    @property
-    def sessions(self) -> Sessions:
-        """Who is signed in.
-
-        Raises:
-            LedgerUnavailable: The ledger, where sessions are kept, cannot be opened.
-            SettingInvalid: SUPABASE_URL or SUPABASE_KEY is not set.
-        """
-
-        def make() -> Sessions:
-            from secondlook.auth.accounts import Accounts
-            from secondlook.auth.sessions import Sessions
-
-            return Sessions(self._database, Accounts(self.project))
-
-        return self._part("sessions", make)
-
-    @property
-    def attempts(self) -> Attempts:
-        """How often somebody has tried to sign in.
-
-        Raises:
-            LedgerUnavailable: The ledger, where they are counted, cannot be opened.
-        """
-
-        def make() -> Attempts:
-            from secondlook.auth.attempts import Attempts
-
-            return Attempts(self._database)
-
-        return self._part("attempts", make)
-
-    @property
-    def _database(self) -> Database:
-        def make() -> Database:
-            from secondlook.ledger.runs import ledger_database
-
-            if self.settings.ledger_url is not None:
-                return ledger_database(self.settings.ledger_url.get_secret_value())
-            return ledger_database(self._file("ledger.db", LedgerUnavailable))
-
-        return self._part("database", make)
-
-    def _part(self, name: str, make: Callable[[], T]) -> T:
-        with self._lock:
-            if name not in self._parts:
-                self._parts[name] = make()
-            return cast("T", self._parts[name])  # made by the same function
-
-    def _open_embedded(self) -> Store:
-        from secondlook.stores.sqlite import SqliteStore
-
-        return SqliteStore(self._file("store.db", StoreUnavailable))
-
-    def _people_project(self) -> Project:
+        """The Supabase project as people reach it; raises `SettingInvalid` where no key is set."""
         return self._project_with("SUPABASE_KEY", self.settings.supabase_key)
 
+    @part
+    def row_security(self) -> RowSecurity:
+        """What is known of the project's row security."""
+        from secondlook.stores.row_security import RowSecurity
+
+        return RowSecurity(self.project)
+
+    @part
+    def _embedded_store(self) -> Store:
+        from secondlook.stores.sqlite import SqliteStore
+
+        return SqliteStore(self._folder / "store.db")
+
+    @part
     def _secret_project(self) -> Project:
         return self._project_with("SUPABASE_SECRET_KEY", self.settings.supabase_secret_key)
 
@@ -420,18 +196,132 @@ class Services:
             )
         return Project(self.settings.supabase_url, key.get_secret_value())
 
-    def _file(self, name: str, unavailable: type[SecondlookError]) -> Path:
-        """A file of the data folder, both made where they are missing, for their owner alone."""
-        path = self._folder / name
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise unavailable(
-                f"SECONDLOOK_DATA_DIR {self.settings.data_dir} cannot be used: {error.strerror}"
-            ) from None
-        with suppress(OSError):  # whoever opens it as a database says what is wrong with it
-            os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
-        return path
+    # -- on the ledger: each raises LedgerUnavailable where it cannot be opened ---------------------
+
+    @part
+    def _database(self) -> Database:
+        from secondlook.ledger.database import ledger_database
+
+        url = self.settings.ledger_url
+        return ledger_database(self._folder / "ledger.db" if url is None else url.get_secret_value())
+
+    @part
+    def ledger(self) -> Ledger:
+        """The runs and their transitions."""
+        from secondlook.ledger.runs import Ledger
+
+        return Ledger(
+            self._database,
+            lease_seconds=self.settings.lease_seconds,
+            folder=self._folder if self.settings.ledger_url is None else None,
+            store=self.store_name,
+            limits=self.budgets.limits,
+            announces=self.settings.webhook_url is not None,
+        )
+
+    @part
+    def batches(self) -> Batches:
+        """Batches of runs."""
+        from secondlook.ledger.batches import Batches
+
+        return Batches(self._database, store=self.store_name)
+
+    @part
+    def budgets(self) -> Budgets:
+        """What may be spent, and what is."""
+        from secondlook.ledger.budget_status import Limits
+        from secondlook.ledger.budgets import Budgets
+
+        return Budgets(self._database, Limits.of(self.settings))
+
+    @part
+    def door(self) -> Door:
+        """Where runs are queued."""
+        from secondlook.pipeline.submit import Door
+
+        return Door(self.settings, self.agent_name, self.ledger, self.batches, self.budgets)
+
+    @part
+    def history(self) -> History:
+        """Runs as people look back at them."""
+        from secondlook.ledger.history import History
+
+        return History(self._database)
+
+    @part
+    def reviews(self) -> Reviews:
+        """What people say of runs."""
+        from secondlook.ledger.reviews import Reviews
+
+        return Reviews(self._database)
+
+    @part
+    def usage(self) -> UsageLog:
+        """Runs and calls, added up."""
+        from secondlook.ledger.usage import UsageLog
+
+        return UsageLog(self._database)
+
+    @part
+    def pruning(self) -> Pruning:
+        """What erases inputs and answers."""
+        from secondlook.ledger.pruning import Pruning
+
+        return Pruning(self._database)
+
+    @part
+    def webhook(self) -> Webhook | None:
+        """Who is told when a run ends; None where nobody is.
+
+        Raises:
+            SettingInvalid: Its address is set without its secret, or the other way round.
+        """
+        from secondlook.webhook import webhook_of
+
+        return webhook_of(self.settings, self._database)
+
+    @part
+    def jobs(self) -> Jobs:
+        """What the workers are told through."""
+        from secondlook.ledger.jobs import Jobs
+
+        return Jobs(self._database)
+
+    @part
+    def sessions(self) -> Sessions:
+        """Who is signed in; raises `SettingInvalid` where SUPABASE_URL or SUPABASE_KEY is not set."""
+        from secondlook.auth.accounts import Accounts
+        from secondlook.auth.sessions import Sessions
+
+        return Sessions(self._database, Accounts(self.project))
+
+    @part
+    def attempts(self) -> Attempts:
+        """How often somebody has tried to sign in."""
+        from secondlook.auth.attempts import Attempts
+
+        return Attempts(self._database)
+
+    # -- executing ----------------------------------------------------------------------------------
+
+    @property
+    def dispatcher(self) -> Dispatcher | None:
+        """Tells workers of runs that may go on; None where this process executes them itself.
+
+        Telling raises `LedgerUnavailable` where it cannot be done now.
+        """
+        if self.settings.dispatch == "here":
+            return None
+
+        def tell(run_id: str, in_batch: bool) -> None:
+            self.jobs.defer(run_id, in_batch)  # opened when there is something to tell, not before
+
+        return tell
+
+    @property
+    def retries(self) -> Retries:
+        """When a request that was not processed is sent again."""
+        return Retries(self.settings.agent_retries, self.settings.retry_seconds)
 
     # -- agents -------------------------------------------------------------------------------------
 
@@ -516,6 +406,13 @@ class Services:
                 f"No client can be made for OPENAI_BASE_URL ({type(error).__name__})",
                 hint="Look at it, at OPENAI_ORG_ID, OPENAI_PROJECT_ID and the proxy's and TLS variables.",
             ) from None
+
+    def get_part(self, make: Callable[[Services], T]) -> T:
+        """What a function makes of these services; made once, and made again where it failed."""
+        with self._lock:
+            if make not in self._parts:
+                self._parts[make] = make(self)
+            return cast("T", self._parts[make])  # made by the same function
 
     def close(self) -> None:
         """Close what was opened."""

@@ -380,4 +380,4 @@ def _described(name: str) -> tuple[str, str]:
     for field, info in Settings.model_fields.items():
         if name in environment_names(field):
             return " or ".join(environment_names(field)), info.description or ""
-    return name, "see the README"
+    return name, "see docs/settings.md"

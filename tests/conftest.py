@@ -31,6 +31,24 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("suite")
 
 
+_SERVERS = {"browser", "postgres_server", "supabase_server"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves out: what needs a browser, a Postgres or a Supabase, but for one walk."""
+    for item in items:
+        if _needs_server(item) and item.get_closest_marker("walk") is None:
+            item.add_marker(pytest.mark.slow)
+
+
+def _needs_server(item: pytest.Item) -> bool:
+    if not isinstance(item, pytest.Function):
+        return False
+    chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    kinds = [kind for kind in chosen if isinstance(kind, str) and kind.startswith(("postgres", "supabase"))]
+    return bool(kinds) or not _SERVERS.isdisjoint(item.fixturenames)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting comes from the machine that runs the tests."""

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.bucket_rules import build_input, read_buckets
 from secondlook.domain.buckets import AgentInput
+from secondlook.domain.runs import SNAPSHOT as SNAPSHOT_TASK
 from secondlook.domain.runs import Plan
 from secondlook.domain.usage import Usage
 from secondlook.providers.openai.client import build_request
@@ -123,12 +124,13 @@ def example_plan(source_id: str = SOURCE, user_id: str = USER, **changes: Json) 
     """A run that only needs to be queued."""
     agent_input = example_input()
     fields: dict[str, Any] = {
+        "task": SNAPSHOT_TASK,
         "source_id": source_id,
         "user_id": user_id,
         "agent": "offline",
         "model": MODEL,
         "prompt_version": PROMPT_VERSION,
-        "agent_input": agent_input,
+        "input": agent_input.model_dump_json(),
         "request": build_request(agent_input, load_settings()),
         "warnings": (),
         "timings": {"load": 1.0, "check": 1.0},

@@ -68,6 +68,12 @@ def arm(point: str) -> None:
     setattr(OWNERS[owner], method, armed)
 
 
+def run(arguments: list[str], point: str | None) -> int:
+    """The command line, armed."""
+    if point is not None:
+        arm(point)
+    return main(arguments)
+
+
 if __name__ == "__main__":
-    arm(sys.argv[1])
-    sys.exit(main(sys.argv[2:]))
+    sys.exit(run(sys.argv[2:], sys.argv[1]))

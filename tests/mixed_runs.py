@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,19 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from secondlook.domain.runs import RunError
+from secondlook.domain.runs import SNAPSHOT, RunError
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.rows import iso
-from secondlook.ledger.runs import ledger_database, open_ledger
+from secondlook.ledger.runs import open_ledger
 from secondlook.ledger.tables import calls, runs
 from tests.examples import MODEL, OTHER_USER, USER, body_of, echo, example_input
 
 DAY = 86_400
 NOON = 1_795_348_800.0
 """2026-11-22T12:00:00Z."""
+
+TASKS = (SNAPSHOT, "insights", "a third")
+"""Tasks for ledgers whose runs are counted, and not opened."""
 
 USERS = (USER, OTHER_USER, "c0000000-0000-4000-8000-00000000000c")
 MODELS = (MODEL, "gpt-4o-mini", "unpriced-1", "=cmd|' /C calc'!A0")
@@ -39,7 +43,15 @@ class Mixed:
     calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
-def mixed(number: int, *, seed: int = 1, days: int = 45, until: float = NOON, sources: int = 400) -> Mixed:
+def mixed(
+    number: int,
+    *,
+    seed: int = 1,
+    days: int = 45,
+    until: float = NOON,
+    sources: int = 400,
+    tasks: Sequence[str] = (SNAPSHOT,),
+) -> Mixed:
     """So many runs of the days until then, with what can become of a run and of its calls.
 
     Args:
@@ -48,6 +60,7 @@ def mixed(number: int, *, seed: int = 1, days: int = 45, until: float = NOON, so
         days: Over how many days they are spread.
         until: When the last of them may begin, in seconds since 1970.
         sources: How many sources each user has.
+        tasks: Which tasks they are of, in turn.
     """
     chance = random.Random(seed)  # noqa: S311 -- nothing secret
     made = Mixed()
@@ -66,7 +79,8 @@ def mixed(number: int, *, seed: int = 1, days: int = 45, until: float = NOON, so
         agent = "offline" if chance.random() < 0.2 else "openai"
         model = chance.choice(MODELS)
         created = until - chance.uniform(0, days * DAY)
-        own = list(_calls(chance, run_id, created, end, agent, model, body))
+        task = tasks[index % len(tasks)]
+        own = [{**call, "task": task} for call in _calls(chance, run_id, created, end, agent, model, body)]
         answered = [call["number"] for call in own if call["outcome"] == "answered"]
         made.calls += own
         made.runs.append(
@@ -96,6 +110,7 @@ def mixed(number: int, *, seed: int = 1, days: int = 45, until: float = NOON, so
                 "store": "embedded",
                 "batch_id": None,
                 "due_at": None,  # nobody takes them up
+                "task": task,
             }
         )
     return made

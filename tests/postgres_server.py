@@ -14,8 +14,6 @@ import pytest
 
 from dev.local_supabase import Postgres, local_postgres, postgres_bin
 
-__all__ = ["postgres_server"]
-
 
 class PostgresServer:
     """A server that tests may stop; what it holds is not meant to last.

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -21,12 +22,14 @@ from secondlook.cli import main
 from secondlook.services import Services, connect
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.stores.sqlite import SqliteStore
+from tests.forked import Forked
 from tests.provider import Json, Provider, answering, right_answer
 
 ROOT = Path(__file__).resolve().parent.parent
 DRIVER = Path(__file__).with_name("kill_driver.py")
 API_KEY = "sk-test-Zq81mWv5LpX0tYb7"
 USER, OTHER_USER = SAMPLE_USERS
+Process: TypeAlias = subprocess.Popen[str] | Forked
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
@@ -87,7 +90,7 @@ class Home:
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
     env: dict[str, str] = field(default_factory=dict[str, str])
-    started: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
+    started: list[Process] = field(default_factory=list[Process])
 
     @property
     def data(self) -> Path:
@@ -116,10 +119,21 @@ class Home:
 
     def start(
         self, *arguments: str, driver: str | None = None, before: Callable[[], None] | None = None
-    ) -> subprocess.Popen[str]:
+    ) -> Process:
         """Start a command as a real process, with --json; `driver` names where it dies (kill_driver.py)."""
+        if before is None and arguments[0] != "serve" and "LD_PRELOAD" not in self.env:
+            process = Forked((*arguments, "--json"), self.folder, self.env, driver)
+        else:
+            process = self.exec(*arguments, driver=driver, before=before)
+        self.started.append(process)
+        return process
+
+    def exec(
+        self, *arguments: str, driver: str | None = None, before: Callable[[], None] | None = None
+    ) -> subprocess.Popen[str]:
+        """Likewise from the very beginning, as a shell does."""
         command = ["-m", "secondlook"] if driver is None else [str(DRIVER), driver]
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, *command, *arguments, "--json"],
             cwd=self.folder,
             env=self.env,
@@ -128,8 +142,6 @@ class Home:
             text=True,
             preexec_fn=before,  # noqa: PLW1509 -- a limit on the child alone; it starts no threads before exec
         )
-        self.started.append(process)
-        return process
 
     def run(
         self, *arguments: str, driver: str | None = None, before: Callable[[], None] | None = None
@@ -198,13 +210,13 @@ def rows(path: Path, query: str, *values: str) -> list[Json]:
         return found
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 60) -> Outcome:
+def finish(process: Process, timeout: float = 60) -> Outcome:
     """Wait for a process."""
     out, err = process.communicate(timeout=timeout)
-    return Outcome(process.returncode, out, err)
+    return Outcome(process.wait(), out, err)
 
 
-def killed(process: subprocess.Popen[str]) -> bool:
+def killed(process: Process) -> bool:
     """Wait for a process; True where SIGKILL ended it."""
     return finish(process).code == -signal.SIGKILL
 
@@ -225,8 +237,34 @@ def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def settings_for(provider: Provider) -> dict[str, str]:
+    """What makes a provider be asked, once a run."""
+    return {
+        "SECONDLOOK_AGENT": "openai",
+        "SECONDLOOK_AGENT_RETRIES": "0",
+        "SECONDLOOK_DEADLINE_SECONDS": "20",
+        "OPENAI_API_KEY": API_KEY,
+        "OPENAI_BASE_URL": provider.base_url,
+    }
+
+
+def furnish(home: Home) -> Home:
+    """Join a home's folder and its provider, which answers the sample properly, by its environment."""
+    for name in PROXIES:
+        home.monkeypatch.delenv(name, raising=False)
+    home.env.update(
+        PATH="/usr/bin:/bin",
+        HOME=str(home.folder),
+        PYTHONPATH=str(ROOT),
+        PYTHONDONTWRITEBYTECODE="1",  # a process on a full disk would leave truncated byte code behind
+    )
+    home.set(SECONDLOOK_DATA_DIR=str(home.data), **settings_for(home.provider))
+    home.provider.behaviour = answering(home.sample.answer)
+    return home
+
+
 @pytest.fixture
-def home(
+def own_home(
     tmp_path: Path,
     filled_store: Path,
     provider: Provider,
@@ -237,22 +275,11 @@ def home(
     made = Home(tmp_path, provider, monkeypatch, capsys)
     made.data.mkdir()
     shutil.copy(filled_store, made.data)
-    for name in PROXIES:
-        monkeypatch.delenv(name, raising=False)
-    made.env.update(
-        PATH="/usr/bin:/bin",
-        HOME=str(tmp_path),
-        PYTHONPATH=str(ROOT),
-        PYTHONDONTWRITEBYTECODE="1",  # a process on a full disk would leave truncated byte code behind
-    )
-    made.set(
-        SECONDLOOK_DATA_DIR=str(made.data),
-        SECONDLOOK_AGENT="openai",
-        SECONDLOOK_AGENT_RETRIES="0",
-        SECONDLOOK_DEADLINE_SECONDS="20",
-        OPENAI_API_KEY=API_KEY,
-        OPENAI_BASE_URL=provider.base_url,
-    )
-    provider.behaviour = answering(made.sample.answer)
-    yield made
+    yield furnish(made)
     made.close()
+
+
+@pytest.fixture
+def home(own_home: Home) -> Home:
+    """The home that most tests use; the browser tests share one."""
+    return own_home

@@ -1,22 +1,22 @@
-"""A small real HTTP server that speaks OpenAI's chat completions, and misbehaves as a test tells it to.
+"""A server that speaks OpenAI's chat completions, and misbehaves as a test tells it to.
 
-A behaviour is a plain function: it gets the exchange, which holds the request, and does what it likes on
-the socket. Every request is recorded, whatever becomes of it.
+A behaviour is a plain function that gets the exchange. Every request is recorded, whatever becomes of it.
 """
 
 from __future__ import annotations
 
 import json
 import socket
-import struct
 import threading
 from collections.abc import Callable, Generator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 import pytest
+
+from tests import http_server
+from tests.http_server import HttpServer, Request, read
 
 PRICE_BANDS = {
     "price_band_lt_500": "<500",
@@ -36,38 +36,17 @@ USAGE = {"prompt_tokens": 444, "completion_tokens": 398, "total_tokens": 842, "c
 Json: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Request:
-    """A request as it arrived; header names in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    raw: bytes
-
-    @property
-    def body(self) -> Json:
-        """The parsed body."""
-        return json.loads(self.raw)
-
-
-class Stopped(Exception):
-    """The server is closing: a behaviour that waits gives up."""
-
-
 @dataclass
-class Exchange:
+class Exchange(http_server.Exchange):
     """One request and the socket to answer it on."""
 
-    provider: Provider
-    request: Request
-    number: int
-    connection: socket.socket
+    provider: Provider = field(kw_only=True)
+    number: int = field(kw_only=True)
 
     def send(self, data: bytes) -> None:
         """Put bytes on the wire as they are."""
         self.provider.sent.append(data)
-        self.connection.sendall(data)
+        super().send(data)
 
     def reply(
         self,
@@ -87,113 +66,48 @@ class Exchange:
             with self.provider.lock:
                 self.provider.answered += 1
 
-    def reset(self) -> None:
-        """Break the connection off with a TCP reset."""
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
-
-    def pause(self, seconds: float) -> None:
-        """Wait a while."""
-        if self.provider.stopping.wait(seconds):
-            raise Stopped
-
-    def hold(self, until: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        while not until():
-            self.pause(0.01)
-
-    def silence(self) -> None:
-        """Say nothing until the server closes."""
-        self.provider.stopping.wait()
-        raise Stopped
-
 
 Behaviour: TypeAlias = Callable[[Exchange], None]
 
 
-@dataclass
-class Provider:
+class Provider(HttpServer):
     """The server; `behaviour` may be changed at any time and holds from the next request on."""
 
-    behaviour: Behaviour = field(default=lambda exchange: exchange.reply("", status=500))
-    requests: list[Request] = field(default_factory=list[Request])
-    sent: list[bytes] = field(default_factory=list[bytes])
-    answered: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    stopping: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._threads: list[threading.Thread] = []
+    def __init__(self) -> None:
+        self._know_nothing()
         # Ports are used again: a browser that looks for its old server on this one is no request.
         self._prefix = f"/{uuid4().hex}"
-        self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{self._prefix}/v1"
-        self._spawn(self._accept)
+        super().__init__()
+        self.base_url = f"http://127.0.0.1:{self.port}{self._prefix}/v1"
 
-    def close(self) -> None:
-        """Stop listening, break off what is held, and wait for every thread."""
-        self.stopping.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(timeout=5)
+    def _know_nothing(self) -> None:
+        self.behaviour: Behaviour = lambda exchange: exchange.reply("", status=500)
+        self.requests: list[Request] = []
+        self.sent: list[bytes] = []
+        self.answered = 0
 
-    def _spawn(self, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def begin_anew(self) -> None:
+        """Break off what is held, and forget all requests."""
+        super().begin_anew()
+        self._know_nothing()
 
-    def _accept(self) -> None:
-        while not self.stopping.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._spawn(lambda connection=connection: self._serve(connection))
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError, Stopped):
-            connection.settimeout(30)
-            request = _read(connection)
-            if request is None or not request.path.startswith(self._prefix):
-                return
-            request = replace(request, path=request.path.removeprefix(self._prefix))
-            with self.lock:
-                self.requests.append(request)
-                number = len(self.requests)
-            self.behaviour(Exchange(self, request, number, connection))
-
-
-def _read(connection: socket.socket) -> Request | None:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = connection.recv(65536)
-        if not more:
-            return None
-        data += more
-    top, _, raw = data.partition(b"\r\n\r\n")
-    first, *lines = top.decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    while len(raw) < int(headers.get("content-length", "0")):
-        more = connection.recv(65536)
-        if not more:
-            return None
-        raw += more
-    method, path, _ = first.split(" ")
-    return Request(method, path, headers, raw)
+    def serve(self, connection: socket.socket, stopping: threading.Event) -> None:
+        """Take one request; the connection closes after it."""
+        connection.settimeout(30)
+        request = read(connection)
+        if request is None or not request.path.startswith(self._prefix):
+            return
+        request = replace(request, path=request.path.removeprefix(self._prefix))
+        with self.lock:
+            self.requests.append(request)
+            number = len(self.requests)
+        self.behaviour(Exchange(request, connection, stopping, provider=self, number=number))
 
 
 def head(status: int, headers: Mapping[str, str]) -> bytes:
     """The status line and headers of an answer, after which the connection closes."""
-    fields = {
-        "content-type": "application/json",
-        "x-request-id": "req_test",
-        "connection": "close",
-        **headers,
-    }
-    lines = [f"HTTP/1.1 {status} Test", *(f"{name}: {value}" for name, value in fields.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    fields = {"content-type": "application/json", "x-request-id": "req_test", "connection": "close"}
+    return http_server.head(status, {**fields, **headers})
 
 
 # -- answers --------------------------------------------------------------------------------------------
@@ -295,7 +209,7 @@ def resetting(exchange: Exchange) -> None:
 
 def hanging_up(exchange: Exchange) -> None:
     """Closes the connection without an answer."""
-    exchange.connection.shutdown(socket.SHUT_RDWR)
+    exchange.hang_up()
 
 
 def going_silent(exchange: Exchange) -> None:

@@ -1,6 +1,6 @@
 """The figures of Usage again, from nothing but the exported lists of runs and calls.
 
-A program of its own: it knows nothing of the project, only what README says of each figure.
+A program of its own: it knows nothing of the project, only what docs/dashboard.md says of each figure.
 
     secondlook usage --each run --csv >runs.csv; secondlook usage --each call --csv >calls.csv
     python tests/recompute_usage.py runs.csv calls.csv day model
@@ -19,7 +19,7 @@ from pathlib import Path
 Row = dict[str, str]
 Figures = dict[str, object]
 
-KEYS = {"model": "model", "user": "user_id", "source": "source_id", "status": "status"}
+KEYS = {"model": "model", "user": "user_id", "source": "source_id", "status": "status", "task": "task"}
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
 OUTCOMES = ("answered", "refused", "not_processed", "unknown", "under_way")
 

@@ -7,7 +7,6 @@ everything else comes to its end. Carriers are `batch --resume` on SQLite, and w
 from __future__ import annotations
 
 import random
-import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -20,7 +19,9 @@ from tests.batching import Weather, begun, fill
 from tests.examples import NOBODY
 from tests.ledger.executing import Where, query
 from tests.postgres_server import PostgresServer
-from tests.processes import Home, eventually, killed
+from tests.processes import Home, Process, eventually, killed
+
+pytestmark = pytest.mark.slow
 
 SETTLED_SECONDS = 60
 """Nothing of a batch may be stuck for longer, once somebody carries it."""
@@ -85,7 +86,7 @@ class Carriers:
     chance: random.Random
     batch: Batch
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> Process:
         """One more, that carries runs as soon as it can."""
         if isinstance(self.ledger, str):
             return self.home.start("worker", "--concurrency", "8")

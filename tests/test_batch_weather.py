@@ -18,7 +18,9 @@ from tests.batching import Weather, begun, fill
 from tests.examples import NOBODY
 from tests.ledger.executing import query
 from tests.postgres_server import PostgresServer
-from tests.processes import Home, eventually, finish, killed
+from tests.processes import Home, Process, eventually, finish, killed
+
+pytestmark = pytest.mark.slow
 
 SOURCES = 60
 SETTLED_SECONDS = 60
@@ -34,12 +36,12 @@ def weather(home: Home) -> Weather:
     return made
 
 
-def resuming(home: Home, batch_id: str, *, driver: str | None = None) -> subprocess.Popen[str]:
+def resuming(home: Home, batch_id: str, *, driver: str | None = None) -> Process:
     """A process that goes on with a batch."""
     return home.start("batch", "--user", NOBODY, "--resume", batch_id, driver=driver)
 
 
-def ended(process: subprocess.Popen[str]) -> Counter[str]:
+def ended(process: Process) -> Counter[str]:
     """What a batch came to whose process ends by itself, in time."""
     outcome = finish(process, SETTLED_SECONDS)
     assert outcome.code == 0, (outcome.out, outcome.err)

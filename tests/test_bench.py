@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from pathlib import Path
 
@@ -10,9 +11,13 @@ import pytest
 from bench.clicks import PAGES, Page, press
 from bench.filled import fill_runs, fill_sources
 from bench.line import Goal, compared, failed, in_unit, measured, not_measured
+from bench.models.inputs import FORMS, random_input
+from bench.models.llama import continuation
+from bench.models.measure import Answer, figures, keep, read
 from bench.served import Served, dashboard, trivial
 from bench.session import session
 from bench.snapshot import RIVALS, version_of
+from secondlook.tasks.snapshot.prompt import lay_out, messages
 from tests.loops import run_apart
 
 
@@ -73,6 +78,60 @@ def test_figures_have_as_many_digits_as_they_are_good_for(figure: float, shown: 
 def test_the_version_of_each_rival_is_known(environment: str) -> None:
     """From its lock, which names hashes alone."""
     assert version_of(environment)[:1].isdigit()
+
+
+def completion(text: str, finish_reason: str = "stop") -> str:
+    """The body of a model's answer."""
+    usage = {"prompt_tokens": 300, "completion_tokens": 280, "total_tokens": 580}
+    choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": text}}
+    return json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage})
+
+
+def test_answers_of_real_models_are_judged_by_the_rules() -> None:
+    """Exact ones are counted, the others by rule and reason; tokens are those that the server counted."""
+    right = lay_out(random_input(8, 0))
+    wrong = right.replace('"low"', '"medium"').replace('"high"', '"low"')
+    bodies = [completion(right), completion(wrong), completion(right[:99], "length"), completion(right[:99])]
+    answers = [Answer("gemma", "prompt 2", 8, 0, 5.0, body) for body in bodies]
+    exact, mistakes, tokens, seconds = figures(answers)
+    assert (exact, tokens, seconds) == ("1 of 4", "300 + 280", "5")
+    assert mistakes == "1 meta: mismatch, 1 truncated: truncated, 1 json: not_json"
+
+
+def test_every_prompt_gets_the_same_inputs(tmp_path: Path) -> None:
+    """By number of weeks and number; what is kept can be gone on with, and says what was sent."""
+    assert random_input(12, 1) == random_input(12, 1) != random_input(12, 2)
+    kept = tmp_path / "answers.jsonl"
+    answer = Answer("smollm2", "prompt 1", 12, 1, 5.0, completion("{}"))
+    keep(answer, kept)
+    assert read(kept) == [answer]
+    assert json.loads(kept.read_text())["input"] == random_input(12, 1).model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "guessed"),
+    [
+        pytest.param([1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6], [7, 8, 9, 1, 2, 3, 4, 5, 6], id="again"),
+        pytest.param([0, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5], [], id="too few to tell"),
+        pytest.param([5, 5, 5, 5, 5, 5, 5, 5], [5], id="the latest place"),
+        pytest.param([], [], id="nothing"),
+    ],
+)
+def test_what_comes_next_is_guessed_from_what_came_before(tokens: list[int], guessed: list[int]) -> None:
+    """Where the last tokens stood before, what followed them there."""
+    assert continuation(tokens) == guessed
+
+
+def test_the_prompts_that_are_compared() -> None:
+    """The product's own, the one before it, and the input as indented JSON; equal inputs, equal prompts."""
+    agent_input = random_input(8, 0)
+    assert FORMS["prompt 2"].messages(agent_input) == messages(agent_input)
+    week = agent_input.demand.weekly_volume[0]
+    first = f"weekly_volume\n{week.week[:4]}-W {week.week[-2:]}:{week.count} "
+    assert FORMS["prompt 1"].messages(agent_input)[1]["content"].startswith(first)
+    assert json.loads(FORMS["indented JSON"].messages(agent_input)[1]["content"]) == agent_input.model_dump(
+        mode="json"
+    )
 
 
 @pytest.fixture(scope="module")

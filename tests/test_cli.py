@@ -323,7 +323,8 @@ def test_snapshot_plain(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     said = secondlook("snapshot", SOURCE, "--user", NOBODY)
     assert said.code == 0
     assert said.json["meta"]["estimate_count"] == 36
-    assert "by the offline agent; usage is estimated" in said.err
+    assert "by Offline agent: " in said.err
+    assert "usage is estimated" in said.err
     assert "Warning: weekly volume covers 35 of 36 estimates" in said.err
 
 
@@ -436,7 +437,7 @@ def test_runs_plain(secondlook: Secondlook, tables: EmbeddedTables) -> None:
         "ERROR",
     ]
     assert line.split()[0] == run_id
-    assert line.split()[2:] == ["in_doubt", "offline", "1", "unknown", "unknown", SOURCE, "in_doubt"]
+    assert line.split()[2:] == ["Outcome", "unknown", "offline", "1", *["unknown"] * 2, SOURCE, "in_doubt"]
 
 
 @pytest.mark.parametrize("json_", [True, False], ids=["json", "plain"])

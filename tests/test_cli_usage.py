@@ -110,7 +110,7 @@ def test_a_csv_file_that_cannot_be_written(secondlook: Secondlook, tmp_path: Pat
             id="backwards",
         ),
         pytest.param(("usage", "--user", "me"), 1, "Invalid user_id: not found", id="no user's id"),
-        pytest.param(("prune",), 2, "name --older-than, --user or both", id="nothing named"),
+        pytest.param(("prune",), 2, "give --older-than, --user or both", id="nothing named"),
         pytest.param(("prune", "--older-than", "90"), 2, "'90' is not a number of days: 90d", id="no days"),
         pytest.param(("prune", "--user", "me"), 1, "Invalid user_id: not found", id="no user's id to prune"),
     ],
@@ -135,7 +135,7 @@ def test_prune_says_what_it_removed(secondlook: Secondlook) -> None:
     said = secondlook("prune", "--older-than", "0d", "--user", USER)
     assert said.out.splitlines() == [
         f"Erased: inputs and requests of 1 runs, 1 answers, {dry['characters']:,} characters in all",
-        "Left alone: 1 runs that are not settled",
+        "Not erased: 1 runs that are not finished",
     ]
     assert ledger.get(run.run_id).answer is None
     assert secondlook("usage", "--json").out == before

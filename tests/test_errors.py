@@ -1,4 +1,4 @@
-"""The errors are the user's own words, kept exactly: CONTRACT, Errors."""
+"""The errors are the user's own words, kept exactly: docs/troubleshooting.md: Messages."""
 
 from __future__ import annotations
 

@@ -11,14 +11,15 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import time
 from contextlib import closing
 
 import pytest
 
-from tests.processes import Home, Sample, eventually, finish, killed, samples
+from tests.processes import Home, Process, Sample, eventually, finish, killed, samples
 from tests.provider import Exchange, answering, answering_after, answering_once
+
+pytestmark = pytest.mark.slow
 
 LEASE_SECONDS = 2.0
 
@@ -35,7 +36,7 @@ def statuses(home: Home) -> list[str]:
     return [run["status"] for run in home.runs()]
 
 
-def stop(process: subprocess.Popen[str], home: Home) -> None:
+def stop(process: Process, home: Home) -> None:
     """Stop a carrier, but not in the middle of a write: nobody else could write before it went on."""
 
     def stopped() -> bool:

@@ -13,9 +13,10 @@ from pydantic import SecretStr
 from secondlook.errors import SettingInvalid
 from secondlook.services import connect
 from secondlook.settings import Settings, environment_names, load_settings
+from tests.documents import PAGES
 from tests.examples import USER
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+PAGE = PAGES["docs/settings.md"]
 KEY = "sk-proj-a1b2c3d4e5f6"
 
 
@@ -338,49 +339,48 @@ def named(name: str) -> str:
     return " or ".join(names)
 
 
-def readme_table() -> dict[tuple[str, ...], tuple[str, str]]:
-    """The README's table of settings: by each one's names, its default and what is allowed."""
-    section = README.read_text(encoding="utf-8").split("\n## Settings\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`\w+`(?:,(?: or)? `\w+`)*) \| (.+?) \| (.+) \|$", section, re.MULTILINE)
-    assert len(rows) == section.count("\n| `"), "a row is not like the others"
+def table() -> dict[tuple[str, ...], tuple[str, str]]:
+    """The tables of docs/settings.md: by each setting's names, its default and what is allowed."""
+    rows = re.findall(r"^\| (`\w+`(?:,(?: or)? `\w+`)*) \| (.+?) \| (.+) \|$", PAGE, re.MULTILINE)
+    assert len(rows) == PAGE.count("\n| `"), "a row is not like the others"
     keys = [tuple(re.findall(r"`(\w+)`", names)) for names, _, _ in rows]
     assert len({name for names in keys for name in names}) == sum(map(len, keys)), "a setting is there twice"
     return {names: (default, allowed) for names, (_, default, allowed) in zip(keys, rows, strict=True)}
 
 
 def written(default: object) -> str:
-    """A default as the README writes it."""
+    """A default as the page writes it."""
     return "none" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 
-def test_the_readme_lists_the_settings() -> None:
+def test_the_page_lists_the_settings() -> None:
     """Exactly those that there are, by all their names, none twice, none that is gone."""
-    assert set(readme_table()) == {environment_names(field) for field in Settings.model_fields}
+    assert set(table()) == {environment_names(field) for field in Settings.model_fields}
 
 
 @pytest.mark.parametrize("field", [field for field in Settings.model_fields if field != "user"])
-def test_the_readmes_defaults_are_the_real_ones(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the README says holds where nothing is set."""
+def test_the_pages_defaults_are_the_real_ones(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the page says holds where nothing is set."""
     monkeypatch.delenv("SECONDLOOK_DATA_DIR")
-    default, _ = readme_table()[environment_names(field)]
+    default, _ = table()[environment_names(field)]
     assert default == written(getattr(load_settings(), field))
 
 
-def test_the_readmes_default_user_is_the_real_one() -> None:
+def test_the_pages_default_user_is_the_real_one() -> None:
     """Unset, the first sample user asks."""
-    assert readme_table()[("SECONDLOOK_USER",)][0] == "the first sample user"
+    assert table()[("SECONDLOOK_USER",)][0] == "the first sample user"
     assert (load_settings().user, connect().default_user()) == (None, USER)
 
 
 @pytest.mark.parametrize("field", list(Settings.model_fields))
-def test_the_readme_names_what_is_allowed(field: str) -> None:
+def test_the_page_names_what_is_allowed(field: str) -> None:
     """Each word that a setting may be, and each bound of a number."""
     info = Settings.model_fields[field]
     words: list[str] = (
         re.findall(r"'(\w+)'", str(info.annotation)) if "Literal" in str(info.annotation) else []
     )
     bounds = re.findall(r"\b(?:ge|gt|le)=([\d.]+)", f"{info.annotation} {info.metadata}")
-    _, allowed = readme_table()[environment_names(field)]
+    _, allowed = table()[environment_names(field)]
     assert [word for word in words if f"`{word}`" not in allowed] == []
     assert [
         bound for bound in bounds if not re.search(rf"(?<![\d.]){re.escape(bound)}(?![\d.]\d)", allowed)

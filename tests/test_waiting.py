@@ -13,7 +13,7 @@ import pytest
 from secondlook.domain.access import Access
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.errors import NotSignedIn, SettingInvalid
-from secondlook.execution import runner as runners
+from secondlook.execution import sweep
 from secondlook.execution.runner import Runner, run_snapshot
 from secondlook.services import Services
 from secondlook.settings import load_settings
@@ -122,7 +122,7 @@ def test_the_sweep_leaves_it_alone(
     state: str,
 ) -> None:
     """It is not taken up again and again only to be found waiting; a program's resume does not either."""
-    monkeypatch.setattr(runners, "SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.02)
     run = in_state(state, services, runner)
     before = services.ledger.get(run.run_id).model_dump(exclude={"elapsed_ms"})
     with caplog.at_level(logging.DEBUG, logger="secondlook"), runner.sweeping():
@@ -142,7 +142,7 @@ def test_it_goes_on_when_its_user_is_back(
     state: str,
 ) -> None:
     """The sweep finds it; what was paid for is not asked for again."""
-    monkeypatch.setattr(runners, "SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.02)
     run = in_state(state, services, runner)
     with runner.sweeping():
         runner.admit(Session(OTHER_USER).access)

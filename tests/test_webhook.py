@@ -32,8 +32,8 @@ from secondlook.connections.database import Database
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.errors import LedgerUnavailable, SettingInvalid
 from secondlook.ledger import outbox
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.outbox import DELAYS_SECONDS, Deliveries, Delivery, enqueue
-from secondlook.ledger.runs import ledger_database
 from secondlook.settings import load_settings
 from secondlook.webhook import AT_ONCE, ATTEMPT_SECONDS, Webhook, is_public, resolve, webhook_of
 from tests.examples import SOURCE, USER

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.processes import API_KEY, Home, eventually, samples
+from tests.processes import API_KEY, Home, eventually
 from tests.provider import (
     USAGE,
     Behaviour,
     Exchange,
     Json,
-    completion,
     cutting_off,
     cutting_off_chunks,
     dripping,
@@ -27,51 +24,35 @@ from tests.provider import (
     replying,
     resetting,
 )
+from tests.wrong_answers import BODY, TEXT, WRONG_ANSWERS, WrongAnswer
 
-ANSWER = samples()[0].answer
-TEXT = json.dumps(ANSWER, separators=(",", ":"))
-BODY = json.dumps(completion(TEXT))
-WEEKS = len(ANSWER["demand"]["weekly_volume"])
 NO_USAGE = dict.fromkeys(USAGE)
 
-
-def edited(edit: Callable[[Json], object]) -> Behaviour:
-    """Answers with the right answer, edited."""
-    answer = deepcopy(ANSWER)
-    edit(answer)
-    return said(json.dumps(answer, separators=(",", ":")))
-
-
-def said(text: str | None) -> Behaviour:
-    """Answers with this text."""
-    return replying(json.dumps(completion(text)))
-
-
-def enveloped(edit: Callable[[Json], object]) -> Behaviour:
-    """Answers with the right text in an edited completion."""
-    body = completion(TEXT)
-    edit(body)
-    return replying(json.dumps(body))
-
-
-def weeks(answer: Json) -> list[Json]:
-    """The weeks of an answer."""
-    return answer["demand"]["weekly_volume"]
-
-
-def prices(answer: Json) -> list[Json]:
-    """The price bands of an answer."""
-    return answer["demand"]["price_distribution"]
-
-
-def latencies(answer: Json) -> list[Json]:
-    """The latency bands of an answer."""
-    return answer["decision_latency"]["distribution"]
-
-
-def swap(entries: list[Any], one: int, other: int) -> None:
-    """Exchange two entries."""
-    entries[one], entries[other] = entries[other], entries[one]
+OVER_THE_WIRE = {
+    "changed count of a week",
+    "lone surrogate",
+    "null character",
+    "extra key of a week",
+    "count as 1.0",
+    "endless integer",
+    "NaN",
+    "5 MB of text",
+    "deep nesting",
+    "duplicate key",
+    "fenced",
+    "empty content",
+    "null content",
+    "content in parts",
+    "refusal",
+    "refusal beside it",
+    "truncated",
+    "content filter",
+    "tool calls",
+    "no finish_reason",
+    "no choices",
+    "two choices",
+}
+"""One of each reason, and what a socket or a database might take badly; tests/tasks has them all."""
 
 
 def speaking_no_http(exchange: Exchange) -> None:
@@ -83,255 +64,6 @@ def going_silent_half_way(exchange: Exchange) -> None:
     """Sends the beginning of an answer and no more."""
     exchange.reply(BODY[:100], length=len(BODY))
     exchange.silence()
-
-
-def choice(**values: object) -> Callable[[Json], object]:
-    """An edit of the only choice."""
-    return lambda body: body["choices"][0].update(values)
-
-
-def message(**values: object) -> Callable[[Json], object]:
-    """An edit of the only message."""
-    return lambda body: body["choices"][0]["message"].update(values)
-
-
-def first_count(value: object) -> Behaviour:
-    """The first week's count, which is 1, written in another way."""
-    return edited(lambda answer: weeks(answer)[0].update(count=value))
-
-
-FIRST_COUNT = "demand.weekly_volume[0].count"
-FINISH = "choices[0].finish_reason"
-
-# What arrives, the reason, the path of the first difference.
-WRONG_TEXTS = [
-    pytest.param(
-        edited(lambda a: weeks(a)[3].update(count=weeks(a)[3]["count"] + 1)),
-        "mismatch",
-        "demand.weekly_volume[3].count",
-        id="changed count of a week",
-    ),
-    pytest.param(
-        edited(lambda a: prices(a)[2].update(count=prices(a)[2]["count"] - 1)),
-        "mismatch",
-        "demand.price_distribution[2].count",
-        id="changed count of a price band",
-    ),
-    pytest.param(
-        edited(lambda a: latencies(a)[3].update(count=0)),
-        "mismatch",
-        "decision_latency.distribution[3].count",
-        id="changed count of a latency band",
-    ),
-    pytest.param(
-        edited(lambda a: weeks(a)[3].update(week="2017-W15")),
-        "mismatch",
-        "demand.weekly_volume[3].week",
-        id="changed week",
-    ),
-    pytest.param(
-        edited(lambda a: prices(a)[1].update(band="500\N{EN DASH}1500")),
-        "mismatch",
-        "demand.price_distribution[1].band",
-        id="changed band",
-    ),
-    pytest.param(
-        edited(lambda a: latencies(a)[0].update(band="0-2")),
-        "mismatch",
-        "decision_latency.distribution[0].band",
-        id="changed latency band",
-    ),
-    pytest.param(
-        edited(lambda a: weeks(a).pop()),
-        "mismatch",
-        f"demand.weekly_volume[{WEEKS - 1}]",
-        id="dropped last week",
-    ),
-    pytest.param(
-        edited(lambda a: weeks(a).pop(3)), "mismatch", "demand.weekly_volume[3].week", id="dropped week"
-    ),
-    pytest.param(edited(lambda a: weeks(a).clear()), "mismatch", "demand.weekly_volume[0]", id="no weeks"),
-    pytest.param(
-        edited(lambda a: prices(a).pop()), "mismatch", "demand.price_distribution[3]", id="dropped last band"
-    ),
-    pytest.param(
-        edited(lambda a: latencies(a).pop(0)),
-        "mismatch",
-        "decision_latency.distribution[0].band",
-        id="dropped first band",
-    ),
-    pytest.param(
-        edited(lambda a: swap(weeks(a), 0, 1)),
-        "mismatch",
-        "demand.weekly_volume[0].week",
-        id="reordered weeks",
-    ),
-    pytest.param(
-        edited(lambda a: swap(latencies(a), 2, 3)),
-        "mismatch",
-        "decision_latency.distribution[2].band",
-        id="reordered bands",
-    ),
-    pytest.param(
-        edited(lambda a: weeks(a).insert(0, dict(weeks(a)[0]))),
-        "mismatch",
-        "demand.weekly_volume[1].week",
-        id="duplicated week",
-    ),
-    pytest.param(
-        edited(lambda a: weeks(a).append({"week": "2018-W01", "count": 0})),
-        "mismatch",
-        f"demand.weekly_volume[{WEEKS}]",
-        id="extra week",
-    ),
-    pytest.param(
-        edited(lambda a: prices(a).append({"band": "10000+", "count": 0})),
-        "mismatch",
-        "demand.price_distribution[4]",
-        id="extra band",
-    ),
-    pytest.param(
-        edited(lambda a: a.update(summary="a good year")), "schema", "summary", id="extra top-level key"
-    ),
-    pytest.param(
-        edited(lambda a: a["meta"].update(source_name="Acme")),
-        "schema",
-        "meta.source_name",
-        id="extra nested key",
-    ),
-    pytest.param(
-        edited(lambda a: weeks(a)[1].update(share=0.1)),
-        "schema",
-        "demand.weekly_volume[1].share",
-        id="extra key of a week",
-    ),
-    pytest.param(edited(lambda a: a.pop("decision_latency")), "schema", "decision_latency", id="missing key"),
-    pytest.param(
-        edited(lambda a: a["meta"].pop("confidence_level")),
-        "schema",
-        "meta.confidence_level",
-        id="missing nested key",
-    ),
-    pytest.param(
-        edited(lambda a: a["meta"].pop("snapshot_id")), "schema", "meta.snapshot_id", id="missing identity"
-    ),
-    pytest.param(
-        edited(lambda a: a["meta"].update(source_id=None)), "schema", "meta.source_id", id="identity is null"
-    ),
-    pytest.param(
-        edited(lambda a: a["meta"].update(estimate_count=35)),
-        "mismatch",
-        "meta.estimate_count",
-        id="estimate_count changed",
-    ),
-    pytest.param(
-        edited(lambda a: a["meta"].update(confidence_level="high")),
-        "mismatch",
-        "meta.confidence_level",
-        id="confidence changed",
-    ),
-    pytest.param(first_count("1"), "schema", FIRST_COUNT, id="count as a string"),
-    pytest.param(first_count(1.0), "schema", FIRST_COUNT, id="count as 1.0"),
-    pytest.param(first_count(True), "schema", FIRST_COUNT, id="count as true"),
-    pytest.param(first_count(None), "schema", FIRST_COUNT, id="count as null"),
-    pytest.param(first_count([1]), "schema", FIRST_COUNT, id="count in a list"),
-    pytest.param(first_count(-1), "mismatch", FIRST_COUNT, id="negative count"),
-    pytest.param(first_count(10**40), "mismatch", FIRST_COUNT, id="huge integer"),
-    pytest.param(
-        said(TEXT.replace('"count":1}', '"count":' + "1" * 5000 + "}", 1)),
-        "not_json",
-        None,
-        id="endless integer",
-    ),
-    pytest.param(first_count(float("nan")), "not_json", None, id="NaN"),
-    pytest.param(first_count(float("inf")), "not_json", None, id="Infinity"),
-    pytest.param(
-        said(TEXT.replace('"count":1}', '"count":1,"count":1}', 1)), "duplicate_key", None, id="duplicate key"
-    ),
-    pytest.param(said(f"[{TEXT}]"), "schema", "$", id="top-level list"),
-    pytest.param(said(json.dumps(TEXT)), "schema", "$", id="JSON in a string"),
-    pytest.param(said("null"), "schema", "$", id="null"),
-    pytest.param(said(TEXT + TEXT), "not_json", None, id="two JSON objects"),
-    pytest.param(said(f"```json\n{TEXT}\n```"), "not_json", None, id="fenced"),
-    pytest.param(said(f"Here it is: {TEXT}"), "not_json", None, id="prose before"),
-    pytest.param(said(f"{TEXT}\nAnything else?"), "not_json", None, id="trailing text"),
-    pytest.param(said("\N{ZERO WIDTH NO-BREAK SPACE}" + TEXT), "not_json", None, id="byte order mark"),
-    pytest.param(said(TEXT.replace('"', "'")), "not_json", None, id="single quotes"),
-    pytest.param(said(TEXT[:-1]), "not_json", None, id="unclosed"),
-    pytest.param(said("x" * 5_000_000), "not_json", None, id="5 MB of text"),
-    pytest.param(said("[" * 100_000 + "]" * 100_000), "not_json", None, id="deep nesting"),
-    pytest.param(
-        said(TEXT.replace("<500", "\ud800", 1)),
-        "mismatch",
-        "demand.price_distribution[0].band",
-        id="lone surrogate",
-    ),
-    pytest.param(
-        said(TEXT.replace("<500", "<500\\u0000", 1)),
-        "mismatch",
-        "demand.price_distribution[0].band",
-        id="null character",
-    ),
-    pytest.param(said(""), "empty", "choices[0].message.content", id="empty content"),
-    pytest.param(said(None), "empty", "choices[0].message.content", id="null content"),
-    pytest.param(said(" \n"), "not_json", None, id="blank content"),
-    pytest.param(
-        enveloped(message(content=[{"type": "text", "text": TEXT}])),
-        "empty",
-        "choices[0].message.content",
-        id="content in parts",
-    ),
-    pytest.param(
-        enveloped(message(content=None, refusal="I cannot help with that.")),
-        "refusal",
-        "choices[0].message.refusal",
-        id="refusal",
-    ),
-    pytest.param(
-        enveloped(message(refusal="I would rather not.")),
-        "refusal",
-        "choices[0].message.refusal",
-        id="refusal beside the right answer",
-    ),
-    pytest.param(
-        replying(json.dumps(completion(TEXT[:200])).replace('"stop"', '"length"')),
-        "truncated",
-        FINISH,
-        id="truncated",
-    ),
-    pytest.param(
-        enveloped(choice(finish_reason="length")), "truncated", FINISH, id="truncated after its end"
-    ),
-    pytest.param(
-        enveloped(choice(finish_reason="content_filter")), "content_filter", FINISH, id="content filter"
-    ),
-    pytest.param(
-        enveloped(choice(finish_reason="tool_calls", message={"role": "assistant", "tool_calls": []})),
-        "finish_reason",
-        FINISH,
-        id="tool calls",
-    ),
-    pytest.param(enveloped(choice(finish_reason=None)), "finish_reason", FINISH, id="no finish_reason"),
-    pytest.param(enveloped(lambda b: b.update(choices=[])), "not_completion", None, id="no choices"),
-    pytest.param(
-        enveloped(lambda b: b["choices"].append(b["choices"][0])), "not_completion", None, id="two choices"
-    ),
-]
-
-# What arrives, where not even the usage can be read.
-WRONG_BODIES = [
-    pytest.param("<!doctype html><html><body>Welcome</body></html>", id="HTML with 200"),
-    pytest.param("", id="empty with 200"),
-    pytest.param("\r\n \r\n", id="blank with 200"),
-    pytest.param('{"ok": true}', id="JSON that is not a completion"),
-    pytest.param("[]", id="a list"),
-    pytest.param("null", id="null"),
-    pytest.param(TEXT, id="the bare answer"),
-    pytest.param(BODY[:-1], id="unclosed, and whole by its length"),
-    pytest.param("[" * 100_000, id="deep nesting"),
-    pytest.param(f"data: {BODY}\n\ndata: [DONE]\n\n", id="an event stream"),
-    pytest.param("x" * (9 * 1024 * 1024), id="9 MB"),
-]
 
 
 def shows_nothing(home: Home, output: str) -> None:
@@ -352,16 +84,32 @@ def stored_nothing(home: Home) -> None:
     assert home.status() == "bucketed"
 
 
-@pytest.mark.parametrize(("behaviour", "reason", "path"), WRONG_TEXTS)
-def test_wrong_answer(home: Home, behaviour: Behaviour, reason: str, path: str | None) -> None:
+def named(wrong: list[WrongAnswer]) -> list[Any]:
+    """The parameters of a test."""
+    return [pytest.param(each, id=each.name) for each in wrong]
+
+
+COMPLETIONS = [wrong for wrong in WRONG_ANSWERS if wrong.name in OVER_THE_WIRE]
+NO_COMPLETIONS = [
+    wrong for wrong in WRONG_ANSWERS if wrong.reason == "not_completion" and wrong not in COMPLETIONS
+]
+
+
+def test_each_reason_comes_over_the_wire() -> None:
+    """No rule is left out."""
+    assert len(COMPLETIONS) == len(OVER_THE_WIRE)
+    assert {wrong.reason for wrong in COMPLETIONS} == {wrong.reason for wrong in WRONG_ANSWERS}
+
+
+@pytest.mark.parametrize("wrong", named(COMPLETIONS))
+def test_wrong_answer(home: Home, wrong: WrongAnswer) -> None:
     """A completion that does not hold the right answer is rejected; it and its usage are kept for QA."""
-    home.provider.behaviour = behaviour
+    home.provider.behaviour = replying(wrong.body)
 
     outcome = home.snapshot()
 
-    usage = {**USAGE, "estimated": False}
-    run = rejected(home, outcome.error, reason, path)
-    assert outcome.error["usage"] == usage
+    run = rejected(home, outcome.error, wrong)
+    assert outcome.error["usage"] == {**USAGE, "estimated": False}
     (call,) = home.calls()
     assert call["body"] == home.provider.sent[-1].decode()
     assert {name: call[name] for name in USAGE} == USAGE
@@ -370,27 +118,25 @@ def test_wrong_answer(home: Home, behaviour: Behaviour, reason: str, path: str |
     shows_nothing(home, outcome.out + outcome.err)
 
 
-@pytest.mark.parametrize("body", WRONG_BODIES)
-def test_not_a_completion(home: Home, body: str) -> None:
+@pytest.mark.parametrize("wrong", named(NO_COMPLETIONS))
+def test_not_a_completion(home: Home, wrong: WrongAnswer) -> None:
     """A whole answer that is no completion is rejected, not in doubt; its usage is unknown, not 0."""
-    home.provider.behaviour = replying(body)
+    home.provider.behaviour = replying(wrong.body)
 
     outcome = home.snapshot()
 
-    rejected(home, outcome.error, "not_completion", None)
-    assert outcome.error["usage"] == {**NO_USAGE, "estimated": False}
+    rejected(home, outcome.error, wrong)
     (call,) = home.calls()
-    assert call["body"] == body[: 8 * 1024 * 1024]
+    assert call["body"] == wrong.body[: 8 * 1024 * 1024]
+    assert outcome.error["usage"] == {**NO_USAGE, "estimated": False}
     assert {call[name] for name in (*USAGE, "cost_nanousd")} == {None}
     shows_nothing(home, outcome.out + outcome.err)
 
 
-def rejected(home: Home, error: Json, reason: str, path: str | None) -> Json:
-    """The run of an answer that was rejected for this reason, and left nothing else behind."""
-    assert (error["code"], error["reason"], error["path"]) == ("answer_rejected", reason, path)
-    assert error["message"].startswith(f"Answer rejected ({reason}): ")
-    where = path.rpartition(".")[0] or "$" if path and "not in the schema" in error["message"] else path
-    assert error["message"].endswith(f" at {where}" if where else "")
+def rejected(home: Home, error: Json, wrong: WrongAnswer) -> Json:
+    """The run of an answer that was rejected for its reason, and left nothing else behind."""
+    assert (error["code"], error["reason"], error["path"]) == ("answer_rejected", wrong.reason, wrong.path)
+    assert error["message"] == wrong.message
     assert len(home.provider.requests) == 1
     stored_nothing(home)
     (run,) = home.runs()

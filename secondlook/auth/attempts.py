@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from secondlook.auth.tables import MIGRATIONS, attempts
+from secondlook.auth.tables import attempts
 from secondlook.connections.database import Database, now, queue_writes
 from secondlook.errors import NotSignedIn
 
@@ -48,7 +48,6 @@ class Attempts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        database.migrate(MIGRATIONS)
 
     def count(self, what: str, account: str, address: str) -> None:
         """Count an attempt, before it is made.

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from secondlook.auth.accounts import Accounts, Grant
-from secondlook.auth.tables import MIGRATIONS, sessions
+from secondlook.auth.tables import sessions
 from secondlook.connections.database import Database, now
 from secondlook.connections.supabase import session_over
 from secondlook.domain.access import Access
@@ -56,7 +56,6 @@ class Sessions:
     def __init__(self, database: Database, accounts: Accounts) -> None:
         self._database = database
         self.accounts = accounts
-        database.migrate(MIGRATIONS)
 
     def begin(self, grant: Grant) -> str:
         """Keep the tokens of a sign-in.

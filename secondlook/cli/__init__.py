@@ -40,11 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader went away; there is nobody to tell
         return 1
     except KeyboardInterrupt:
-        print("Interrupted. `secondlook runs` shows what was begun.", file=sys.stderr)
+        print("Interrupted. `secondlook runs` lists the runs that were started.", file=sys.stderr)
         return 130
     except Exception as error:  # noqa: BLE001 -- a traceback could hold what no one may see
         unexpected = SecondlookError(
-            f"Something unexpected went wrong ({type(error).__name__})", hint="See `secondlook check`."
+            f"Unexpected error ({type(error).__name__})", hint="Run `secondlook check`."
         )
         return print_error(unexpected, as_json=args.json)
 

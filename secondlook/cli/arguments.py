@@ -1,4 +1,4 @@
-"""What commands take: the frame that each module adds its commands to, and arguments that several share."""
+"""The frame that each module adds its commands to, and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Commands:
 
         Args:
             name: What is typed.
-            command: Carries it out and returns the exit code.
+            command: Runs it and returns the exit code.
             text: What it does, for --help.
 
         Returns:
@@ -36,7 +36,7 @@ class Commands:
 
 
 def add_user(to: argparse.ArgumentParser) -> None:
-    """Let a command be told for which user it is.
+    """Add the option that names the user.
 
     Args:
         to: The command's parser.
@@ -45,7 +45,7 @@ def add_user(to: argparse.ArgumentParser) -> None:
 
 
 def whole(text: str) -> int:
-    """Read how many at a time.
+    """Read a concurrency.
 
     Args:
         text: As typed.
@@ -54,7 +54,7 @@ def whole(text: str) -> int:
         The number.
 
     Raises:
-        ArgumentTypeError: It is none from 1 to 256.
+        ArgumentTypeError: It is not a number from 1 to 256.
     """
     number = int(text) if text.isdecimal() else 0
     if not 1 <= number <= 256:
@@ -63,11 +63,11 @@ def whole(text: str) -> int:
 
 
 def user_of(args: argparse.Namespace, services: Services) -> str:
-    """Say which user a command is for.
+    """Return the user of a command.
 
     Args:
         args: With `user`.
-        services: Knows who it is where nobody says.
+        services: Has the default user.
 
     Returns:
         The user's UUID.
@@ -78,7 +78,7 @@ def user_of(args: argparse.Namespace, services: Services) -> str:
 
 
 def log_to_stderr() -> None:
-    """Let what a run logs be seen."""
+    """Print the log of runs on standard error."""
     from secondlook.telemetry.log import configure
 
     configure()

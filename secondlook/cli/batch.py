@@ -21,21 +21,21 @@ def add(commands: Commands) -> None:
     Args:
         commands: Those of the program.
     """
-    batch = commands.add("batch", _batch, "Generate the snapshots of many sources.")
+    batch = commands.add("batch", _batch, "Generate snapshots of many sources.")
     add_user(batch)
     which = batch.add_mutually_exclusive_group()
     which.add_argument(
-        "--status", metavar="S", default="bucketed", help="all of this status (default: bucketed)"
+        "--status", metavar="S", default="bucketed", help="all sources with this status (default: bucketed)"
     )
     which.add_argument("--source", metavar="ID", nargs="+", default=[], help="these sources")
-    which.add_argument("--pause", metavar="BATCH_ID", help="let nothing more of a batch go")
+    which.add_argument("--pause", metavar="BATCH_ID", help="pause a batch")
     which.add_argument(
-        "--resume", metavar="BATCH_ID", help="go on with a paused or stopped batch, in this process"
+        "--resume", metavar="BATCH_ID", help="resume a paused or stopped batch in this process"
     )
-    which.add_argument("--stop", metavar="BATCH_ID", help="cancel what a batch has not sent")
-    batch.add_argument("--concurrency", type=whole, metavar="N", help="runs at a time")
-    batch.add_argument("--per-minute", type=_positive, metavar="M", help="runs begun a minute, at the most")
-    batch.add_argument("--dry-run", action="store_true", help="only say what it would be")
+    which.add_argument("--stop", metavar="BATCH_ID", help="stop a batch: cancel runs that were not sent")
+    batch.add_argument("--concurrency", type=whole, metavar="N", help="the most runs at the same time")
+    batch.add_argument("--per-minute", type=_positive, metavar="M", help="the most runs started per minute")
+    batch.add_argument("--dry-run", action="store_true", help="only print the preview")
 
 
 def _positive(text: str) -> float:
@@ -80,10 +80,10 @@ def _batch(args: argparse.Namespace) -> int:
 
 
 def _confirmed() -> bool:
-    """Ask, where there is somebody to ask; a script has decided by calling."""
+    """Return whether the person agrees; without a terminal the call itself is the consent."""
     if not sys.stdin.isatty():
         return True
-    print("Begin? [y/N] ", end="", file=sys.stderr, flush=True)
+    print("Start? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
@@ -95,17 +95,17 @@ def _show_progress(batch: Batch) -> None:
     from secondlook.views.figures import duration, money
 
     width = 30
-    done = width * batch.settled // max(1, batch.total)
+    done = width * batch.finished // max(1, batch.total)
     left = "" if batch.left_s is None else f", about {duration(batch.left_s * 1000)} left"
-    rate = "" if batch.per_minute_now is None else f", {batch.per_minute_now:.0f} a minute"
-    line = f"[{'#' * done}{'.' * (width - done)}] {batch.settled}/{batch.total}{rate}{left}"
+    rate = "" if batch.per_minute_now is None else f", {batch.per_minute_now:.0f} per minute"
+    line = f"[{'#' * done}{'.' * (width - done)}] {batch.finished}/{batch.total}{rate}{left}"
     print(f"\r{line}, {money(batch.cost_usd, estimated=False)}\033[K", end="", file=sys.stderr, flush=True)
-    if batch.settled == batch.total:
+    if batch.finished == batch.total:
         print(file=sys.stderr)
 
 
 def _print_forecast(found: Forecast, allowance: Allowance, *, as_json: bool) -> int:
-    from secondlook.views.figures import money
+    from secondlook.views.figures import money, tokens
 
     allowed = min(allowance.calls, found.runnable)
     refusal = None if allowance.refusal is None else allowance.refusal.message
@@ -122,23 +122,26 @@ def _print_forecast(found: Forecast, allowance: Allowance, *, as_json: bool) -> 
             }
         )
         return 0
-    print(f"{found.sources} sources, {found.runnable} of them can be run:", file=sys.stderr)
+    print(f"{found.runnable:,} of {found.sources:,} sources can be run:", file=sys.stderr)
     cost = money(found.cost_usd, estimated=True)
-    print(f"about {found.tokens:,} tokens, {cost}.", file=sys.stderr)
+    print(f"{tokens(found.tokens, estimated=True)} tokens, {cost}.", file=sys.stderr)
     for code, number in found.refused.most_common():
-        print(f"Left out: {number} ({code})", file=sys.stderr)
-    budgets = "all of them" if refusal is None else f"{allowed} of them: {refusal}"
-    print(f"The budgets allow {budgets}", file=sys.stderr)
+        print(f"Skipped: {number} ({code})", file=sys.stderr)
+    allowed_runs = "all runs" if refusal is None else f"{allowed:,} runs: {refusal}"
+    print(f"The budgets allow {allowed_runs}", file=sys.stderr)
     return 0
 
 
 def _print_batch(batch: Batch, *, as_json: bool) -> int:
     from secondlook.views.figures import batch_fields, money
+    from secondlook.views.run import STATUS
 
     if as_json:
         print_json(batch_fields(batch))
         return 0
-    counts = ", ".join(f"{number} {status}" for status, number in sorted(batch.counts.items()))
+    counts = ", ".join(
+        f"{batch.counts[each]} {words.lower()}" for each, words in STATUS.items() if batch.counts.get(each)
+    )
     print(f"Batch {batch.batch_id}: {batch.status}; {counts}; {money(batch.cost_usd, estimated=False)}")
     for code, number in sorted(batch.failures.items()):
         print(f"Failed: {number} ({code})")

@@ -1,4 +1,4 @@
-"""`secondlook budget` and `switch`: what may be spent, and whether anything may be sent at all."""
+"""`secondlook budget` and `switch`: budgets, and whether anything may be sent at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from secondlook.cli.arguments import Commands, add_user, user_of
-from secondlook.cli.printing import plain, print_json, print_table
+from secondlook.cli.printing import print_json, print_table
+from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
     from secondlook.services import Services
@@ -18,28 +19,30 @@ def add(commands: Commands) -> None:
     Args:
         commands: Those of the program.
     """
-    add_user(commands.add("budget", _budget, "Show what may be spent, and what is."))
+    add_user(commands.add("budget", _budget, "Show budgets and what is spent of them."))
 
-    switch = commands.add("switch", _switch, "Switch all sending off or on, for all processes.")
-    switch.add_argument("sending", choices=("on", "off", "status"), help="status only says how it stands")
+    switch = commands.add("switch", _switch, "Stop or resume all sending, for all processes.")
+    switch.add_argument(
+        "sending", choices=("on", "off", "status"), help="status only shows whether sending is on"
+    )
 
 
 def _budget(args: argparse.Namespace) -> int:
-    from secondlook.ledger.budget_status import budget_status_fields
     from secondlook.services import connect
     from secondlook.views.figures import money
+    from secondlook.views.usage import budget_status_fields
 
     services = connect()
-    standings = services.budgets.standing(user_of(args, services))
+    statuses = services.budgets.standing(user_of(args, services))
     if args.json:
-        print_json([budget_status_fields(standing) for standing in standings])
+        print_json([budget_status_fields(status) for status in statuses])
         return 0
 
     def of(limit: str | None) -> str:
         return "no limit" if limit is None else limit
 
     print_table(
-        ("BUDGET", "CALLS", "OF", "SPENT", "UNDER WAY", "OF", "ENDS"),
+        ("BUDGET", "CALLS", "OF", "SPENT", "RESERVED", "OF", "ENDS"),
         [
             (
                 _BUDGETS[each.name],
@@ -50,7 +53,7 @@ def _budget(args: argparse.Namespace) -> int:
                 of(None if each.limit_usd is None else f"${each.limit_usd:.2f}"),
                 each.ends_at,
             )
-            for each in standings
+            for each in statuses
         ],
     )
     _print_switch(services)
@@ -58,10 +61,10 @@ def _budget(args: argparse.Namespace) -> int:
 
 
 _BUDGETS = {
-    "user_day": "the user's day",
-    "user_month": "the user's month",
-    "day": "everybody's day",
-    "month": "everybody's month",
+    "user_day": "user, today",
+    "user_month": "user, this month",
+    "day": "all users, today",
+    "month": "all users, this month",
 }
 
 
@@ -83,4 +86,4 @@ def _switch(args: argparse.Namespace) -> int:
 
 def _print_switch(services: Services) -> None:
     off = services.budgets.switched_off()
-    print("Sending is on" if off is None else f"Sending is off since {off.since} by {plain(off.by)}")
+    print("Sending is on" if off is None else f"Sending is off since {off.since} by {one_line(off.by)}")

@@ -1,4 +1,4 @@
-"""`secondlook runs show`: one run under the lens."""
+"""`secondlook runs show`: the details of one run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import argparse
 from typing import TYPE_CHECKING
 
 from secondlook.cli.arguments import user_of
-from secondlook.cli.printing import plain, print_json
+from secondlook.cli.printing import print_json
+from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
     from secondlook.ledger.history import Call
-    from secondlook.tasks.snapshot.trace import Check
-    from secondlook.views.run import RunDetails
+    from secondlook.tasks.checklist import Check
+    from secondlook.views.run_details import RunDetails
 
 _SIGNS = {"passed": "ok  ", "failed": "FAIL", "not_reached": "-   "}
+_VERDICTS = {"accepted": "accepted", "refused": "rejected", "none": "not checked"}
 _MOST_DIFFERENCES = 20
 
 
@@ -24,11 +26,11 @@ def add(runs: argparse.ArgumentParser) -> None:
         runs: That command's parser.
     """
     within = runs.add_subparsers(metavar="[show RUN_ID]")
-    text = "Show one run: what was sent, what came back, what was checked."
+    text = "Show the details of a run: what was sent, received and checked."
     show = within.add_parser("show", help=text, description=text)
     show.set_defaults(command=_show)
     show.add_argument("run_id", metavar="RUN_ID")
-    # Left out they are as `runs` was told.
+    # Without them, those of `runs` count.
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
     show.add_argument(
         "--user", metavar="U", default=argparse.SUPPRESS, help="the user's UUID; SECONDLOOK_USER by default"
@@ -37,43 +39,42 @@ def add(runs: argparse.ArgumentParser) -> None:
 
 def _show(args: argparse.Namespace) -> int:
     from secondlook.services import connect
-    from secondlook.views import run as run_view
+    from secondlook.views.run_details import details_fields, read_details
 
     services = connect()
     user = user_of(args, services)
-    seen = run_view.look(services.ledger, services.history, services.reviews, args.run_id, only=user)
+    details = read_details(services.ledger, services.history, services.reviews, args.run_id, only=user)
     if args.json:
-        print_json(run_view.fields(seen))
+        print_json(details_fields(details))
     else:
-        _print_lens(seen)
+        _print_details(details)
     return 0
 
 
-def _print_lens(seen: RunDetails) -> None:
-    from secondlook.views.figures import money
-
-    run, found = seen.run, seen.trace
-    print(f"Run {run.run_id}: {run.status}, number {run.number} of source {run.source_id}")
-    print(f"Created {run.created_at}, agent {run.agent}, {plain(run.model)}, prompt {run.prompt_version}")
+def _print_details(details: RunDetails) -> None:
+    run, view, found = details.run, details.view, details.trace
+    print(f"Run {run.run_id}: {view.status}, number {run.number} of source {run.source_id}")
+    print(f"Created {run.created_at}, agent {run.agent}, {one_line(run.model)}, prompt {run.prompt_version}")
     if run.error is not None:
-        print(plain(run.error.message, limit=1000))
+        print(one_line(run.error.message, limit=1000))
     if run.answer is not None:
-        print(f"Answer {seen.verdict}: {found.matched} of {found.values} values match")
-        print(f"Cost: {money(run.cost_usd, estimated=run.usage.estimated)}")
+        print(f"Answer {_VERDICTS[run.verdict]}: {found.matched} of {found.values} values match")
+        print(f"Cost: {view.cost}, tokens: {view.total_tokens}")
     for check in found.checks:
         print(_check_line(check))
     wrong = [cell for cell in found.cells if not cell.matches and cell.mark != "unread"]
     for cell in wrong[:_MOST_DIFFERENCES]:
-        print(f"{cell.mark:8} {cell.path}: sent {cell.sent or 'nothing'}, came {cell.came or 'nothing'}")
+        print(f"{cell.mark:8} {cell.path}: sent {cell.sent or 'nothing'}, received {cell.came or 'nothing'}")
     if len(wrong) > _MOST_DIFFERENCES:
-        print(f"and {len(wrong) - _MOST_DIFFERENCES} more; --json has them all")
+        print(f"and {len(wrong) - _MOST_DIFFERENCES} more; --json prints all")
     for finding in found.findings:
-        print(plain(finding, limit=1000))
-    for call in seen.calls:
+        print(one_line(finding, limit=1000))
+    for call in details.calls:
         print(_call_line(call))
-    for review in seen.reviews:
-        word = "Passed" if review.passed else "Failed"
-        print(f"{word} by {plain(review.reviewer)} at {review.reviewed_at}: {plain(review.note, limit=1000)}")
+    for review in details.reviews:
+        result = "Passed" if review.passed else "Failed"
+        note = one_line(review.note, limit=1000)
+        print(f"{result} by {one_line(review.reviewer)} at {review.reviewed_at}: {note}")
 
 
 def _check_line(check: Check) -> str:
@@ -86,5 +87,5 @@ def _check_line(check: Check) -> str:
 def _call_line(call: Call) -> str:
     status = "" if call.http_status is None else f" ({call.http_status})"
     latency = "" if call.latency_ms is None else f", {call.latency_ms} ms"
-    error = "" if call.error is None else f": {plain(call.error, limit=1000)}"
-    return f"Request {call.number} at {call.sent_at}: {call.outcome or 'not ended'}{status}{latency}{error}"
+    error = "" if call.error is None else f": {one_line(call.error, limit=1000)}"
+    return f"Request {call.number} at {call.sent_at}: {call.outcome or 'in flight'}{status}{latency}{error}"

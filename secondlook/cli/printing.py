@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from secondlook.domain.untrusted_text import one_line
 from secondlook.errors import AnswerRejected, SecondlookError
 
 
@@ -14,26 +15,12 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     Args:
         header: The columns' names.
-        rows: Their cells; foreign text is made plain.
+        rows: Their cells; text of others is cleaned.
     """
-    table = [header, *([plain(cell) for cell in row] for row in rows)]
+    table = [header, *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     for row in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def plain(text: str, limit: int = 80) -> str:
-    """Make a foreign text fit for a terminal: one line, nothing that moves the cursor, not too long.
-
-    Args:
-        text: From anywhere.
-        limit: Of characters.
-
-    Returns:
-        What may be printed.
-    """
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def print_error(error: SecondlookError, *, as_json: bool) -> int:
@@ -49,7 +36,7 @@ def print_error(error: SecondlookError, *, as_json: bool) -> int:
     if as_json:
         print_json({"error": _error_fields(error)})
     else:
-        print(plain(error.message, limit=1000), file=sys.stderr)
+        print(one_line(error.message, limit=1000), file=sys.stderr)
     return 1
 
 

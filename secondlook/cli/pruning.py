@@ -18,11 +18,11 @@ def add(commands: Commands) -> None:
         commands: Those of the program.
     """
     prune = commands.add(
-        "prune", _prune, "Erase inputs, requests and answers of settled runs; the figures stay."
+        "prune", _prune, "Erase inputs, requests and answers of finished runs. Usage and cost stay."
     )
-    prune.add_argument("--older-than", type=_days, metavar="90d", help="of runs that ended so many days ago")
-    prune.add_argument("--user", metavar="U", help="of this user's runs")
-    prune.add_argument("--dry-run", action="store_true", help="only say what it would be")
+    prune.add_argument("--older-than", type=_days, metavar="90d", help="only runs that ended so long ago")
+    prune.add_argument("--user", metavar="U", help="only runs of this user")
+    prune.add_argument("--dry-run", action="store_true", help="only print what would be erased")
     prune.set_defaults(wrong=prune.error)
 
 
@@ -37,7 +37,7 @@ def _prune(args: argparse.Namespace) -> int:
     from secondlook.services import connect
 
     if args.older_than is None and args.user is None:
-        args.wrong("name --older-than, --user or both: nothing is erased by itself")
+        args.wrong("give --older-than, --user or both")
     user = None if args.user is None else canonical(args.user, "user_id")
     pruning = connect().pruning
     found = pruning.look(older_than_days=args.older_than, user_id=user)
@@ -53,7 +53,7 @@ def _prune(args: argparse.Namespace) -> int:
     done = "Would be erased" if args.dry_run else "Erased"
     print(_said(found.runs, found.answers, found.characters, done))
     if found.unsettled:
-        print(f"Left alone: {found.unsettled} runs that are not settled")
+        print(f"Not erased: {found.unsettled} runs that are not finished")
     return 0
 
 
@@ -64,8 +64,8 @@ def _said(runs: int, answers: int, characters: int, done: str) -> str:
 
 
 def _confirmed() -> bool:
-    """Ask, where there is somebody to ask; a script has decided by calling."""
+    """Return whether the person agrees; without a terminal the call itself is the consent."""
     if not sys.stdin.isatty():
         return True
-    print("It cannot be undone. Erase? [y/N] ", end="", file=sys.stderr, flush=True)
+    print("This cannot be undone. Erase? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

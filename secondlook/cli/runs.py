@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from secondlook.cli import inspect_run
 from secondlook.cli.arguments import Commands, add_user, log_to_stderr, user_of
-from secondlook.cli.printing import plain, print_json, print_table
+from secondlook.cli.printing import print_json, print_table
+from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
     from secondlook.domain.runs import Run, SnapshotRun
-    from secondlook.domain.usage import Usage
 
-# As in models.RunStatus, which takes pydantic's import to read.
+# As in domain.runs.RunStatus, which takes pydantic's import to read.
 _STATUSES = ("queued", "calling", "answered", "done", "failed", "in_doubt", "cancelled")
 
 
@@ -28,21 +28,25 @@ def add(commands: Commands) -> None:
     snapshot = commands.add("snapshot", _snapshot, "Generate a source's snapshot.")
     snapshot.add_argument("source_id", metavar="SOURCE_ID")
     add_user(snapshot)
-    snapshot.add_argument("--regenerate", action="store_true", help="make another one where there is one")
+    snapshot.add_argument(
+        "--regenerate", action="store_true", help="generate another snapshot where there is one"
+    )
 
     runs = commands.add("runs", _runs, "List a user's runs, newest first.")
     add_user(runs)
     runs.add_argument("--status", metavar="S", choices=_STATUSES, help=", ".join(_STATUSES))
     inspect_run.add(runs)
 
-    commands.add("resume", _resume, "Take up every run that may go on; nothing is sent twice.")
+    commands.add("resume", _resume, "Resume every run that can go on. No request is sent twice.")
 
-    resend = commands.add("resend", _resend, "Send a run in doubt again, knowing that it may be paid twice.")
+    resend = commands.add("resend", _resend, "Retry a run with an unknown outcome. You may be charged twice.")
     resend.add_argument("run_id", metavar="RUN_ID")
     add_user(resend)
 
     cancel = commands.add(
-        "cancel", _cancel, "Give up a run that is queued, in doubt or not storable; its answer is kept."
+        "cancel",
+        _cancel,
+        "Cancel a run that is queued, not storable or of unknown outcome. Its answer is kept.",
     )
     cancel.add_argument("run_id", metavar="RUN_ID")
     add_user(cancel)
@@ -66,7 +70,7 @@ def _snapshot(args: argparse.Namespace) -> int:
 def _runs(args: argparse.Namespace) -> int:
     from secondlook.domain.runs import RunStatus
     from secondlook.services import connect
-    from secondlook.views.figures import money, run_fields
+    from secondlook.views.run import run_fields, view_run
 
     services = connect()
     user = user_of(args, services)
@@ -74,21 +78,22 @@ def _runs(args: argparse.Namespace) -> int:
     if args.json:
         print_json([run_fields(run) for run in found])
         return 0
+    views = [(run, view_run(run)) for run in found]
     print_table(
         ("RUN", "CREATED", "STATUS", "AGENT", "ATTEMPTS", "TOKENS", "COST", "SOURCE", "ERROR"),
         [
             (
                 run.run_id,
                 run.created_at,
-                run.status,
+                view.status,
                 run.agent,
                 str(run.attempts),
-                _tokens(run.usage),
-                money(run.cost_usd, estimated=run.usage.estimated),
+                view.total_tokens,
+                view.cost,
                 run.source_id,
                 run.error.code if run.error else "",
             )
-            for run in found
+            for run, view in views
         ],
     )
     return 0
@@ -97,16 +102,16 @@ def _runs(args: argparse.Namespace) -> int:
 def _resume(args: argparse.Namespace) -> int:
     from secondlook.execution.runner import Runner
     from secondlook.services import connect
-    from secondlook.views.figures import run_fields
+    from secondlook.views.run import run_fields
 
     log_to_stderr()
     services = connect()
-    services.own_access("")  # said at once, rather than of each run
-    carried = Runner(services).resume()
+    services.own_access("")  # refused at once, not once per run
+    executed = Runner(services).resume()
     if args.json:
-        print_json([run_fields(run) for run in carried])
+        print_json([run_fields(run) for run in executed])
     else:
-        _print_statuses(carried)
+        _print_statuses(executed)
     return 0
 
 
@@ -123,7 +128,7 @@ def _resend(args: argparse.Namespace) -> int:
 
 def _cancel(args: argparse.Namespace) -> int:
     from secondlook.services import connect
-    from secondlook.views.figures import run_fields
+    from secondlook.views.run import run_fields
 
     services = connect()
     user = user_of(args, services)
@@ -140,7 +145,7 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
 
     made = outcome(run)
     if as_json:
-        from secondlook.views.figures import snapshot_fields
+        from secondlook.views.run import snapshot_fields
 
         print_json(snapshot_fields(made))
     else:
@@ -149,26 +154,25 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
 
 
 def _print_snapshot(made: SnapshotRun) -> None:
-    from secondlook.views.figures import money
+    from secondlook.views.figures import duration, money, tokens
+    from secondlook.views.run import agent_name
 
     print(made.result.model_dump_json(indent=2))
-    usage = made.usage
-    agent = "the offline agent; usage is estimated" if made.agent == "offline" else "OpenAI"
-    print(
-        f"Snapshot {made.snapshot_id} by {agent}: {made.model}, {_tokens(usage)} tokens, "
-        f"{money(made.cost, estimated=usage.estimated)}, {made.timings['total']:.0f} ms",
-        file=sys.stderr,
+    estimated = made.usage.estimated
+    facts = (
+        made.model,
+        f"{tokens(made.usage.total_tokens, estimated=estimated)} tokens",
+        money(made.cost, estimated=estimated),
+        duration(made.timings["total"]),
+        *(["usage is estimated"] if estimated else []),
     )
+    print(f"Snapshot {made.snapshot_id} by {agent_name(made.agent)}: {', '.join(facts)}", file=sys.stderr)
     for warning in made.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
 
 
-def _tokens(usage: Usage) -> str:
-    if usage.total_tokens is None:
-        return "unknown"
-    return f"{'≈ ' if usage.estimated else ''}{usage.total_tokens}"
-
-
 def _print_statuses(runs: Sequence[Run]) -> None:
+    # Lines that scripts split, so with the status's value.
     for run in runs:
-        print(run.run_id, run.status, plain(run.error.message if run.error else "", limit=1000), sep="\t")
+        message = one_line(run.error.message if run.error else "", limit=1000)
+        print(run.run_id, run.status, message, sep="\t")

@@ -19,18 +19,20 @@ def add(commands: Commands) -> None:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=_port, default=8501, help="port to listen on (default: %(default)s)")
 
-    worker = commands.add("worker", _worker, "Carry runs for all dashboards on a ledger on Postgres.")
+    worker = commands.add("worker", _worker, "Execute runs for all dashboards on a ledger on Postgres.")
     worker.add_argument(
         "--concurrency",
         type=whole,
         metavar="N",
-        help="runs of batches at a time in this process, and as many again that somebody waits for "
+        help="the most batch runs at the same time in this process, and as many single runs "
         "(default: SECONDLOOK_CONCURRENCY)",
     )
 
     check = commands.add("check", _check, "Check settings, store, ledger, key and model.")
     check.add_argument(
-        "--email", metavar="E", help="on Supabase, try row security as this person too; asks for the password"
+        "--email",
+        metavar="E",
+        help="on Supabase, also test row security as this person; asks for a password",
     )
 
 

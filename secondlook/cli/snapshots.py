@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from secondlook.cli.arguments import Commands, add_user, user_of
-from secondlook.cli.printing import plain, print_json, print_table
+from secondlook.cli.printing import print_json, print_table
+from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
     from secondlook.views.comparison import BandChange, Comparison
@@ -19,20 +20,23 @@ def add(commands: Commands) -> None:
     Args:
         commands: Those of the program.
     """
-    compare = commands.add("compare", _compare, "Hold one snapshot against another.")
-    compare.add_argument("first", metavar="A", help="the first snapshot's id")
-    compare.add_argument("second", metavar="B", help="the second's")
+    compare = commands.add("compare", _compare, "Compare two snapshots.")
+    compare.add_argument("first", metavar="A", help="id of the first snapshot")
+    compare.add_argument("second", metavar="B", help="id of the second snapshot")
     add_user(compare)
 
 
 def _compare(args: argparse.Namespace) -> int:
     from secondlook.services import connect
-    from secondlook.views.comparison import compare, comparison_fields, read_side
+    from secondlook.views.comparison import compare, comparison_fields
+    from secondlook.views.snapshot import read_snapshot_view
 
     services = connect()
     user = user_of(args, services)
     store = services.store(services.own_access(user))
-    found = compare(*(read_side(store, services.ledger, each, user) for each in (args.first, args.second)))
+    found = compare(
+        *(read_snapshot_view(store, services.ledger, each, user) for each in (args.first, args.second))
+    )
     if args.json:
         print_json(comparison_fields(found))
     else:
@@ -59,7 +63,7 @@ def _print(found: Comparison) -> None:
         ],
     )
     for warning in found.warnings:
-        print(f"Warning: {plain(warning, limit=1000)}", file=sys.stderr)
+        print(f"Warning: {one_line(warning, limit=1000)}", file=sys.stderr)
 
 
 def _row(name: str, band: BandChange) -> tuple[str, str, str, str]:

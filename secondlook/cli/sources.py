@@ -18,8 +18,10 @@ def add(commands: Commands) -> None:
     """
     sources = commands.add("sources", _sources, "List a user's bucketed sources.")
     add_user(sources)
-    sources.add_argument("--status", metavar="S", help="only sources of this status")
-    sources.add_argument("--search", metavar="T", default="", help="only sources whose name holds this text")
+    sources.add_argument("--status", metavar="S", help="only sources with this status")
+    sources.add_argument(
+        "--search", metavar="T", default="", help="only sources with this text in their name"
+    )
 
 
 def _sources(args: argparse.Namespace) -> int:
@@ -48,7 +50,7 @@ def _sources(args: argparse.Namespace) -> int:
                 row.source.status,
                 "unknown" if row.estimate_count is None else str(row.estimate_count),
                 row.confidence_level or "unknown",
-                row.source.source_name,
+                row.source.shown_name,
             )
             for row in rows
         ],

@@ -15,12 +15,13 @@ from secondlook.cli.printing import print_table
 from secondlook.errors import SecondlookError
 
 if TYPE_CHECKING:
+    from secondlook.ledger.tally import Tally
     from secondlook.ledger.usage import UsageQuery, UsageReport
     from secondlook.services import Services
     from secondlook.views.export import Cell
 
 # As in ledger.usage and models, which take SQLAlchemy's and pydantic's import to read.
-_DIMENSIONS = ("day", "model", "user", "source", "status")
+_DIMENSIONS = ("day", "model", "user", "source", "status", "task")
 _AGENTS = ("openai", "offline")
 _STANDARD_OUTPUT = "-"
 
@@ -31,25 +32,21 @@ def add(commands: Commands) -> None:
     Args:
         commands: Those of the program.
     """
-    usage = commands.add("usage", _usage, "Add up tokens, cost, calls and durations.")
+    usage = commands.add("usage", _usage, "Report tokens, cost, calls and durations.")
+    usage.add_argument("--by", choices=_DIMENSIONS, default="day", help="group by (default: %(default)s)")
     usage.add_argument(
-        "--by", choices=_DIMENSIONS, default="day", help="a row for each (default: %(default)s)"
+        "--since", type=_day, metavar="DAY", help="first day, YYYY-MM-DD in UTC (default: 30 days ago)"
     )
-    usage.add_argument(
-        "--since", type=_day, metavar="DAY", help="the first day, YYYY-MM-DD in UTC (default: 30 days)"
-    )
-    usage.add_argument("--until", type=_day, metavar="DAY", help="the last day (default: today)")
-    usage.add_argument("--user", metavar="U", help="only this user's; everybody's by default")
-    usage.add_argument("--agent", choices=_AGENTS, help="only what this agent was asked")
-    usage.add_argument(
-        "--each", choices=("run", "call"), help="list every run or call instead: what the figures are made of"
-    )
+    usage.add_argument("--until", type=_day, metavar="DAY", help="last day (default: today)")
+    usage.add_argument("--user", metavar="U", help="only this user (default: all users)")
+    usage.add_argument("--agent", choices=_AGENTS, help="only calls to this agent")
+    usage.add_argument("--each", choices=("run", "call"), help="list every run or call instead of totals")
     usage.add_argument(
         "--csv",
         nargs="?",
         const=_STANDARD_OUTPUT,
         metavar="FILE",
-        help="write CSV to a file that spreadsheets open, or to standard output, where not JSON",
+        help="print CSV, or write it to a file that spreadsheets open",
     )
 
 
@@ -64,9 +61,10 @@ def _day(text: str) -> date:
 
 def _usage(args: argparse.Namespace) -> int:
     from secondlook.domain.identifiers import canonical
-    from secondlook.ledger.usage import UsageQuery, report_fields, report_table
+    from secondlook.ledger.usage import UsageQuery
     from secondlook.services import connect
     from secondlook.views.export import to_json
+    from secondlook.views.usage import report_fields, report_table
 
     services = connect()
     since, until = services.usage.period(args.since, args.until)
@@ -115,23 +113,33 @@ def _write_csv(
 
 
 def _print_report(report: UsageReport) -> None:
-    from secondlook.ledger import tally as tallies
+    from secondlook.views import usage as views
 
-    def cells(name: str, tally: tallies.Tally) -> tuple[str, ...]:
+    def cells(name: str, tally: Tally) -> tuple[str, ...]:
         return (
             name,
             str(tally.runs),
             str(tally.failed),
             str(tally.calls),
             str(tally.answered),
-            tallies.say_tokens(tally.total_tokens, estimated=tally.estimated > 0),
-            tallies.say_cost(tally),
-            tallies.say_rejected(tally),
-            tallies.say_percentiles(tally.call_ms, tally.answered),
-            tallies.say_percentiles(tally.provider_ms, tally.answered),
+            views.say_tokens(tally.total_tokens, estimated=tally.estimated > 0),
+            views.say_cost(tally),
+            views.say_rejected(tally),
+            views.say_percentiles(tally.call_ms, tally.answered),
+            views.say_percentiles(tally.provider_ms, tally.answered),
         )
 
-    header = ("RUNS", "FAILED", "CALLS", "ANSWERED", "TOKENS", "COST", "REJECTED", "P50 / P95", "PROVIDER'S")
+    header = (
+        "RUNS",
+        "FAILED",
+        "CALLS",
+        "ANSWERED",
+        "TOKENS",
+        "COST",
+        "REJECTED",
+        "CALL P50 / P95",
+        "PROVIDER P50 / P95",
+    )
     rows = [cells(row.key, row.tally) for row in report.rows]
     print_table((report.query.by.upper(), *header), [*rows, cells("total", report.total)])
     print(f"{report.query.since} to {report.query.until}, days in UTC", file=sys.stderr)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -27,8 +28,8 @@ CONNECT_SECONDS = 5
 """How long a Postgres server may take to let in a connection."""
 
 ABANDONED_SECONDS = 30
-"""After this long without a word inside a transaction, Postgres takes its client for dead and lets go of
-its locks: a carrier whose machine is gone must not keep others from its run."""
+"""After this long without a word inside a transaction, Postgres takes its client for dead and releases
+its locks: an owner whose machine is gone must not keep others from its run."""
 
 _MIGRATING = 0x5EC04D10
 """The advisory lock of whoever migrates; any number that no other program takes."""
@@ -75,6 +76,22 @@ def queue_writes(connection: sa.Connection, number: int) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+
+
+def private_file(path: Path, unavailable: Callable[[str], SecondlookError]) -> Path:
+    """A file of the data folder, both made where they are missing, for their owner alone.
+
+    Args:
+        path: The file.
+        unavailable: Makes the error where its folder cannot be made.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unavailable(f"SECONDLOOK_DATA_DIR {path.parent} cannot be used: {error.strerror}") from None
+    with suppress(OSError):  # whoever opens it as a database says what is wrong with it
+        os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
+    return path
 
 
 def sqlite_engine(
@@ -147,7 +164,7 @@ def postgres_engine(url: str) -> sa.Engine:
         use_native_hstore=False,
         hide_parameters=True,  # parameters would put answers into exception texts
         pool_pre_ping=True,
-        # Connections are held for milliseconds: enough for each carrier, its call and its heart at once.
+        # Connections are held for milliseconds: enough for each run, its call and its lease at once.
         pool_size=8,
         max_overflow=16,
         pool_timeout=BUSY_SECONDS,
@@ -320,7 +337,7 @@ class Database:
 
         self.write(apply)
 
-    def let_go(self, *tables: str) -> None:
+    def purge_log(self, *tables: str) -> None:
         """Let what was erased from these tables not stay behind in the log, or as dead rows."""
 
         def clean(connection: sa.Connection) -> None:

@@ -1,4 +1,4 @@
-"""What happens around serving: heavy imports before the first visitor, open runs taken up, runs ended."""
+"""Start and end of serving: import what is heavy, pick up open runs, wait for those in flight."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WARM = (
     "openai",
     "pandas",
     "pyarrow.pandas_compat",
-    "secondlook.dashboard.batch.batches",
+    "secondlook.dashboard.batch.start",
     "secondlook.dashboard.snapshots.comparison",
     "secondlook.dashboard.batch.unknown_outcomes",
     "secondlook.dashboard.sources.listing",

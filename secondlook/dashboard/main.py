@@ -5,9 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from secondlook.dashboard import PAGES, resources, session
-from secondlook.dashboard.batch import batches
-from secondlook.dashboard.parts import budgets, panels, problems
+from secondlook.dashboard import PAGES, notifications, resources, session
+from secondlook.dashboard.parts import agent, budgets, problems
 from secondlook.errors import SecondlookError
 from secondlook.providers.openai.models import shutdown_notice
 
@@ -30,8 +29,10 @@ try:
     session.show_identity()
     off = services.budgets.switched_off()
     budgets.show_switched_off(off)
-    panels.show_agent(services, shutdown_notice(services.settings.model, datetime.now(UTC).date()))
-    batches.show_news(services, session.require_access(), off)
+    agent.show_agent(services, shutdown_notice(services.settings.model, datetime.now(UTC).date()))
+    access = session.require_access()
+    resources.runner().admit(access)
+    notifications.show_notifications(services, access, off)
     page.run()
 except SecondlookError as error:
     problems.show_error(error)

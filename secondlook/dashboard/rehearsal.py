@@ -1,49 +1,35 @@
-"""A rehearsal on a page: what the agent is told to do, what becomes of it live, and what it leaves behind."""
+"""Rehearsals: choose how the agent misbehaves, watch the run, see what it leaves behind."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Literal
 
 import streamlit as st
 
 from secondlook.dashboard import resources, session
-from secondlook.dashboard.parts import body, links, panels
+from secondlook.dashboard.parts import body, figures, links
+from secondlook.dashboard.parts import run as run_parts
 from secondlook.dashboard.parts.problems import escape, show_error
-from secondlook.dashboard.sources import generate
 from secondlook.domain.access import Access
 from secondlook.domain.bucket_rules import GENERATED, RUNNABLE
 from secondlook.domain.identifiers import not_found
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.sources import SourceQuery
-from secondlook.domain.usage import Usage
 from secondlook.errors import SecondlookError
-from secondlook.execution.rehearsal import rehearse
-from secondlook.pipeline.outcome import error_of, total_ms
 from secondlook.providers.rehearsal import KINDS
 from secondlook.services import Services
 from secondlook.stores.base import Store
-from secondlook.views.figures import duration, money
+from secondlook.views.figures import duration
+from secondlook.views.run import RunView, view_run
 
 _REFRESH_SECONDS = 0.5
 _SOURCES = 50
 _REFUSED = "rehearsal-refused"
-_STATES: Mapping[RunStatus, tuple[str, Literal["blue", "green", "red", "orange", "gray"]]] = {
-    RunStatus.QUEUED: ("queued", "blue"),
-    RunStatus.CALLING: ("asking the agent", "blue"),
-    RunStatus.ANSWERED: ("being checked", "blue"),
-    RunStatus.DONE: ("accepted", "green"),
-    RunStatus.FAILED: ("refused", "red"),
-    RunStatus.IN_DOUBT: ("in doubt", "orange"),
-    RunStatus.CANCELLED: ("given up", "gray"),
-}
 
 
 def show_rehearsal(services: Services, access: Access) -> None:
-    """Choose a source and a misbehaviour, rehearse, and watch; or why that cannot be done here."""
+    """Draw the choice and the rehearsal, or why rehearsals are not available here."""
     st.warning(
-        "**Nothing here is real.** The offline agent misbehaves on purpose, and its answer goes the way of "
-        "any answer. Each run is marked by its model's name, which begins with “rehearsal-”.",
+        "**This is a rehearsal.** The offline agent misbehaves on purpose, and its answer is treated like "
+        "any other. The model name of each run begins with “rehearsal-”.",
         icon=":material/theater_comedy:",
     )
     try:
@@ -54,8 +40,8 @@ def show_rehearsal(services: Services, access: Access) -> None:
     run = _rehearsal(services, access)
     names = _sources(services.store(access), access.user_id)
     if not names:
-        st.info("No source can be run. Bucket one first: it can be rehearsed here then.")
-        links.show_sources_link("See the sources")
+        st.info("No source can be run. Bucket a source first.")
+        links.show_sources_link("Show sources")
         return
     run = _show_choice(services, access, names, run)
     if run is not None:
@@ -64,7 +50,7 @@ def show_rehearsal(services: Services, access: Access) -> None:
 
 
 def _rehearsal(services: Services, access: Access) -> Run | None:
-    """The rehearsal that the URL names."""
+    """Return the rehearsal that the URL names."""
     run_id = st.query_params.get("run")
     if run_id is None:
         return None
@@ -75,7 +61,7 @@ def _rehearsal(services: Services, access: Access) -> Run | None:
 
 
 def _sources(store: Store, user_id: str) -> dict[str, str]:
-    """Names of sources that can be run, by their ids; those without a snapshot first."""
+    """Return names of sources that can be run by their ids, those without a snapshot first."""
     found = [
         row.source
         for status in (RUNNABLE, GENERATED)
@@ -90,14 +76,14 @@ def _show_choice(services: Services, access: Access, names: dict[str, str], run:
     """Draw the choice.
 
     Returns:
-        The rehearsal to show: the chosen source's own as long as it is not settled.
+        The rehearsal to show: the one of the chosen source as long as it is not finished.
     """
     ids = list(names)
     with st.container(border=True):
         left, right = st.columns(2)
         models = list(KINDS)
         model = left.selectbox(
-            "What the agent does",
+            "Agent behavior",
             models,
             index=models.index(run.model) if run is not None and run.model in KINDS else 0,
             format_func=lambda each: f"{KINDS[each].group}: {KINDS[each].title}",
@@ -114,7 +100,7 @@ def _show_choice(services: Services, access: Access, names: dict[str, str], run:
         latest = services.ledger.latest(access.user_id, source_id)
         open_one = latest if latest is not None and not latest.status.final else None
         st.button(
-            "Rehearse",
+            "Start rehearsal",
             key="rehearse",
             type="primary",
             icon=":material/theater_comedy:",
@@ -123,7 +109,7 @@ def _show_choice(services: Services, access: Access, names: dict[str, str], run:
             args=(source_id, model),
         )
         if open_one is not None and not open_one.rehearsal:
-            st.caption("A run of this source goes on or is in doubt: see the page Sources.")
+            st.caption("A run of this source is active or its outcome is unknown. See the Sources page.")
     refused: SecondlookError | None = st.session_state.pop(_REFUSED, None)
     if refused is not None:
         show_error(refused)
@@ -132,7 +118,7 @@ def _show_choice(services: Services, access: Access, names: dict[str, str], run:
 
 def _begin(source_id: str, model: str) -> None:
     try:
-        run = rehearse(resources.services(), session.require_access(), source_id, model)
+        run = resources.runner().submit(source_id, session.require_access(), rehearsal=model)
     except SecondlookError as error:
         st.session_state[_REFUSED] = error
         return
@@ -145,61 +131,62 @@ def _begin(source_id: str, model: str) -> None:
 
 
 def _show_run(run_id: str, before: RunStatus) -> None:
-    """The rehearsal, live; once it has changed for good, the rest of the page is drawn anew."""
+    """Draw the rehearsal live; once it has ended, the rest of the page is drawn again."""
     services, access = resources.services(), session.require_access()
     run = services.ledger.get(run_id, access.user_id)
     if run.status is not before and not run.status.active:
         st.rerun()
     kind = KINDS.get(run.model)
-    state, color = _STATES[run.status]
-    st.header("What becomes of it", anchor=False)
+    view = view_run(run)
+    st.header("Outcome", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
-        generate.show_mark(run)
-        st.badge(state, color=color)
+        run_parts.show_rehearsal_badge(run)
+        run_parts.show_status_badge(run)
     if kind is not None:
         st.markdown(f"**{kind.group}: {kind.title}.** {kind.detail}")
-    _show_verdict(run)
+    _show_outcome(run, view)
     steps, left = st.columns(2)
     with steps:
         st.subheader("Steps", anchor=False)
-        st.markdown("  \n".join(generate.step_lines(run)))
+        st.markdown("  \n".join(run_parts.step_lines(run)))
         if run.waits_ms is not None:
             st.caption(
-                f":material/hourglass: Request {run.attempts} was certainly not processed: it is sent again "
-                f"in {duration(run.waits_ms)}."
+                f":material/hourglass: Request {run.attempts} was not processed. "
+                f"It is sent again in {duration(run.waits_ms)}."
             )
         links.show_run_link(run.run_id)
     with left:
-        st.subheader("What it leaves behind", anchor=False)
-        panels.show_facts(_left_behind(services, access, run))
+        st.subheader("Result", anchor=False)
+        figures.show_facts(_result(services, access, run, view))
 
 
-def _show_verdict(run: Run) -> None:
-    """As tall while it goes on as afterwards, so that nothing jumps."""
+def _show_outcome(run: Run, view: RunView) -> None:
+    """Draw the outcome, as tall during the run as afterwards, so that nothing jumps."""
     if run.status.active:
         st.info(
-            "**On its way.** Each step is shown as it is taken.\n\nWhat becomes of it is said here.",
+            "**The rehearsal is running.** Each step appears as it is taken.\n\nThe outcome appears here.",
             icon=":material/pending:",
         )
     elif run.status is RunStatus.DONE:
         st.success(
-            "**Accepted: every value equals the buckets.**\n\nA snapshot was stored, as of any right answer.",
+            "**Answer accepted.** Every value matches the buckets.\n\n"
+            "Snapshot saved, as for any correct answer.",
             icon=":material/check:",
         )
     elif run.status is RunStatus.IN_DOUBT:
-        _show_doubt(run)
-    elif run.status.final:
-        show_error(error_of(run))
+        _show_unknown_outcome(run, view)
+    elif view.error is not None:
+        show_error(view.error)
 
 
-def _show_doubt(run: Run) -> None:
+def _show_unknown_outcome(run: Run, view: RunView) -> None:
+    message = "" if view.error is None else f" {escape(view.error.message)}."
     st.warning(
-        f"**{escape(error_of(run).message)}.** Nobody can know whether it was answered and paid for: no "
-        "other run of this source begins before a person has settled this one, here or on the page Sources. "
-        "Sent again, it would misbehave again.",
+        f"**Outcome unknown.**{message} The request may have been answered and billed. No other run of this "
+        "source starts until someone resolves this one, here or on Sources. A retry would misbehave again.",
         icon=":material/help:",
     )
-    st.button("Give it up", type="primary", key=f"give-up-{run.run_id}", on_click=_cancel, args=(run.run_id,))
+    st.button("Cancel run", type="primary", key=f"cancel-{run.run_id}", on_click=_cancel, args=(run.run_id,))
 
 
 def _cancel(run_id: str) -> None:
@@ -207,29 +194,27 @@ def _cancel(run_id: str) -> None:
     body.draw_whole()
 
 
-def _left_behind(services: Services, access: Access, run: Run) -> dict[str, str]:
-    """What the ledger and the store hold of it now."""
+def _result(services: Services, access: Access, run: Run, view: RunView) -> dict[str, str]:
+    """Return what the ledger and the store hold of the rehearsal now."""
     store = services.store(access)
     record = store.load(run.source_id, access.user_id)
     stored = store.get_snapshot(run.run_id, access.user_id) is not None
     answered = run.answer is not None
     blocked = not run.status.final
-    error = error_of(run)
-    broken = {} if error.reason is None else {"Rule": error.reason, "Path": error.path or "the whole answer"}
+    error = run.error
+    broken = (
+        {}
+        if error is None or error.reason is None
+        else {"Rule": error.reason, "Path": error.path or "the whole answer"}
+    )
     return {
         **broken,
-        "Run": f"{_STATES[run.status][0]}, {duration(total_ms(run))}",
-        "Requests": f"{run.attempts} by the offline agent, to nobody",
-        "Answer": f"kept for QA, {len(run.answer or ''):,} characters" if answered else "none came",
-        "Tokens counted": _tokens(run.usage) if answered else "none",
-        "Cost": money(run.cost_usd, estimated=run.usage.estimated) if answered else "none",
-        "Store": "a snapshot, as of any right answer" if stored else "unchanged: no snapshot",
-        "Source": "gone" if record is None else record.source.status,
-        "Next run": "waits until this one is settled" if blocked else "can begin at once",
+        "Run": view.outcome,
+        "Requests": f"{run.attempts}, none of them to a provider",
+        "Answer": f"kept for QA, {len(run.answer or ''):,} characters" if answered else "none",
+        "Tokens": view.total_tokens,
+        "Cost": view.cost,
+        "Store": "one snapshot, as for any correct answer" if stored else "unchanged, no snapshot",
+        "Source": "deleted" if record is None else record.source.status,
+        "Next run": "blocked until this one is resolved" if blocked else "can start now",
     }
-
-
-def _tokens(usage: Usage) -> str:
-    if usage.total_tokens is None:
-        return "unknown"
-    return f"{'≈ ' if usage.estimated else ''}{usage.total_tokens:,}"

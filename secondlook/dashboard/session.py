@@ -1,4 +1,4 @@
-"""Who is asking. On Supabase whoever is signed in; on the embedded store the sidebar chooses."""
+"""The current user: on Supabase the one who is signed in, on the embedded store the one chosen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIGN_OUT = '<a href="/auth/sign-out" target="_self" style="color: inherit">Sign
 
 
 def show_identity() -> None:
-    """Say in the sidebar who is signed in; on the embedded store, draw the choice of users."""
+    """Draw in the sidebar who is signed in or, on the embedded store, the choice of users."""
     if not resources.services().requires_sign_in:
         _choose_user()
         return
@@ -39,9 +39,7 @@ def require_access() -> Access:
         NotSignedIn: Nobody is signed in, or the page was reached around the router.
     """
     if resources.services().requires_sign_in:
-        access = _require_session().access
-        resources.runner().admit(access)
-        return access
+        return _require_session().access
     user = st.session_state.get(_KEY)
     if not isinstance(user, str):
         raise NotSignedIn("Nobody is signed in")
@@ -88,7 +86,7 @@ def _choose_user() -> None:
         format_func=_name,
         key=_KEY,
         on_change=_switch_user,
-        help="The embedded store has no sign-in: choose whose sources to see.",
+        help="The embedded store has no sign-in. Choose whose sources to show.",
     )
     if st.session_state[_KEY] != default and _KEY not in st.query_params:
         st.query_params[_KEY] = st.session_state[_KEY]  # Streamlit drops it on the way to another page

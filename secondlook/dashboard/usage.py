@@ -1,4 +1,4 @@
-"""Usage: what was made, sent and paid in some days, each figure a link to its runs."""
+"""Usage: runs, calls, tokens and cost of a period, each figure a link to its runs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,17 @@ from urllib.parse import urlencode
 import altair as alt
 import streamlit as st
 
-from secondlook.dashboard.parts import budgets, charts, panels, tables
+from secondlook.dashboard.parts import arrow, budgets, charts, figures
 from secondlook.dashboard.parts.links import show_sources_link
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
 from secondlook.domain.run_filter import AGENTS, read_filter
+from secondlook.domain.runs import RunStatus
 from secondlook.errors import RequestInvalid
 from secondlook.ledger.rows import usd
 from secondlook.ledger.tally import (
     Tally,
     Total,
-    say_cost,
-    say_percentiles,
-    say_rate,
-    say_rejected,
-    say_tokens,
 )
 from secondlook.ledger.usage import (
     CALL_FIELDS,
@@ -34,16 +30,24 @@ from secondlook.ledger.usage import (
     UsageQuery,
     UsageReport,
     UsageRow,
-    report_fields,
-    report_table,
 )
 from secondlook.services import Services
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.views.export import to_csv_file, to_json
 from secondlook.views.figures import money
+from secondlook.views.run import STATUS
+from secondlook.views.usage import (
+    report_fields,
+    report_table,
+    say_cost,
+    say_percentiles,
+    say_rate,
+    say_rejected,
+    say_tokens,
+)
 
 MOST_ROWS = 100
-"""Rows of the table; the CSV and JSON have all."""
+"""Rows of the table; CSV and JSON have all rows."""
 
 _MOST_BARS = 400
 _KEY = "usage-"
@@ -53,19 +57,20 @@ _NAMES: Mapping[Dimension, str] = {
     "model": "Model asked",
     "user": "User",
     "source": "Source",
-    "status": "Status of the run",
+    "status": "Run status",
+    "task": "Task",
 }
 _MEASURES = ("Cost", "Tokens", "Calls")
 
 
 def show_usage(services: Services, access: Access) -> None:
-    """Filters, the figures in all, a chart, the rows, the budgets, and all of it to take away."""
+    """Draw filters, totals, a chart, the rows, the budgets, and downloads of all of it."""
     query = _wanted(services, access)
     _show_filters(query)
     report = services.usage.report(query)
     linked = _Links(query, services, access)
     if not report.total.runs and not report.total.calls:
-        st.info("Nothing was made or sent in these days. Choose other days above, or generate a snapshot.")
+        st.info("There were no runs or calls in this period. Choose another period, or generate a snapshot.")
         show_sources_link()
     _show_total(report.total)
     if query.by == "day":
@@ -79,28 +84,28 @@ def show_usage(services: Services, access: Access) -> None:
 
 
 def _wanted(services: Services, access: Access) -> UsageQuery:
-    """What the URL asks for; what of it is wrong is said, and left out."""
+    """Return what the URL asks for; draw a warning for each value that is left out."""
     params = st.query_params.to_dict()
     found, wrong = read_filter({name: params.get(name, "") for name in ("since", "until", "agent")})
     by = params.get("by", "day")
     if by not in DIMENSIONS:
-        wrong.append(f"by must be one of {', '.join(DIMENSIONS)}; it is left out")
+        wrong.append(f"by must be one of {', '.join(DIMENSIONS)}. It is ignored.")
         by = "day"
     try:
         since, until = services.usage.period(found.since, found.until)
     except RequestInvalid:
         wrong = [
-            *(each for each in wrong if "no run can be both" not in each),
-            "since is after until; both are left out",
+            *(each for each in wrong if "No run matches" not in each),
+            "since is after until. Both are ignored.",
         ]
         since, until = services.usage.period()
     for problem in wrong:
         st.warning(escape(problem), icon=":material/filter_alt_off:")
-    return UsageQuery(since, until, by, services.visible_user_id(access), found.agent)
+    return UsageQuery(since, until, by, services.policy.visible_user_id(access), found.agent)
 
 
 def _show_filters(query: UsageQuery) -> None:
-    """The URL is what holds: each widget shows it, and writes to it."""
+    """Draw the filters; each widget shows a value of the URL and writes to it."""
     for name, value in {
         "by": query.by,
         "since": query.since,
@@ -111,7 +116,7 @@ def _show_filters(query: UsageQuery) -> None:
             st.session_state[_KEY + name] = value
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.radio(
-            "By",
+            "Group by",
             DIMENSIONS,
             horizontal=True,
             key=f"{_KEY}by",
@@ -120,7 +125,7 @@ def _show_filters(query: UsageQuery) -> None:
             args=("by",),
         )
         for label, name in (("From", "since"), ("To", "until")):
-            panels.ask_day(label, name, f"{_KEY}{name}", _set, width=180)
+            figures.ask_day(label, name, f"{_KEY}{name}", _set, width=168)
         st.selectbox("Agent", (_ANY, *AGENTS), key=f"{_KEY}agent", on_change=_set, args=("agent",), width=150)
 
 
@@ -139,19 +144,22 @@ def _set(name: str) -> None:
 
 @dataclass(frozen=True)
 class _Links:
-    """From figures to the runs that they are made of, by the filters of the page Runs."""
+    """Links from figures to the runs that they count, by the filters of the Runs page."""
 
     query: UsageQuery
     services: Services
     access: Access
 
     def link(self, text: str, row: UsageRow | None = None, **more: str) -> str:
-        """A figure, linked; escaped for a place that takes Markdown."""
+        """Return a figure as a link, escaped for a place that takes Markdown."""
         wanted = {"since": self.query.since.isoformat(), "until": self.query.until.isoformat()}
         if self.query.agent is not None:
             wanted["agent"] = self.query.agent
         if not self.services.requires_sign_in and (row is None or self.query.by != "user"):
-            wanted |= {"user": self.access.user_id, "everyone": "1"}  # there `user` says as whom one looks
+            wanted |= {
+                "user": self.access.user_id,
+                "everyone": "1",
+            }  # `user` is whose pages are shown
         if row is not None:
             days = {"since": row.key, "until": row.key}
             wanted |= days if self.query.by == "day" else {self.query.by: row.key}
@@ -166,22 +174,22 @@ def _show_total(total: Tally) -> None:
         "Runs": f"{total.runs:,}",
         "Failed runs": f"{total.failed:,} ({say_rate(total.failure_rate)})",
         "Calls": f"{total.calls:,}",
-        "Calls without an answer": say_rate(total.call_error_rate),
+        "Unanswered calls": say_rate(total.call_error_rate),
         "Tokens": say_tokens(total.total_tokens, estimated=total.estimated > 0),
         "Cost": say_cost(total),
         "Rejected answers": say_rejected(total),
-        "Whole call, p50 / p95": say_percentiles(total.call_ms, total.answered),
-        "Provider's own time": say_percentiles(total.provider_ms, total.answered),
-        "The rest: network and us": say_percentiles(total.own_ms, total.answered),
+        "Agent call, p50 / p95": say_percentiles(total.call_ms, total.answered),
+        "Provider time, p50 / p95": say_percentiles(total.provider_ms, total.answered),
+        "Network and overhead, p50 / p95": say_percentiles(total.own_ms, total.answered),
     }
-    panels.show_metrics(metrics)
+    figures.show_metrics(metrics)
     unknown = _unknown(total)
     if unknown:
         st.caption(escape(unknown))
 
 
 def _unknown(total: Tally) -> str:
-    """Of how many calls it is unknown what they took."""
+    """Return of how many calls tokens or cost are unknown, in a sentence."""
     parts = {"the tokens": total.total_tokens.unknown, "the cost": total.cost.unknown}
     said = [
         f"{name} of {number:,} call{'' if number == 1 else 's'}" for name, number in parts.items() if number
@@ -189,8 +197,8 @@ def _unknown(total: Tally) -> str:
     if not said:
         return ""
     return (
-        f"Unknown: {' and '.join(said)}. ≥ is what is known: an answer did not tell, its model has no known "
-        "price, or nobody knows whether there was an answer."
+        f"Unknown: {' and '.join(said)}. ≥ marks a sum without them. An answer may report no usage, a model "
+        "may have no known price, or the outcome of a call may be unknown."
     )
 
 
@@ -215,11 +223,11 @@ BARS = _spec()
 
 def _show_chart(report: UsageReport) -> None:
     with st.container(border=True):
-        measure = st.radio("A bar for each day", _MEASURES, horizontal=True, key=f"{_KEY}measure")
+        measure = st.radio("Daily chart", _MEASURES, horizontal=True, key=f"{_KEY}measure")
         days = _days(report.query)
         rows = {row.key: row.tally for row in report.rows}
         kinds = _KINDS[measure]
-        bars = tables.of_rows(
+        bars = arrow.of_rows(
             [
                 {"day": day, "kind": kind, "value": value, "said": said}
                 for day in days
@@ -233,7 +241,7 @@ def _show_chart(report: UsageReport) -> None:
 
 
 def _days(query: UsageQuery) -> list[str]:
-    """All days of the period, or its last ones: those without a run are seen as such."""
+    """Return all days of the period, or its last ones, those without a run included."""
     number = min((query.until - query.since).days + 1, _MOST_BARS)
     return [(query.until - timedelta(days=back)).isoformat() for back in reversed(range(number))]
 
@@ -253,8 +261,8 @@ def _of_tokens(total: Total, tally: Tally) -> tuple[float, str]:
 
 _KINDS: Mapping[str, Mapping[str, Callable[[Tally], tuple[float, str]]]] = {
     "Cost": {
-        "paid": lambda tally: _of_money(tally.cost, estimated=False),
-        "estimated, not paid": lambda tally: _of_money(tally.estimated_cost, estimated=True),
+        "billed": lambda tally: _of_money(tally.cost, estimated=False),
+        "estimated, not billed": lambda tally: _of_money(tally.estimated_cost, estimated=True),
     },
     "Tokens": {
         "prompt": lambda tally: _of_tokens(tally.prompt_tokens, tally),
@@ -262,7 +270,7 @@ _KINDS: Mapping[str, Mapping[str, Callable[[Tally], tuple[float, str]]]] = {
     },
     "Calls": {
         "answered": lambda tally: _of_calls(tally.answered),
-        "not answered": lambda tally: _of_calls(tally.calls - tally.answered),
+        "unanswered": lambda tally: _of_calls(tally.calls - tally.answered),
     },
 }
 
@@ -272,13 +280,12 @@ def _show_rows(report: UsageReport, links: _Links) -> None:
     shown = report.rows[:MOST_ROWS]
     lines = [_line("Total", report.total, links, None, _NAMES[by])]
     lines += [_line(_named(by, row.key), row.tally, links, row, _NAMES[by]) for row in shown]
-    st.table(tables.of_rows(lines), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+    st.table(arrow.of_rows(lines), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
     if len(shown) < len(report.rows):
-        st.caption(f"The {len(shown)} that cost most of {len(report.rows):,}; CSV and JSON have all.")
+        st.caption(f"The {len(shown)} most expensive of {len(report.rows):,} rows. CSV and JSON have all.")
     st.caption(
-        "Each figure leads to its runs. Days are those of UTC: a run counts on the day it was made, a call "
-        "on the day it was sent, so the calls of a run that waited over midnight stand a day after it. "
-        "p50 and p95: half, and 95 %, of the answers took no longer."
+        "Each figure links to its runs. Days are in UTC. A run counts on the day it was created, a call on "
+        "the day it was sent. p50 and p95: half and 95 % of the answers took no longer."
     )
 
 
@@ -286,25 +293,25 @@ def _line(name: str, tally: Tally, links: _Links, row: UsageRow | None, heading:
     def linked(text: str, **more: str) -> str:
         return links.link(text, row, **more)
 
-    in_doubt = tally.statuses.get("in_doubt", 0)
+    unknown = tally.statuses.get("in_doubt", 0)
     return {
         heading: links.link(name, row),
         "Runs": linked(f"{tally.runs:,}"),
         "Failed": linked(f"{tally.failed:,}", status="failed") if tally.failed else "0",
-        "In doubt": linked(f"{in_doubt:,}", status="in_doubt") if in_doubt else "0",
+        "Outcome unknown": linked(f"{unknown:,}", status="in_doubt") if unknown else "0",
         "Calls": linked(f"{tally.calls:,}"),
-        "No answer": _cell(say_rate(tally.call_error_rate)),
+        "Unanswered": _cell(say_rate(tally.call_error_rate)),
         "Tokens": linked(say_tokens(tally.total_tokens, estimated=tally.estimated > 0)),
         "Cost": linked(say_cost(tally)),
         "Rejected": linked(say_rejected(tally), verdict="refused") if tally.rejected else "0",
         "Call p50 / p95": _cell(say_percentiles(tally.call_ms, tally.answered)),
         "Provider": _cell(say_percentiles(tally.provider_ms, tally.answered)),
-        "Rest": _cell(say_percentiles(tally.own_ms, tally.answered)),
+        "Overhead": _cell(say_percentiles(tally.own_ms, tally.answered)),
     }
 
 
 def _cell(text: str) -> str:
-    """Broken between figures, and at hyphens; browsers copy no-break spaces as spaces."""
+    """Return a cell that breaks between figures and at hyphens. Browsers copy its spaces as spaces."""
     whole = escape(text).replace(" ", "&nbsp;")
     return whole.replace("&nbsp;&#43;&nbsp;", " &#43; ").replace("&nbsp;/&nbsp;", "&nbsp;/ ")
 
@@ -312,7 +319,7 @@ def _cell(text: str) -> str:
 def _named(by: Dimension, key: str) -> str:
     if by == "user":
         return SAMPLE_USERS.get(key, key)
-    return key.replace("_", " ") if by == "status" else key
+    return STATUS[RunStatus(key)] if by == "status" and key in set(RunStatus) else key
 
 
 def _show_failures(total: Tally, links: _Links) -> None:
@@ -323,13 +330,13 @@ def _show_failures(total: Tally, links: _Links) -> None:
         links.link(f"{code.replace('_', ' ')}: {number:,}", status="failed", code=code)
         for code, number in codes
     )
-    st.markdown(f"**Why runs failed** {said}")
+    st.markdown(f"**Failures by error** {said}")
 
 
 def _show_budgets_and_files(services: Services, access: Access, report: UsageReport) -> None:
-    standings = services.budgets.standing(access.user_id)
+    statuses = services.budgets.standing(access.user_id)
     st.header("Budgets", anchor=False)
-    budgets.show_table(standings)
+    budgets.show_table(statuses)
     query = report.query
     name = f"usage-by-{query.by}-{query.since}-{query.until}"
 
@@ -338,8 +345,8 @@ def _show_budgets_and_files(services: Services, access: Access, report: UsageRep
 
     files: Sequence[tuple[str, Any, str, str]] = (
         ("CSV", lambda: to_csv_file(*report_table(report), missing="unknown"), f"{name}.csv", "text/csv"),
-        ("JSON", lambda: to_json(report_fields(report, standings)), f"{name}.json", "application/json"),
-        ("Every call as CSV", each_call, f"calls-{query.since}-{query.until}.csv", "text/csv"),
+        ("JSON", lambda: to_json(report_fields(report, statuses)), f"{name}.json", "application/json"),
+        ("All calls as CSV", each_call, f"calls-{query.since}-{query.until}.csv", "text/csv"),
     )
     with st.container(horizontal=True):
         for label, data, file_name, mime in files:

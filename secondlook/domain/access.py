@@ -1,9 +1,11 @@
-"""Who is asking, and by what right. Whoever holds an Access reaches one user's data, and no one else's."""
+"""Who is asking, by what right, and who may see and do what. An Access opens one user's data alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from secondlook.errors import NotSignedIn
 
 
 @dataclass(frozen=True)
@@ -22,3 +24,35 @@ class Access:
     reviewer: bool = False
     token: Callable[[], str] | None = field(default=None, repr=False, compare=False)
     renews: bool = False
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who may see and do what.
+
+    Attributes:
+        tells_people_apart: Whether people sign in. Where they do not, everybody may do everything.
+    """
+
+    tells_people_apart: bool
+
+    def is_reviewer(self, access: Access) -> bool:
+        """Whether somebody may see everybody's runs, review them, and switch all sending off and on."""
+        return access.reviewer or not self.tells_people_apart
+
+    def check_reviewer(self, access: Access, action: str) -> None:
+        """See that somebody may do what only reviewers may.
+
+        Args:
+            access: Who asks.
+            action: What they want to do: `review runs`.
+
+        Raises:
+            NotSignedIn: They may not.
+        """
+        if not self.is_reviewer(access):
+            raise NotSignedIn(f"Only reviewers can {action}", hint="Ask a reviewer.")
+
+    def visible_user_id(self, access: Access) -> str | None:
+        """The only user whose runs somebody may see; None where they may see everybody's."""
+        return None if self.is_reviewer(access) else access.user_id

@@ -30,7 +30,9 @@ class Batch(Frozen):
         counts: Runs by status.
         failures: Failed runs by the code of their error.
         cost_usd: Of the answers so far; None where one of them has an unknown cost.
-        elapsed_s: Seconds since it was begun, until its end, without those in which it stood.
+        held: Queued runs that it has not released yet.
+        stalled: Whether it is being filled, and nobody has queued a run of it for a while.
+        elapsed_s: Seconds since it was begun, until its end, without those in which it was paused or stopped.
     """
 
     batch_id: str
@@ -45,6 +47,8 @@ class Batch(Frozen):
     created_at: str
     ended_at: str | None
     elapsed_s: float
+    held: int = 0
+    stalled: bool = False
 
     @property
     def total(self) -> int:
@@ -57,14 +61,29 @@ class Batch(Frozen):
         return self.counts.get(RunStatus.QUEUED, 0)
 
     @property
-    def settled(self) -> int:
+    def finished(self) -> int:
         """Runs that nothing more happens to, unless a person acts."""
         return self.total - sum(self.counts.get(status, 0) for status in RunStatus if status.active)
 
     @property
     def ended(self) -> int:
-        """Runs that something was sent for, or that were refused: the settled ones that nobody cancelled."""
-        return self.settled - self.counts.get(RunStatus.CANCELLED, 0)
+        """Runs that something was sent for, or that were refused: the finished ones that nobody canceled."""
+        return self.finished - self.counts.get(RunStatus.CANCELLED, 0)
+
+    @property
+    def completed(self) -> int:
+        """How far it has come: its finished runs, of a stopped one without those that it can go on with."""
+        return self.ended if self.status is BatchStatus.STOPPED else self.finished
+
+    @property
+    def in_flight(self) -> int:
+        """Runs that were released and are not finished: they go on by themselves, whatever its status."""
+        return self.total - self.finished - self.held
+
+    @property
+    def moving(self) -> bool:
+        """Whether anything of it goes on by itself."""
+        return self.status in {BatchStatus.FILLING, BatchStatus.RUNNING} or self.in_flight > 0
 
     @property
     def per_minute_now(self) -> float | None:
@@ -77,4 +96,4 @@ class Batch(Frozen):
         rate = self.per_minute_now
         if rate is None or self.status is not BatchStatus.RUNNING:
             return None
-        return (self.total - self.settled) / rate * 60
+        return (self.total - self.finished) / rate * 60

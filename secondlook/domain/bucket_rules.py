@@ -1,11 +1,10 @@
-"""Rules for buckets, before anything is sent (CONTRACT: Buckets, What the agent sees).
+"""Rules for buckets, before anything is sent (docs/contract.md: Buckets).
 
 Messages name the column and the rule; of a row's content they give sums at the most.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import cast
@@ -22,6 +21,7 @@ from secondlook.domain.buckets import (
     WeekCount,
 )
 from secondlook.domain.sources import SourceRecord
+from secondlook.domain.strict_json import DuplicateKey, read_json
 from secondlook.domain.weeks import monday_of, week_of
 from secondlook.errors import BucketsInvalid, BucketsMissing, NotEnoughEstimates, SourceNotBucketed
 
@@ -107,15 +107,11 @@ def _weeks(value: object, today: date) -> tuple[WeekCount, ...]:
 
 
 def _parsed(text: str) -> object:
-    def no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise BucketsInvalid(f"{WEEKS_COLUMN} has a key twice in one object", path=WEEKS_COLUMN)
-        return found
-
     try:
-        return json.loads(text, object_pairs_hook=no_duplicates)
-    except (ValueError, RecursionError):
+        return read_json(text)
+    except DuplicateKey:
+        raise BucketsInvalid(f"{WEEKS_COLUMN} has a key twice in one object", path=WEEKS_COLUMN) from None
+    except ValueError:
         raise BucketsInvalid(f"{WEEKS_COLUMN} is not valid JSON", path=WEEKS_COLUMN) from None
 
 

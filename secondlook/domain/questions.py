@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from secondlook.domain.base import Count, Frozen
+from secondlook.domain.usage import Usage
 
 
 class Message(Frozen):
@@ -32,3 +33,14 @@ class Question(Frozen):
     fixed_schema: Mapping[str, object]
     prompt_tokens: Count
     answer_tokens: Count
+
+    @property
+    def usage(self) -> Usage:
+        """About what a run of it will use, before anything is sent."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.answer_tokens,
+            total_tokens=self.prompt_tokens + self.answer_tokens,
+            cached_tokens=0,
+            estimated=True,
+        )

@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID
 
-from secondlook.domain.runs import AgentName, RunStatus
+from secondlook.domain.runs import AgentName, RunStatus, Verdict
+from secondlook.domain.untrusted_text import clean
 from secondlook.errors import ERRORS
 
-Verdict = Literal["accepted", "refused", "none"]
 Review = Literal["pass", "fail", "none"]
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -35,7 +35,7 @@ class RunFilter:
         since: The first day of its creation, in UTC.
         until: The last day of its creation, in UTC.
         failures: It has failed, or is in doubt.
-        differs: Its answer was read and is not the input's: refused as mismatch or schema.
+        differs: Its answer was read, and refused by a rule of its task.
         review: Somebody passed it, somebody failed it, or nobody has looked at it.
     """
 
@@ -44,6 +44,7 @@ class RunFilter:
     code: str | None = None
     model: str | None = None
     agent: AgentName | None = None
+    task: str | None = None
     prompt: str | None = None
     user: str | None = None
     source: str | None = None
@@ -88,7 +89,7 @@ def _one_of(values: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _name(text: str) -> str:
-    if len(text) > _LONGEST_NAME or not text.isprintable():
+    if len(text) > _LONGEST_NAME or clean(text) != text:
         raise ValueError(f"a name of at most {_LONGEST_NAME} characters")
     return text
 
@@ -121,6 +122,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "code": _one_of(CODES),
     "model": _name,
     "agent": _one_of(AGENTS),
+    "task": _name,
     "prompt": _name,
     "user": _uuid,
     "source": _uuid,
@@ -148,8 +150,8 @@ def read_filter(params: Mapping[str, str]) -> tuple[RunFilter, list[str]]:
         try:
             read |= {name: reader(text)} if text else {}
         except ValueError as error:
-            wrong.append(f"{name} must be {error}; it is left out")
+            wrong.append(f"{name} must be {error}. It is ignored.")
     found = RunFilter(**read)  # pyright: ignore[reportArgumentType] -- each reader returns its field's type
     if found.since is not None and found.until is not None and found.since > found.until:
-        wrong.append("since is after until: no run can be both")
+        wrong.append("since is after until. No run matches.")
     return found, wrong

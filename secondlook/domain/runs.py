@@ -8,11 +8,15 @@ from enum import StrEnum
 from typing import Literal
 
 from secondlook.domain.base import Count, Frozen
-from secondlook.domain.buckets import AgentInput
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
+from secondlook.errors import AnswerRejected
 
 AgentName = Literal["openai", "offline"]
+Verdict = Literal["accepted", "refused", "none"]
+
+SNAPSHOT = "snapshot"
+"""The task that a run has where nothing else is said, as every run had before there were tasks."""
 
 
 REHEARSAL = "rehearsal-"
@@ -51,50 +55,63 @@ class RunError(Frozen):
     path: str | None = None
 
 
+def verdict_of(status: RunStatus, error: RunError | None) -> Verdict:
+    """Return what became of a run's answer: accepted, refused by a rule, or neither."""
+    if status is RunStatus.DONE:
+        return "accepted"
+    return "refused" if error is not None and error.code == AnswerRejected.code else "none"
+
+
 class Plan(Frozen):
     """All that a run needs, decided before it is queued: checked, built, and not yet sent.
 
     Attributes:
+        task: The name of its task.
+        input: What the task is about, as JSON; only the task reads it.
         request: The exact body of the request to the agent.
         timings: Milliseconds of each step so far.
     """
 
+    task: str
     source_id: str
     user_id: str
     agent: AgentName
     model: str
     prompt_version: str
-    agent_input: AgentInput
+    input: str
     request: Mapping[str, object]
     warnings: tuple[str, ...]
     timings: Mapping[str, float]
 
 
 class Run(Frozen):
-    """One press of the button, as the ledger knows it. Its id is its snapshot's id.
+    """One press of the button, as the ledger knows it. The id of a snapshot's run is the snapshot's id.
 
     Attributes:
-        number: Counts the runs of a source, from 1.
+        task: The name of its task.
+        number: Counts the runs of a source and a task, from 1.
         attempts: Requests sent so far.
         cost_usd: Of every answer that was paid for, also one that came too late to count.
+        input: What the task is about, as JSON; only the task reads it.
         answer: The journaled body of the answer that counts, or None.
         generated_at: Fixed when the answer was journaled.
         timings: Milliseconds of each finished step.
-        owner: Who carries it now; only the owner may move it on.
-        store: The store that its source lies in; it is never carried with another.
+        owner: The worker that executes it now; only the owner may change its state.
+        store: The store that holds its source; the run is never executed with another one.
         batch_id: The batch it belongs to, or None.
         waits_ms: How long it still waits before it is sent again; None where it does not wait.
         erased_at: When its input, request and answer were erased: what stands in their place is empty.
     """
 
     run_id: str
+    task: str
     number: int
     source_id: str
     user_id: str
     agent: AgentName
     model: str
     prompt_version: str
-    agent_input: AgentInput
+    input: str
     request: Mapping[str, object]
     warnings: tuple[str, ...]
     status: RunStatus
@@ -123,6 +140,11 @@ class Run(Frozen):
     def answered(self) -> bool:
         """True where an answer came that counts, also where it was erased since."""
         return self.answer is not None or (self.erased_at is not None and self.latency_ms is not None)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What became of its answer."""
+        return verdict_of(self.status, self.error)
 
     @property
     def rehearsal(self) -> bool:

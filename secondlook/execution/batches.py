@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from secondlook.domain.access import Access
-from secondlook.domain.batches import Batch, BatchStatus
+from secondlook.domain.batches import Batch
 from secondlook.domain.bucket_rules import GENERATED, RUNNABLE
 from secondlook.domain.identifiers import canonical
-from secondlook.domain.runs import Plan
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import LedgerUnavailable, SecondlookError, SourceNotFound
 from secondlook.execution.runner import Runner
 from secondlook.ledger.budgets import Allowance
-from secondlook.ledger.rows import nano
 from secondlook.ledger.runs import JOURNAL_PATIENCE_SECONDS
-from secondlook.pipeline.orchestrator import plan_of
+from secondlook.pipeline.answers import question_of
 from secondlook.providers import prices
 from secondlook.services import Services
-from secondlook.tasks.snapshot.prompt import estimate_usage
+from secondlook.telemetry.log import log_failed
 
 _POLL_SECONDS = 0.5
 
@@ -69,20 +68,26 @@ def forecast(services: Services, access: Access, selection: Selection) -> Foreca
         SecondlookError: The store cannot be read, or there is no key.
     """
     found = Forecast()
-    for plan in _plans(services, access, selection, found):
-        usage = estimate_usage(plan.agent_input)
+
+    def refuse(error: SecondlookError) -> None:
+        found.refused[error.code] += 1
+
+    records = _records(services, access, selection)
+    for plan in services.door.plans(records, regenerate=selection.regenerate, refused=refuse):
+        found.runnable += 1
+        usage = question_of(plan).usage
         cost = prices.cost_usd(usage, plan.model)
         found.tokens += usage.total_tokens or 0
         found.cost_usd = None if cost is None or found.cost_usd is None else found.cost_usd + cost
+    found.sources = found.runnable + found.refused.total()
     return found
 
 
 def allowance(services: Services, access: Access, found: Forecast) -> Allowance:
     """How many of a batch's calls the budgets would hold now, each at the average cost, and why not all."""
     number = max(1, found.runnable)
-    cost = nano(found.cost_usd)
-    each = None if cost is None else cost // number
-    return services.budgets.allows(access.user_id, number, each)
+    each = None if found.cost_usd is None else found.cost_usd / number
+    return services.door.allowance(access.user_id, number, each)
 
 
 def begin(
@@ -93,21 +98,74 @@ def begin(
     concurrency: int,
     per_minute: float | None = None,
 ) -> Batch:
-    """Queue a run for each source of a selection that may be run. Whoever carries runs does the rest.
+    """Queue a run for each source of a selection that may be run. Whoever executes runs does the rest.
 
     Raises:
         SecondlookError: The store cannot be read, there is no key, or the ledger cannot be written.
     """
-    plans = _plans(services, access, selection, Forecast())
-    batch_id = services.batches.begin(access.user_id, plans, concurrency=concurrency, per_minute=per_minute)
+    batch_id = services.door.open_batch(access.user_id, concurrency=concurrency, per_minute=per_minute)
+    _fill(services, access, selection, batch_id)
     return services.batches.get(batch_id, access.user_id)
 
 
-def execute(runner: Runner, batch: Batch, show: Callable[[Batch], None] = lambda _: None) -> Batch:
-    """Carry a batch in this process, until nothing of it goes on by itself any more, or it stands.
+class Filler:
+    """Fills batches in threads of this process, and knows why one could not be filled.
 
     Args:
-        runner: Carries the runs, and whatever else on its ledger may go on.
+        runner: Executes what they may release.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._failures: dict[str, SecondlookError | None] = {}
+
+    def begin(
+        self, access: Access, selection: Selection, *, concurrency: int, per_minute: float | None = None
+    ) -> str:
+        """Make a batch, return its id, and queue its runs in a thread; the caller may go away.
+
+        Raises:
+            SecondlookError: There is no key, or the ledger cannot be written.
+        """
+        door = self._runner.services.door
+        batch_id = door.open_batch(access.user_id, concurrency=concurrency, per_minute=per_minute)
+        # No daemon: the process ends when all runs are queued.
+        threading.Thread(
+            target=self._work, args=[access, selection, batch_id], name="secondlook-batch"
+        ).start()
+        return batch_id
+
+    def has_failed(self, batch_id: str) -> bool:
+        """Whether a batch could not be filled here."""
+        return batch_id in self._failures
+
+    def failure(self, batch_id: str) -> SecondlookError | None:
+        """Why a batch could not be filled here; None also where it is no error of this program's own."""
+        return self._failures.get(batch_id)
+
+    def _work(self, access: Access, selection: Selection, batch_id: str) -> None:
+        try:
+            _fill(self._runner.services, access, selection, batch_id)
+        except SecondlookError as error:
+            log_failed("batch", error.code)
+            self._failures[batch_id] = error
+        except Exception as error:  # noqa: BLE001 -- a message or a traceback could hold rows
+            log_failed("batch", type(error).__name__)
+            self._failures[batch_id] = None
+        else:
+            self._runner.look_again()
+
+
+def _fill(services: Services, access: Access, selection: Selection, batch_id: str) -> None:
+    records = _records(services, access, selection)
+    services.door.fill_batch(batch_id, records, regenerate=selection.regenerate)
+
+
+def execute(runner: Runner, batch: Batch, show: Callable[[Batch], None] = lambda _: None) -> Batch:
+    """Execute a batch in this process, until nothing of it goes on by itself any more.
+
+    Args:
+        runner: Executes the runs, and whatever else on its ledger may go on.
         batch: The batch.
         show: Called with its state now and then.
 
@@ -118,8 +176,7 @@ def execute(runner: Runner, batch: Batch, show: Callable[[Batch], None] = lambda
         while True:
             batch = _looked_at(runner, batch)
             show(batch)
-            in_flight = batch.total - batch.settled - (batch.waiting if batch.status in _STANDING else 0)
-            if batch.status not in {BatchStatus.RUNNING, BatchStatus.FILLING} and in_flight < 1:
+            if not batch.moving:
                 return batch
             time.sleep(_POLL_SECONDS)
 
@@ -129,30 +186,11 @@ def _looked_at(runner: Runner, batch: Batch) -> Batch:
     give_up = time.monotonic() + JOURNAL_PATIENCE_SECONDS
     while True:
         try:
-            return runner.batch(batch.batch_id, batch.user_id)
+            return runner.services.batches.get(batch.batch_id, batch.user_id)
         except LedgerUnavailable:
             if time.monotonic() > give_up:
                 raise
             time.sleep(_POLL_SECONDS)
-
-
-_STANDING = {BatchStatus.PAUSED, BatchStatus.STOPPED, BatchStatus.ENDED}
-
-
-def _plans(services: Services, access: Access, selection: Selection, found: Forecast) -> Iterator[Plan]:
-    """The plan of each source that may be run; the others are counted."""
-    name = services.agent_name()
-    for record in _records(services, access, selection):
-        found.sources += 1
-        try:
-            plan = plan_of(
-                record, regenerate=selection.regenerate, settings=services.settings, agent=lambda: name
-            )
-        except SecondlookError as error:
-            found.refused[error.code] += 1
-        else:
-            found.runnable += 1
-            yield plan
 
 
 def _records(services: Services, access: Access, selection: Selection) -> Iterable[SourceRecord]:

@@ -1,7 +1,7 @@
-"""One of many machines that carry runs: `secondlook worker`.
+"""One of many machines that execute runs: `secondlook worker`.
 
 Dashboards, the API and batches tell of runs through procrastinate's queue in the ledger's database. A
-worker takes what it is told, and calls what a dashboard that carries its own runs would call. Who may do
+worker takes what it is told, and calls what a dashboard that executes its own runs would call. Who may do
 what is decided by the ledger alone: procrastinate's heartbeats only clear away the jobs of dead workers.
 """
 
@@ -38,7 +38,7 @@ _FAILURES = (ProcrastinateException, psycopg.Error, OSError)
 
 
 def work(concurrency: int | None = None) -> int:
-    """Carry runs until SIGINT or SIGTERM; then let what is in flight end.
+    """Execute runs until SIGINT or SIGTERM; then let what is in flight end.
 
     Args:
         concurrency: Runs of batches at a time in this process, and as many again that somebody waits for;
@@ -67,7 +67,7 @@ def work(concurrency: int | None = None) -> int:
 
 
 class Worker:
-    """Takes jobs off the queue and carries their runs.
+    """Takes jobs off the queue and executes their runs.
 
     Each queue has places of its own: no batch stands before a run that somebody waits for.
 
@@ -80,7 +80,7 @@ class Worker:
         self.runner = Runner(services)
         self._places = places
         self._app = _app(services)
-        self._app.task(name=TASK)(self._carry)
+        self._app.task(name=TASK)(self._work)
         self._threads = ThreadPoolExecutor(2 * places, thread_name_prefix="secondlook-run")
         self._stopping = False
 
@@ -102,7 +102,7 @@ class Worker:
             sides = [asyncio.create_task(self._serve(queue)) for queue in (ASKED, BATCH)]
             sides.append(asyncio.create_task(self._clear_away()))
             self._stop_at_signals(sides)
-            print(f"2ndlook carries runs, {self._places} of batches at a time", file=sys.stderr)  # noqa: T201 -- what a person who starts a worker looks for
+            print(f"2ndlook executes runs, {self._places} of batches at a time", file=sys.stderr)  # noqa: T201 -- what a person who starts a worker looks for
             await asyncio.gather(*sides, return_exceptions=True)
         finally:
             self._threads.shutdown()
@@ -153,10 +153,10 @@ class Worker:
                 log_failed("jobs", type(error).__name__)
             await asyncio.sleep(_STALLED_SECONDS)
 
-    async def _carry(self, run_id: str, in_batch: bool) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._take_up, run_id, in_batch)
+    async def _work(self, run_id: str, in_batch: bool) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._pick_up, run_id, in_batch)
 
-    def _take_up(self, run_id: str, in_batch: bool) -> None:
+    def _pick_up(self, run_id: str, in_batch: bool) -> None:
         self.runner.pick_up(run_id, in_batch=in_batch)
 
 

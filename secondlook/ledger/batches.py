@@ -1,4 +1,4 @@
-"""Batches: runs of many sources, begun by one action, let go a few at a time.
+"""Batches: runs of many sources, started by one action, released a few at a time.
 
 All runs of a batch are queued when it begins, so that it survives anything; none may go on before it is
 released. Releasing is the one place that knows concurrency, rate and the provider's pace, and it is one
@@ -23,7 +23,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, insert_new, now
+from secondlook.connections.database import Database, now
 from secondlook.connections.write_priority import WritePriority
 from secondlook.domain.batches import Batch, BatchStatus
 from secondlook.domain.identifiers import canonical, new_run_id
@@ -31,11 +31,13 @@ from secondlook.domain.runs import Plan, RunStatus
 from secondlook.errors import SourceNotFound
 from secondlook.ledger import rate_limits
 from secondlook.ledger.budgets import is_switched_off
-from secondlook.ledger.rows import NANO, dump, iso, iso_or_none, run_columns
+from secondlook.ledger.rows import NANO, dump, iso, iso_or_none
 from secondlook.ledger.statements import IS_OPEN, IS_QUEUED, OPEN
+from secondlook.ledger.submissions import insert_run
 from secondlook.ledger.tables import batches, calls, runs
 
 _CHUNK = 200
+_STALLED_SECONDS = 30  # several times what reading and queueing a chunk takes
 _RESUMABLE = (BatchStatus.PAUSED, BatchStatus.STOPPED, BatchStatus.FILLING)
 
 # Made once: they run whenever a run of a batch ends.
@@ -50,13 +52,6 @@ _RELEASED_BEFORE = sa.select(
     runs.c.batch_id,
     ((runs.c.status != RunStatus.ANSWERED) | runs.c.owner.is_(None)).label("takes_place"),
 ).where(IS_OPEN, runs.c.due_at.is_not(None), runs.c.store == sa.bindparam("its_store"))
-_AS_QUEUED: dict[str, Any] = {
-    "number": sa.select(sa.func.coalesce(sa.func.max(runs.c.number), 0) + 1)
-    .where(runs.c.user_id == sa.bindparam("its_user"), runs.c.source_id == sa.bindparam("its_source"))
-    .scalar_subquery(),
-    "created_at": now(),
-    "due_at": None,
-}
 _WAITING = (
     sa.select(runs.c.run_id)
     .where(
@@ -86,21 +81,13 @@ class Batches:
 
     # -- beginning ----------------------------------------------------------------------------------
 
-    def begin(
-        self, user_id: str, plans: Iterable[Plan], *, concurrency: int, per_minute: float | None = None
-    ) -> str:
-        """Queue a run for each plan. Nothing is sent before all are queued.
-
-        A source with an unsettled run, or one that is done since the batch began, is left out, and counted.
+    def open(self, user_id: str, *, concurrency: int, per_minute: float | None = None) -> str:
+        """Make a batch without runs yet, and return its id; `fill` queues its runs.
 
         Args:
             user_id: Whose batch it is.
-            plans: What each run is to do; read as they are written.
             concurrency: Runs at a time, at the most.
-            per_minute: Runs begun a minute, at the most.
-
-        Returns:
-            The batch's id.
+            per_minute: Runs started a minute, at the most.
         """
         batch_id = str(uuid4())
         row = {
@@ -115,6 +102,17 @@ class Batches:
             "created_at": now(),
         }
         self._database.write(lambda connection: connection.execute(sa.insert(batches).values(row)))
+        return batch_id
+
+    def fill(self, batch_id: str, plans: Iterable[Plan]) -> None:
+        """Queue a run for each plan, then start the batch. Nothing is sent before all are queued.
+
+        A source with an open run, or with one that is done since the batch was made, is left out and counted.
+
+        Args:
+            batch_id: A batch that is being filled.
+            plans: What each run is to do; read as they are written.
+        """
         left_out = 0
         for chunk in _chunks(plans):
             missed = self._queue(batch_id, chunk)
@@ -127,7 +125,6 @@ class Batches:
             status=BatchStatus.RUNNING,
             skipped=dump({"unsettled": left_out} if left_out else {}),
         )
-        return batch_id
 
     def _queue(self, batch_id: str, plans: Sequence[Plan]) -> int | None:
         """Queue a few; how many were left out. None where the batch was stopped meanwhile."""
@@ -137,63 +134,59 @@ class Batches:
             mine = sa.select(batches.c.status).where(batches.c.batch_id == batch_id).with_for_update()
             if connection.scalar(mine) == BatchStatus.STOPPED:
                 return None
-            # Made once for all: what is the same of each run, and what the database finds.
-            insert = insert_new(connection.dialect.name, runs).values(_AS_QUEUED).returning(runs.c.run_id)
-            left_out = 0
-            for plan in plans:
-                row = run_columns(new_run_id(), plan, self._store)
-                given = {name: value for name, value in row.items() if name not in _AS_QUEUED}
-                names = {"its_user": plan.user_id, "its_source": plan.source_id, "batch_id": batch_id}
-                left_out += connection.execute(insert, {**given, **names}).one_or_none() is None
-            return left_out + connection.execute(sa.delete(runs).where(_twice(batch_id))).rowcount
+            queued = [
+                insert_run(connection, new_run_id(), plan, store=self._store, batch_id=batch_id)
+                for plan in plans
+            ]
+            return queued.count(None) + connection.execute(sa.delete(runs).where(_twice(batch_id))).rowcount
 
         return self._database.write(queue)
 
-    # -- letting go ---------------------------------------------------------------------------------
+    # -- releasing ----------------------------------------------------------------------------------
 
     def release(self, capacity: int) -> list[str]:
-        """Let go as many runs as may go on now, from the batches in turn, and end those that are through.
+        """Release as many runs as may go on now, from the batches in turn, and end those that are through.
 
         Args:
             capacity: Runs of all batches at a time, at the most.
 
         Returns:
-            Their ids: whoever released them carries them, or has them carried.
+            Their ids: whoever released them executes them, or has them executed.
         """
         of_store = {"its_store": self._store}
 
-        def let_go(connection: sa.Connection) -> list[str]:
-            # Locked: of several processes each sees what the one before has let go.
+        def release(connection: sa.Connection) -> list[str]:
+            # Locked: of several processes each sees what the one before has released.
             running = connection.execute(_RUNNING_HELD, of_store).all()
             if not running or is_switched_off(connection):
                 return []
             # Of paused and stopped batches too: they take places all the same.
             before = [row for row in connection.execute(_RELEASED_BEFORE, of_store) if row.batch_id]
             in_flight = Counter[str](row.batch_id for row in before if row.takes_place)
-            unsettled = {row.batch_id for row in before}
+            open_ones = {row.batch_id for row in before}
             free = rate_limits.room(connection, capacity - in_flight.total())
             waiting: dict[str, Sequence[str]] = {}
             for batch in running:
                 slots = _slots(batch, in_flight[batch.batch_id])
                 waiting[batch.batch_id] = _waiting(connection, batch, slots)
-                if slots and not waiting[batch.batch_id] and batch.batch_id not in unsettled:
+                if slots and not waiting[batch.batch_id] and batch.batch_id not in open_ones:
                     _end(connection, batch.batch_id)
             # Of what waits, not of what has a place: a batch at its end takes none from the others.
             shares = _share({batch: len(ids) for batch, ids in waiting.items()}, in_flight, free)
             released: list[str] = []
             for batch in running:
                 ids = waiting[batch.batch_id][: shares[batch.batch_id]]
-                _let_go(connection, batch, ids)
+                _release(connection, batch, ids)
                 released += ids
             if released:
                 rate_limits.take(connection, len(released))
             return released
 
-        # Soft: what a power cut takes back waits again, and is let go again.
-        return self._database.write_soft(let_go, WritePriority.RELEASE) if self.any_running() else []
+        # Soft: what a power cut takes back waits again, and is released again.
+        return self._database.write_soft(release, WritePriority.RELEASE) if self.any_running() else []
 
     def any_running(self) -> bool:
-        """Whether there is a batch that may let go of runs."""
+        """Whether there is a batch that may release runs."""
         of_store = {"its_store": self._store}
         return (
             self._database.read(lambda connection: connection.execute(_RUNNING, of_store).first()) is not None
@@ -333,6 +326,7 @@ def _twice(batch_id: str) -> sa.ColumnElement[bool]:
     done_since = sa.exists().where(
         other.c.user_id == runs.c.user_id,
         other.c.source_id == runs.c.source_id,
+        other.c.task == runs.c.task,
         other.c.status == RunStatus.DONE,
         other.c.finished_at >= began,
     )
@@ -369,7 +363,7 @@ def _waiting(connection: sa.Connection, batch: sa.Row[Any], most: int) -> Sequen
     return connection.scalars(_WAITING, values).all() if most > 0 else ()
 
 
-def _let_go(connection: sa.Connection, batch: sa.Row[Any], ids: Sequence[str]) -> None:
+def _release(connection: sa.Connection, batch: sa.Row[Any], ids: Sequence[str]) -> None:
     if not ids:
         return
     connection.execute(_RELEASED, [{"run": run_id} for run_id in ids])
@@ -400,12 +394,13 @@ def _not_begun(batch_id: str) -> sa.ColumnElement[bool]:
 def _cancelled_by_stop(batch_id: str, stopped_at: float) -> sa.ColumnElement[bool]:
     """Runs that a stop cancelled, where nobody has asked for their source since.
 
-    What a person gave up was sent, and has its due_at, or was given up before.
+    What a person canceled was sent, and has its due_at, or was canceled before.
     """
     other = runs.alias("other")
     since = sa.exists().where(
         other.c.user_id == runs.c.user_id,
         other.c.source_id == runs.c.source_id,
+        other.c.task == runs.c.task,
         other.c.number > runs.c.number,
     )
     cancelled = (runs.c.status == RunStatus.CANCELLED) & runs.c.due_at.is_(None)
@@ -419,6 +414,10 @@ _FAILURES = (
     .where(_MINE, runs.c.status == RunStatus.FAILED)
     .group_by(runs.c.error_code)
 )
+# By the index of what waits to be released, alone.
+_HELD = sa.select(sa.func.count(), sa.func.max(runs.c.created_at)).where(
+    _MINE, IS_QUEUED, runs.c.due_at.is_(None)
+)
 _ANSWERS = (
     sa.select(sa.func.count(), sa.func.count(calls.c.cost_nanousd), sa.func.sum(calls.c.cost_nanousd))
     .join_from(runs, calls, calls.c.run_id == runs.c.run_id)
@@ -429,6 +428,8 @@ _ANSWERS = (
 def _read(connection: sa.Connection, row: sa.Row[Any]) -> Batch:
     mine = {"batch": row.batch_id}
     answered, priced, cost = connection.execute(_ANSWERS, mine).one()
+    held, queued_at = connection.execute(_HELD, mine).one()
+    stalled = row.now - max(row.created_at, queued_at or 0.0) > _STALLED_SECONDS
     end: float = next(at for at in (row.halted_at, row.ended_at, row.now) if at is not None)
     return Batch(
         batch_id=row.batch_id,
@@ -443,4 +444,6 @@ def _read(connection: sa.Connection, row: sa.Row[Any]) -> Batch:
         created_at=iso(row.created_at),
         ended_at=iso_or_none(row.ended_at),
         elapsed_s=max(0.0, end - row.created_at - row.idle_s),
+        held=held,
+        stalled=stalled and row.status == BatchStatus.FILLING,
     )

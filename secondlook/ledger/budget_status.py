@@ -113,21 +113,6 @@ class BudgetStatus:
         return max(0, self.limit.nanousd - _taken(self.used)) // estimate_nanousd
 
 
-def budget_status_fields(standing: BudgetStatus) -> dict[str, object]:
-    """A budget as JSON has it."""
-    limit = standing.limit_usd
-    return {
-        "budget": standing.name,
-        "period": standing.period,
-        "ends_at": standing.ends_at,
-        "calls": standing.used.calls,
-        "calls_limit": standing.limit.calls,
-        "spent_usd": float(standing.spent_usd),
-        "reserved_usd": float(standing.reserved_usd),
-        "limit_usd": None if limit is None else float(limit),
-    }
-
-
 def day_of(seconds: float) -> str:
     """The day in UTC, as 2026-11-22; its first seven letters are the month."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

@@ -1,4 +1,4 @@
-"""What may be spent: counted before a call, settled after it, and a switch that stops all sending.
+"""What may be spent: reserved before a call, counted after it, and a switch that stops all sending.
 
     reserve ──▶ reserved ──▶ spent        what the call has cost, or the estimate where nobody knows
                     └──▶ released         the provider certainly did not process the request
@@ -20,7 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, Migration, now
+from secondlook.connections.database import Database, now
 from secondlook.errors import OverBudget
 from secondlook.ledger.budget_status import (
     PRICE_UNKNOWN,
@@ -33,7 +33,7 @@ from secondlook.ledger.budget_status import (
     room,
 )
 from secondlook.ledger.rows import dump, iso
-from secondlook.ledger.tables import Label
+from secondlook.ledger.tables import spending, switches
 
 MOST_NANOUSD = 10_000 * 10**9
 """A call's cost above this is nonsense that a provider told, and counts as unknown: sums must never become
@@ -43,57 +43,6 @@ _ALL = "all"  # no user's id: those are UUIDs
 _SENDING = "sending"
 
 # -- what is counted ------------------------------------------------------------------------------------
-
-_metadata = sa.MetaData()
-
-spending = sa.Table(
-    "spending",
-    _metadata,
-    sa.Column("scope", sa.Text, primary_key=True),
-    sa.Column("period", sa.Text, primary_key=True),
-    sa.Column("calls", sa.BigInteger),
-    sa.Column("nanousd", sa.BigInteger),
-    sa.Column("reserved_nanousd", sa.BigInteger),
-)
-
-switches = sa.Table(
-    "switches",
-    _metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("is_on", sa.Boolean),
-    sa.Column("changed_at", sa.Double),
-    sa.Column("changed_by", Label),
-)
-
-
-def _spending_and_switches(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(
-        """
-        create table spending (
-          scope text not null,
-          period text not null,
-          calls bigint not null,
-          nanousd bigint not null,
-          reserved_nanousd bigint not null,
-          primary key (scope, period)
-        )
-        """
-    )
-    connection.exec_driver_sql(
-        """
-        create table switches (
-          name text primary key,
-          is_on boolean not null,
-          changed_at double precision,
-          changed_by text
-        )
-        """
-    )
-    # There from the start, so that there is a row to hold.
-    connection.exec_driver_sql("insert into switches (name, is_on) values ('sending', true)")
-
-
-MIGRATIONS: tuple[Migration, ...] = (("budgets_001_spending_and_switches", _spending_and_switches),)
 
 
 @dataclass(frozen=True)
@@ -329,7 +278,6 @@ class Budgets:
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self.limits = limits
-        database.migrate(MIGRATIONS)
 
     def standing(self, user_id: str | None = None, *, at: float | None = None) -> list[BudgetStatus]:
         """The user's budgets of this day and month, then those of all users; without a user the latter.

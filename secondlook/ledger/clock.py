@@ -1,7 +1,7 @@
 """The wall clock, which somebody may set back: what was to last for seconds must not last for an hour then.
 
 Leases, waits and rates stand in the ledger as moments of the database's clock, which all who share it agree
-on. Whoever carries runs notes now and then how late it is. Where it is earlier than that, every moment still
+on. Whoever executes runs notes now and then how late it is. Where it is earlier than that, every moment still
 to come is brought forward by as much; at the most it then lasts longer by the time between two notes.
 """
 
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, Migration, now
-from secondlook.ledger.outbox import deliveries
-from secondlook.ledger.tables import batches, pace, runs
+from secondlook.connections.database import Database, now
+from secondlook.ledger.tables import batches, clocks, deliveries, pace, runs
 
 _NOTED_SECONDS = 5.0
 _SLACK_SECONDS = 2.0  # what daily corrections take back is waited for
@@ -26,17 +25,7 @@ _MOMENTS = (
     deliveries.c.due_at,
 )
 
-_clock = sa.Table("clock", sa.MetaData(), sa.Column("noted_at", sa.Double))
-
-
-def _note(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("create table clock (noted_at double precision not null)")
-    connection.execute(sa.insert(_clock).values(noted_at=now()))
-
-
-MIGRATIONS: tuple[Migration, ...] = (("clock_001_noted", _note),)
-
-_NOTED = sa.select(_clock.c.noted_at, now().label("now"))
+_NOTED = sa.select(clocks.c.noted_at, now().label("now"))
 
 
 def mind(database: Database) -> None:
@@ -53,7 +42,7 @@ def mind(database: Database) -> None:
 def _put_right(connection: sa.Connection) -> None:
     # Held: of several who see it, one brings the moments forward.
     noted_at, clock = connection.execute(_NOTED.with_for_update()).one()
-    connection.execute(sa.update(_clock).values(noted_at=clock))
+    connection.execute(sa.update(clocks).values(noted_at=clock))
     back = noted_at - clock
     if back > _SLACK_SECONDS:
         for moment in _MOMENTS:

@@ -13,32 +13,17 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, Migration
-from secondlook.domain.run_filter import RunFilter, Verdict
-from secondlook.domain.runs import AgentName, RunError, RunStatus
+from secondlook.connections.database import Database
+from secondlook.domain.run_filter import RunFilter
+from secondlook.domain.runs import AgentName, RunError, RunStatus, Verdict, verdict_of
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
-from secondlook.ledger.reviews import reviews
 from secondlook.ledger.rows import ANSWER, iso, iso_or_none, read_usage, usd
-from secondlook.ledger.tables import calls, runs
+from secondlook.ledger.tables import calls, reviews, runs
+from secondlook.tasks.checklist import UNREAD_REASONS
 
 MOST_CHOICES = 200
 """Values of a filter that are offered; others can be typed into the URL."""
-
-READ_REASONS = ("mismatch", "schema")
-"""Why an answer is refused that could be read: it differs from the input."""
-
-
-def _light_indexes(connection: sa.Connection) -> None:
-    # Of all columns that a run can be looked for by, in the order of lists: one for everybody's, one for each
-    # user's runs, in the place of the narrower one.
-    light = "created_at desc, run_id desc, status, error_code, agent, model, prompt_version, source_id"
-    connection.exec_driver_sql(f"create index runs_by_time on runs ({light}, user_id)")
-    connection.exec_driver_sql(f"create index runs_of_user on runs (user_id, {light})")
-    connection.exec_driver_sql("drop index runs_by_user")
-
-
-MIGRATIONS: tuple[Migration, ...] = (("history_001_light_indexes", _light_indexes),)
 
 
 @dataclass(frozen=True)
@@ -51,6 +36,7 @@ class RunRow:
     """
 
     run_id: str
+    task: str
     number: int
     source_id: str
     user_id: str
@@ -76,13 +62,6 @@ class RunRow:
     def verdict(self) -> Verdict:
         """What became of its answer."""
         return verdict_of(self.status, self.error)
-
-
-def verdict_of(status: RunStatus, error: RunError | None) -> Verdict:
-    """What became of a run's answer: accepted, refused by a rule, or none of both."""
-    if status is RunStatus.DONE:
-        return "accepted"
-    return "refused" if error is not None and error.code == AnswerRejected.code else "none"
 
 
 @dataclass(frozen=True)
@@ -241,6 +220,7 @@ def conditions(wanted: RunFilter, only: str | None = None) -> list[sa.ColumnElem
         "error_code": wanted.code,
         "model": wanted.model,
         "agent": wanted.agent,
+        "task": wanted.task,
         "prompt_version": wanted.prompt,
         "source_id": wanted.source,
     }
@@ -273,8 +253,10 @@ def _differing() -> sa.Select[tuple[str]]:
     """Runs whose answer was read and is not the input's: told by the error's text, of refused runs alone."""
     refused = runs.alias("refused")
     # In JSON text the quotes of a message's own are escaped: this is the field and nothing else.
-    read = (refused.c.error.contains(f'"reason":"{reason}"', autoescape=True) for reason in READ_REASONS)
-    return sa.select(refused.c.run_id).where(refused.c.error_code == AnswerRejected.code, sa.or_(*read))
+    unread = (refused.c.error.contains(f'"reason":"{reason}"', autoescape=True) for reason in UNREAD_REASONS)
+    return sa.select(refused.c.run_id).where(
+        refused.c.error_code == AnswerRejected.code, *(sa.not_(each) for each in unread)
+    )
 
 
 def _reviewed(review: str) -> sa.ColumnElement[bool]:
@@ -298,6 +280,7 @@ _LIGHT = (
         runs.c[name]
         for name in (
             "run_id",
+            "task",
             "number",
             "source_id",
             "user_id",
@@ -334,6 +317,7 @@ def _rows(connection: sa.Connection, ids: sa.Select[tuple[str]]) -> tuple[RunRow
 def _read_row(row: sa.Row[Any]) -> RunRow:
     return RunRow(
         run_id=row.run_id,
+        task=row.task,
         number=row.number,
         source_id=row.source_id,
         user_id=row.user_id,

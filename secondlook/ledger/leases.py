@@ -1,4 +1,4 @@
-"""Keeps the leases of the runs that this process carries: one thread for all of them."""
+"""Keeps the leases of the runs that this process executes: one thread for all of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Leases:
 
     Args:
         database: The ledger's database.
-        seconds: How long a carrier may be silent before its run can be claimed by another.
+        seconds: How long an owner may be silent before its run can be claimed by another.
     """
 
     def __init__(self, database: Database, seconds: float) -> None:
@@ -31,11 +31,11 @@ class Leases:
         self._closed = threading.Event()
 
     @contextmanager
-    def held(self, run_id: str, carrier: str) -> Generator[None]:
-        """Extend the lease of a run for as long as the block runs, and it is this carrier's."""
+    def held(self, run_id: str, owner: str) -> Generator[None]:
+        """Extend the lease of a run for as long as the block runs, and it is this owner's."""
         hold = object()
         with self._lock:
-            self._held[hold] = {"run": run_id, "carrier": carrier, "lease_seconds": self.seconds}
+            self._held[hold] = {"run": run_id, "its_owner": owner, "lease_seconds": self.seconds}
             if self._thread is None:
                 # A daemon, that ends by itself when nothing is held any more.
                 self._thread = threading.Thread(target=self._beat_on, name="secondlook-lease", daemon=True)

@@ -15,64 +15,18 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, Migration, now
+from secondlook.connections.database import Database, now
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.ledger.rows import dump, iso, iso_or_none
+from secondlook.ledger.tables import deliveries
 
 LEASE_SECONDS = 60
 """How long a claimed message is its claimer's: several times what an attempt may take."""
 
 DELAYS_SECONDS = (5, 30, 120, 600, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
-"""The wait after each failed attempt, about 22 hours in all; after one more a message is given up."""
+"""The wait after each failed attempt, about 22 hours in all; after one more a message is abandoned."""
 
 _TOLD = (RunStatus.DONE, RunStatus.FAILED, RunStatus.IN_DOUBT)
-
-deliveries = sa.Table(
-    "deliveries",
-    sa.MetaData(),
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("run_id", sa.Text),
-    sa.Column("event", sa.Text),
-    sa.Column("payload", sa.Text),
-    sa.Column("created_at", sa.Double),
-    sa.Column("attempts", sa.Integer),
-    sa.Column("due_at", sa.Double),
-    sa.Column("lease_until", sa.Double),
-    sa.Column("delivered_at", sa.Double),
-    sa.Column("given_up_at", sa.Double),
-    sa.Column("last_status", sa.Integer),
-    sa.Column("last_error", sa.Text),
-)
-
-
-def _outbox(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(
-        """
-        create table deliveries (
-          id text primary key,
-          run_id text not null,
-          event text not null,
-          payload text not null,
-          created_at double precision not null,
-          attempts integer not null default 0,
-          due_at double precision not null,
-          lease_until double precision not null default 0,
-          delivered_at double precision,
-          given_up_at double precision,
-          last_status integer,
-          last_error text
-        )
-        """
-    )
-    connection.exec_driver_sql(
-        "create index deliveries_open on deliveries (due_at) "
-        "where delivered_at is null and given_up_at is null"
-    )
-    connection.exec_driver_sql("create index deliveries_by_run on deliveries (run_id)")
-    connection.exec_driver_sql("create index deliveries_by_time on deliveries (created_at)")
-
-
-MIGRATIONS: tuple[Migration, ...] = (("deliveries_001_outbox", _outbox),)
 
 
 @dataclass(frozen=True)
@@ -161,7 +115,6 @@ class Deliveries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        database.migrate(MIGRATIONS)
 
     def claim(self, limit: int) -> list[Delivery]:
         """Take messages that are due and that nobody holds, for LEASE_SECONDS; the attempt is counted.
@@ -212,7 +165,7 @@ class Deliveries:
         final: bool = False,
         retry_after: float | None = None,
     ) -> None:
-        """Note that an attempt failed: the message is sent again later, or given up after the last.
+        """Note that an attempt failed: the message is sent again later, or abandoned after the last.
 
         Where somebody else has claimed it meanwhile, it is theirs and stays as it is.
 

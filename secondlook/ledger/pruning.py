@@ -1,8 +1,8 @@
 """Erasing what runs were about, and keeping what they took.
 
-Of settled runs the input, the request, the answers and the warnings, which quote them, are overwritten;
+Of finished runs the input, the request, the answers and the warnings, which quote them, are overwritten;
 status, verdict, tokens, cost and times stay, so that every figure is the same before and after. A run that
-is not settled needs its input, and is left alone.
+is not finished needs its input, and is left alone.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, Migration, now
-from secondlook.domain.buckets import AgentInput, DecisionLatency, Demand
+from secondlook.connections.database import Database, now
 from secondlook.domain.runs import RunStatus
 from secondlook.ledger.tables import calls, runs
 
@@ -22,20 +21,6 @@ _AT_ONCE = 500
 
 _DAY_SECONDS = 86_400
 _FINAL = tuple(status for status in RunStatus if status.final)
-
-_NOTHING = AgentInput(
-    demand=Demand(weekly_volume=(), price_distribution=()),
-    decision_latency=DecisionLatency(distribution=()),
-    estimate_count=0,
-    confidence_level="low",
-).model_dump_json()
-
-
-def _erased_at(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("alter table runs add column erased_at double precision")
-
-
-MIGRATIONS: tuple[Migration, ...] = (("pruning_001_erased_at", _erased_at),)
 
 
 @dataclass(frozen=True)
@@ -46,7 +31,7 @@ class Pruned:
         runs: Runs whose input and request.
         answers: How many answers of theirs; a run may have several.
         characters: How long all of that was, in characters, or where the database keeps bytes, in bytes.
-        unsettled: Runs that were meant as well and left alone: they are not settled.
+        unsettled: Runs that were meant as well and left alone: they are not finished.
     """
 
     runs: int
@@ -87,13 +72,13 @@ class Pruning:
         """
         which = _which(older_than_days, user_id)
         found = self._database.read(lambda connection: list(connection.scalars(_ids(which))))
-        erased = Pruned(0, 0, 0, self._database.read(lambda connection: _count_unsettled(connection, which)))
+        erased = Pruned(0, 0, 0, self._database.read(lambda connection: _count_unfinished(connection, which)))
         for start in range(0, len(found), _AT_ONCE):
             part = runs.c.run_id.in_(found[start : start + _AT_ONCE])
             erased = _sum(
                 erased, self._database.write(lambda connection, part=part: _erase(connection, part))
             )
-        self._database.let_go(runs.name, calls.name)
+        self._database.purge_log(runs.name, calls.name)
         return erased
 
 
@@ -108,40 +93,40 @@ def _which(older_than_days: int | None, user_id: str | None) -> list[sa.ColumnEl
 
 
 _OF_RUN = calls.c.run_id == runs.c.run_id
-_SETTLED = runs.c.status.in_(_FINAL)
-# An answer may come after its run was given up and erased.
+_FINISHED = runs.c.status.in_(_FINAL)
+# An answer may come after its run was canceled and erased.
 _LEFT = runs.c.erased_at.is_(None) | sa.exists().where(_OF_RUN, calls.c.body.is_not(None))
 
 
 def _ids(which: list[sa.ColumnElement[bool]]) -> sa.Select[tuple[str]]:
-    return sa.select(runs.c.run_id).where(_SETTLED, _LEFT, *which).order_by(runs.c.run_id)
+    return sa.select(runs.c.run_id).where(_FINISHED, _LEFT, *which).order_by(runs.c.run_id)
 
 
-def _count_unsettled(connection: sa.Connection, which: list[sa.ColumnElement[bool]]) -> int:
-    counted = sa.select(sa.func.count()).select_from(runs).where(sa.not_(_SETTLED), *which)
+def _count_unfinished(connection: sa.Connection, which: list[sa.ColumnElement[bool]]) -> int:
+    counted = sa.select(sa.func.count()).select_from(runs).where(sa.not_(_FINISHED), *which)
     return connection.scalar(counted) or 0
 
 
 def _measure(connection: sa.Connection, which: list[sa.ColumnElement[bool]]) -> Pruned:
-    fresh = sa.and_(_SETTLED, runs.c.erased_at.is_(None), *which)
+    fresh = sa.and_(_FINISHED, runs.c.erased_at.is_(None), *which)
     length = sa.func.length(runs.c.input) + sa.func.length(runs.c.request) + sa.func.length(runs.c.warnings)
     of_runs = connection.execute(sa.select(sa.func.count(), sa.func.sum(length)).where(fresh)).one()
     answers = sa.select(sa.func.count(calls.c.body), sa.func.sum(_length_of_body())).join(runs, _OF_RUN)
-    of_calls = connection.execute(answers.where(_SETTLED, *which)).one()
+    of_calls = connection.execute(answers.where(_FINISHED, *which)).one()
     characters = int(of_runs[1] or 0) + int(of_calls[1] or 0)
-    return Pruned(of_runs[0], of_calls[0], characters, _count_unsettled(connection, which))
+    return Pruned(of_runs[0], of_calls[0], characters, _count_unfinished(connection, which))
 
 
 def _erase(connection: sa.Connection, part: sa.ColumnElement[bool]) -> Pruned:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("pragma secure_delete = on")  # or the file keeps what nothing points to
     erased = _measure(connection, [part])
-    settled = sa.select(runs.c.run_id).where(_SETTLED, part)
-    connection.execute(sa.update(calls).where(calls.c.run_id.in_(settled)).values(body=None))
+    finished = sa.select(runs.c.run_id).where(_FINISHED, part)
+    connection.execute(sa.update(calls).where(calls.c.run_id.in_(finished)).values(body=None))
     connection.execute(
         sa.update(runs)
-        .where(_SETTLED, part, runs.c.erased_at.is_(None))
-        .values(input=_NOTHING, request="{}", warnings="[]", erased_at=now())
+        .where(_FINISHED, part, runs.c.erased_at.is_(None))
+        .values(input="{}", request="{}", warnings="[]", erased_at=now())
     )
     return Pruned(erased.runs, erased.answers, erased.characters, 0)
 

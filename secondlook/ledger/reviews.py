@@ -9,49 +9,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from secondlook.connections.database import Database, Migration, now
+from secondlook.connections.database import Database, now
 from secondlook.domain.identifiers import canonical
 from secondlook.errors import RequestInvalid
 from secondlook.ledger.rows import iso
-from secondlook.ledger.tables import Label
+from secondlook.ledger.tables import reviews
 
 MOST_NOTE = 2_000
 """Characters of a note."""
 
 _AT_ONCE = 500  # ids in one statement
-
-_metadata = sa.MetaData()
-
-reviews = sa.Table(
-    "reviews",
-    _metadata,
-    sa.Column("run_id", sa.Text, primary_key=True),
-    sa.Column("reviewer_id", sa.Text, primary_key=True),
-    sa.Column("reviewer", Label),
-    sa.Column("passed", sa.Boolean),
-    sa.Column("note", Label),
-    sa.Column("reviewed_at", sa.Double),
-)
-
-
-def _reviews(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(
-        """
-        create table reviews (
-          run_id text not null references runs (run_id),
-          reviewer_id text not null,
-          reviewer text not null,
-          passed boolean not null,
-          note text not null,
-          reviewed_at double precision not null,
-          primary key (run_id, reviewer_id)
-        )
-        """
-    )
-    connection.exec_driver_sql("create index reviews_passed on reviews (passed, run_id)")
-
-
-MIGRATIONS: tuple[Migration, ...] = (("reviews_001_reviews", _reviews),)
 
 
 @dataclass(frozen=True)

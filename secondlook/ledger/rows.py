@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from secondlook.connections.database import now
-from secondlook.domain.buckets import AgentInput
 from secondlook.domain.runs import Plan, Run, RunError, RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.errors import InDoubt, SecondlookError
@@ -74,13 +73,14 @@ def read_run(row: sa.Row[Any]) -> Run:
     timings: dict[str, float] = json.loads(row.timings)
     return Run(
         run_id=row.run_id,
+        task=row.task,
         number=row.number,
         source_id=row.source_id,
         user_id=row.user_id,
         agent=row.agent,
         model=row.model,
         prompt_version=row.prompt_version,
-        agent_input=AgentInput.model_validate_json(row.input),
+        input=row.input,
         request=json.loads(row.request),
         warnings=tuple(json.loads(row.warnings)),
         status=RunStatus(row.status),
@@ -129,12 +129,13 @@ def run_columns(run_id: str, plan: Plan, store: str) -> dict[str, Any]:
     """The columns of a new run, but for its number and moment."""
     return {
         "run_id": run_id,
+        "task": plan.task,
         "source_id": plan.source_id,
         "user_id": plan.user_id,
         "agent": plan.agent,
         "model": plan.model,
         "prompt_version": plan.prompt_version,
-        "input": plan.agent_input.model_dump_json(),
+        "input": plan.input,
         "request": dump(plan.request),
         "warnings": dump(plan.warnings),
         "status": RunStatus.QUEUED,

@@ -1,6 +1,6 @@
 """What happened, and which transitions are legal.
 
-The ledger owns the guarantees; whoever carries a run is disposable.
+The ledger owns the guarantees; whoever executes a run is disposable.
 
     queued ──▶ calling ──▶ answered ──▶ done
       │           ├──▶ failed ◀──┘
@@ -8,9 +8,9 @@ The ledger owns the guarantees; whoever carries a run is disposable.
       │                   └──▶ answered (a late answer, also of a run that is queued again)
       └───────────────────┴──▶ cancelled (a person gives it up)
 
-- One unsettled run a source: a unique index.
-- One carrier a run: a claim by compare-and-set, and a lease that its carrier extends while it lives.
-- One call at a time: only a queued run can begin one. A carrier that dies after that leaves the run
+- One open run a source and task, also where its outcome is unknown: a unique index.
+- One owner a run: a claim by compare-and-set, and a lease that its owner extends while it lives.
+- One call at a time: only a queued run can begin one. An owner that dies after that leaves the run
   `calling`; whoever claims it next can only find it in doubt.
 - No answer lost: it is journaled, whole, before anything looks at it, and also where it comes late.
 """
@@ -27,19 +27,20 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, insert_new, now, postgres_engine, sqlite_engine
+from secondlook.connections.database import Database, now
 from secondlook.connections.write_priority import WritePriority
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.batches import BatchStatus
 from secondlook.domain.identifiers import canonical, not_found
-from secondlook.domain.runs import Plan, Run, RunStatus
+from secondlook.domain.runs import SNAPSHOT, Plan, Run, RunStatus
 from secondlook.errors import LedgerUnavailable, Outcome, OverBudget, ProviderError, SecondlookError
-from secondlook.ledger import budgets, clock, history, outbox, pruning, reviews, usage
+from secondlook.ledger import budgets, clock, outbox
 from secondlook.ledger.budget_status import Limits
 from secondlook.ledger.budgets import Reservation
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.leases import Leases
 from secondlook.ledger.rate_limits import hold, note_limits
-from secondlook.ledger.rows import dump, error_columns, in_doubt, iso, nano, read_run, run_columns
+from secondlook.ledger.rows import dump, error_columns, in_doubt, iso, nano, read_run
 from secondlook.ledger.statements import (
     ANSWERED_CALL,
     BEGIN_CALL,
@@ -48,15 +49,14 @@ from secondlook.ledger.statements import (
     IS_OPEN,
     KEEP_ANSWER,
     KEEP_CALL,
-    NEWEST,
     NOTE_CALL,
     RECOUNT,
     RUN,
     RUNS,
     has_status,
-    insert_queued,
 )
-from secondlook.ledger.tables import MIGRATIONS, batches, calls, runs, submissions
+from secondlook.ledger.submissions import name_run, newest_run, queue_run
+from secondlook.ledger.tables import batches, calls, runs, submissions
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
 """Nothing is sent with less than this free on the ledger's disk: the answer could not be kept."""
@@ -78,10 +78,10 @@ class Ledger:
     """The ledger on one database, shared by any number of threads and processes.
 
     Args:
-        database: The database; others may keep tables of theirs in it.
-        lease_seconds: How long a carrier may be silent before its run can be claimed by another.
+        database: The ledger's database, as `ledger_database` opens it.
+        lease_seconds: How long an owner may be silent before its run can be claimed by another.
         folder: Where an embedded database lies; its free space is watched.
-        store: The store that runs are queued for and carried with here: a ledger may outlast it.
+        store: The store that runs are queued for and executed with here: a ledger may outlast it.
         limits: What may be spent; every call is held against it before it is sent.
         announces: Whether the end of a run is written to the outbox.
     """
@@ -103,8 +103,6 @@ class Ledger:
         self._announces = announces
         self.lease_seconds = lease_seconds
         self._leases = Leases(database, lease_seconds)
-        others = (budgets, outbox, clock, history, reviews, usage, pruning)
-        self._database.migrate((*MIGRATIONS, *(each for other in others for each in other.MIGRATIONS)))
 
     # -- submitting ---------------------------------------------------------------------------------
 
@@ -119,56 +117,35 @@ class Ledger:
         Args:
             run_id: The new run's id.
             plan: What it is to do.
-            number: Which run of the source it is: one more than that of the newest that the caller saw.
+            number: Which run of the source and task it is: one more than the newest that the caller saw.
             key: What the caller calls this submission, so that it can be repeated.
             fingerprint: What the submission asks for, to be kept with its key.
 
         Raises:
-            InDoubt: The source's last run is in doubt; a person settles it first. The key stays free.
+            InDoubt: The outcome of the newest run of source and task is unknown. The key stays free.
             LedgerUnavailable: Nothing was queued.
         """
-        row = {**run_columns(run_id, plan, self.store), "number": number}
-        name = {
-            "user_id": plan.user_id,
-            "key": key,
-            "fingerprint": fingerprint,
-            "run_id": run_id,
-            "created_at": now(),
-        }
-        named = (submissions.c.user_id == plan.user_id) & (submissions.c.key == key)
 
         def submit(connection: sa.Connection) -> Run:
-            # The key first: of two submissions with one key, the second waits here for the end of the first.
-            if key is not None and not _first(connection, name):
-                taken = connection.execute(sa.select(submissions.c.run_id).where(named)).scalar_one()
-                return read_run(connection.execute(RUN, {"run": taken}).one())
-            queued = connection.execute(insert_queued(connection.dialect.name), row).one_or_none()
-            if queued is not None:
-                return read_run(queued)
-            newest = _newest(connection, plan.user_id, plan.source_id)
-            if newest is None:
-                raise LedgerUnavailable("The ledger does not take the run")
-            if newest.status is RunStatus.IN_DOUBT:
-                raise in_doubt(newest)
-            if key is not None:
-                connection.execute(sa.update(submissions).where(named).values(run_id=newest.run_id))
-            return newest
+            return queue_run(
+                connection, run_id, plan, store=self.store, number=number, key=key, fingerprint=fingerprint
+            )
 
         self._check_room()
         # Soft where nobody has named it: what a power cut takes back was not begun, and is asked for again.
         return self._database.write_soft(submit) if key is None else self._database.write(submit)
 
-    # -- carrying -----------------------------------------------------------------------------------
+    # -- executing ----------------------------------------------------------------------------------
 
     def claim(self, run_id: str, owner: str) -> Run | None:
-        """Take a run that nobody carries; None where somebody does, or where nothing is left to do."""
+        """Take a run that nobody owns; None where somebody does, or where nothing is left to do."""
         values = {
             "run": run_id,
             "its_store": self.store,
-            "carrier": owner,
+            "its_owner": owner,
             "lease_seconds": self.lease_seconds,
         }
-        # Soft, as all that can be done again: after a power cut nobody carries the run.
+        # Soft, as all that can be done again: after a power cut nobody owns the run.
         row = self._database.write_soft(lambda c: c.execute(CLAIM, values).one_or_none(), WritePriority.CLAIM)
         if row is None:
             return None
@@ -178,7 +155,7 @@ class Ledger:
     def held(self, run: Run) -> Generator[None]:
         """Extend the lease of a claimed run for as long as the block runs.
 
-        Every transition that ends the carrier's part lets the run go by itself; an exception does so here.
+        Every transition that ends the owner's part releases the run; an exception does so here.
         """
         with self._leases.held(run.run_id, run.owner or "nobody"):
             try:
@@ -211,8 +188,8 @@ class Ledger:
             begun = connection.execute(BEGIN_CALL, {**names, "lease_seconds": self.lease_seconds}).rowcount
             if begun:
                 reserved = budgets.reserve(connection, self._limits, run.user_id, nano(ceiling))
-                call = {"run_id": run.run_id, "number": number, "reservation": reserved.dump()}
-                connection.execute(NOTE_CALL, call)
+                call = {"run_id": run.run_id, "number": number, "task": run.task}
+                connection.execute(NOTE_CALL, {**call, "reservation": reserved.dump()})
             return bool(begun)
 
         return number if self._database.write(begin, WritePriority.SEND) else None
@@ -313,7 +290,7 @@ class Ledger:
             self.end_call(run, number, error)
 
     def abandon_call(self, run: Run) -> None:
-        """Find a run in doubt whose carrier ended with a request out."""
+        """Find a run in doubt whose owner ended with a request out."""
         self.end_call(
             run,
             run.attempts,
@@ -335,7 +312,7 @@ class Ledger:
         self._database.write(end)
 
     def block(self, run: Run, error: SecondlookError) -> None:
-        """Note why a run cannot go on now; it stays as it is, and can be taken up again."""
+        """Note why a run cannot go on now; it stays as it is, and can be picked up again."""
         self._write(
             sa.update(runs)
             .where(_mine(run), runs.c.status.in_((RunStatus.QUEUED, RunStatus.ANSWERED)))
@@ -387,7 +364,7 @@ class Ledger:
         return self.get(run_id, user_id)
 
     def cancel(self, run_id: str, user_id: str) -> Run:
-        """Give up a run that is queued, in doubt, or answered and cannot be stored: its answer is kept.
+        """Cancel a run that is queued, in doubt, or answered and cannot be stored: its answer is kept.
 
         Others are left as they are.
 
@@ -444,9 +421,9 @@ class Ledger:
         found = self._database.read(lambda connection: connection.execute(_GOING_ON).all())
         return {row.run_id: row.source_id for row in found if row.user_id == user_id}
 
-    def latest(self, user_id: str, source_id: str) -> Run | None:
-        """The source's newest run."""
-        return self._database.read(lambda connection: _newest(connection, user_id, source_id))
+    def latest(self, user_id: str, source_id: str, task: str = SNAPSHOT) -> Run | None:
+        """The source's newest run of a task."""
+        return self._database.read(lambda connection: newest_run(connection, user_id, source_id, task))
 
     def submitted(self, user_id: str, key: str) -> tuple[str, str] | None:
         """The id of the run that this key of the user names, and the fingerprint it was submitted with."""
@@ -458,17 +435,12 @@ class Ledger:
 
     def name(self, run: Run, key: str, fingerprint: str) -> None:
         """Let a key name a run that was joined; one that names another already keeps it."""
-        row = {
-            "user_id": run.user_id,
-            "key": key,
-            "fingerprint": fingerprint,
-            "run_id": run.run_id,
-            "created_at": now(),
-        }
-        self._database.write(lambda connection: _first(connection, row))
+        self._database.write(
+            lambda connection: name_run(connection, run.user_id, key, fingerprint, run.run_id)
+        )
 
     def claimable(self) -> list[OpenRun]:
-        """The runs that may go on and that nobody carries, oldest first."""
+        """The runs that may go on and that nobody owns, oldest first."""
         query = (
             sa.select(runs.c.run_id, runs.c.user_id, runs.c.status, runs.c.batch_id)
             .where(
@@ -548,47 +520,8 @@ def open_ledger(where: Path | str, *, lease_seconds: float) -> Ledger:
     Raises:
         LedgerUnavailable: It cannot be opened.
     """
-    database = ledger_database(where)
-    try:
-        folder = where.parent if isinstance(where, Path) else None
-        return Ledger(database, lease_seconds=lease_seconds, folder=folder)
-    except BaseException:
-        database.close()
-        raise
-
-
-def ledger_database(where: Path | str) -> Database:
-    """The ledger's database, without a connection yet: an SQLite file, or a Postgres URL.
-
-    Raises:
-        LedgerUnavailable: It is no Postgres URL. No message has any part of a URL that may be a password's.
-    """
-    if isinstance(where, Path):
-        return Database(sqlite_engine(where), _unavailable)
-
-    def unavailable(words: str) -> LedgerUnavailable:
-        return _unavailable(words, hint="See that its Postgres runs and lets this user in, then try again.")
-
-    try:
-        return Database(postgres_engine(where), unavailable)
-    except ValueError as error:
-        raise _unavailable(str(error), hint="Correct SECONDLOOK_LEDGER_URL.") from None
-
-
-def _unavailable(words: str, *, hint: str | None = None) -> LedgerUnavailable:
-    return LedgerUnavailable(f"The ledger cannot be used: {words}", hint=hint)
-
-
-def _first(connection: sa.Connection, name: Mapping[str, object]) -> bool:
-    # What it returns, not how many rows it says: of an insert that did nothing a driver need not know it.
-    insert = insert_new(connection.dialect.name, submissions).values(name).returning(submissions.c.run_id)
-    return connection.execute(insert).one_or_none() is not None
-
-
-def _newest(connection: sa.Connection, user_id: str, source_id: str) -> Run | None:
-    names = {"its_user": user_id, "its_source": source_id}
-    found = connection.execute(NEWEST, names).one_or_none()
-    return None if found is None else read_run(found)
+    folder = where.parent if isinstance(where, Path) else None
+    return Ledger(ledger_database(where), lease_seconds=lease_seconds, folder=folder)
 
 
 # With the user among the conditions SQLite would rather look through all that the user ever had.
@@ -649,7 +582,7 @@ def _end_call(connection: sa.Connection, run: Run, number: int, error: ProviderE
 
 def _names(run: Run) -> dict[str, object]:
     """One's own run, as the statements name it."""
-    return {"run": run.run_id, "carrier": run.owner or "nobody"}
+    return {"run": run.run_id, "its_owner": run.owner or "nobody"}
 
 
 def _mine(run: Run) -> sa.ColumnElement[bool]:

@@ -6,13 +6,9 @@ column, since SQLAlchemy would set the column by it.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.sql.dml import ReturningInsert
 
-from secondlook.connections.database import insert_new, now
+from secondlook.connections.database import now
 from secondlook.domain.runs import RunStatus
 from secondlook.ledger.rows import ANSWER, UNANSWERED
 from secondlook.ledger.tables import calls, runs
@@ -34,18 +30,9 @@ IS_OPEN = has_status(*OPEN)
 IS_QUEUED = has_status(RunStatus.QUEUED)
 
 _OF_RUN = runs.c.run_id == sa.bindparam("run")
-_MINE = _OF_RUN & (runs.c.owner == sa.bindparam("carrier"))
+_MINE = _OF_RUN & (runs.c.owner == sa.bindparam("its_owner"))
 _CALL = (calls.c.run_id == sa.bindparam("run")) & (calls.c.number == sa.bindparam("call"))
 _LEASE = now() + sa.bindparam("lease_seconds", type_=sa.Double)
-
-
-@lru_cache(maxsize=2)
-def insert_queued(dialect: str) -> ReturningInsert[Any]:
-    """A new run, in the words of a database; it returns nothing where it is not the first: with its columns.
-
-    Two unique indexes decide who is first: one unsettled run a source, one run of each number.
-    """
-    return insert_new(dialect, runs).values(created_at=now()).returning(*UNANSWERED)
 
 
 CLAIM = (
@@ -58,7 +45,7 @@ CLAIM = (
         runs.c.lease_until < now(),
     )
     .values(
-        owner=sa.bindparam("carrier"),
+        owner=sa.bindparam("its_owner"),
         lease_until=_LEASE,
         started_at=sa.func.coalesce(runs.c.started_at, now()),
         error=None,  # why it could not go on is past
@@ -66,20 +53,20 @@ CLAIM = (
     )
     .returning(*UNANSWERED)
 )
-"""Take a run that nobody carries: run, its_store, carrier, lease_seconds."""
+"""Take a run that nobody owns: run, its_store, its_owner, lease_seconds."""
 
 EXTEND = sa.update(runs).where(_MINE).values(lease_until=_LEASE)
-"""Of one's own run: run, carrier, lease_seconds."""
+"""Of one's own run: run, its_owner, lease_seconds."""
 
 BEGIN_CALL = (
     sa.update(runs)
     .where(_MINE, runs.c.status == RunStatus.QUEUED, runs.c.attempts == sa.bindparam("call") - 1)
     .values(status=RunStatus.CALLING, attempts=sa.bindparam("call"), lease_until=_LEASE)
 )
-"""Of one's own queued run: run, carrier, call, lease_seconds."""
+"""Of one's own queued run: run, its_owner, call, lease_seconds."""
 
 NOTE_CALL = sa.insert(calls).values(sent_at=now())
-"""With the columns run_id, number and reservation."""
+"""With the columns run_id, number, task and reservation."""
 
 RECOUNT = sa.update(calls).where(_CALL)
 """With the column reservation: run, call."""
@@ -105,7 +92,7 @@ KEEP_ANSWER = (
         finished_at=None,
     )
 )
-"""The first answer counts, whoever carries the run now: run, call, at."""
+"""The first answer counts, whoever owns the run now: run, call, at."""
 
 ANSWERED_CALL = sa.select(runs.c.answered_call).where(_OF_RUN)
 """Which call's answer counts: run."""
@@ -115,7 +102,7 @@ FINISH = (
     .where(_MINE, runs.c.status == RunStatus.ANSWERED)
     .values(finished_at=now(), owner=None, lease_until=0)
 )
-"""Of one's own answered run, with the columns to be set: run, carrier."""
+"""Of one's own answered run, with the columns to be set: run, its_owner."""
 
 RUNS = sa.select(runs, *ANSWER, now().label("now")).outerjoin(
     calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call)
@@ -126,8 +113,12 @@ RUN = RUNS.where(_OF_RUN)
 """Likewise, one: run."""
 
 NEWEST = (
-    RUNS.where(runs.c.user_id == sa.bindparam("its_user"), runs.c.source_id == sa.bindparam("its_source"))
+    RUNS.where(
+        runs.c.user_id == sa.bindparam("its_user"),
+        runs.c.source_id == sa.bindparam("its_source"),
+        runs.c.task == sa.bindparam("its_task"),
+    )
     .order_by(runs.c.number.desc())
     .limit(1)
 )
-"""Likewise, a source's newest: its_user, its_source."""
+"""Likewise, the newest of a source and a task: its_user, its_source, its_task."""

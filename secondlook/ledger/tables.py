@@ -1,4 +1,4 @@
-"""The ledger's tables as queries see them, and the ordered migrations that make them.
+"""The ledger's tables as queries see them now; `migrations` makes them.
 
 Times are seconds since 1970 by the database's clock (generated_at is a snapshot's own text); money is in
 billionths of a dollar, so that sums are exact. Bodies, inputs and requests are JSON text.
@@ -13,14 +13,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Migration
-
 _metadata = sa.MetaData()
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Body(sa.TypeDecorator[str]):
-    """A foreign text, exactly as it is: as bytes where the database's own text does not hold it.
+    """An untrusted text, exactly as it is: as bytes where the database's own text does not hold it.
 
     That of Postgres holds no NUL, and that of neither a lone surrogate, which the client makes none of.
     """
@@ -44,7 +42,7 @@ class Body(sa.TypeDecorator[str]):
 
 
 class Label(sa.TypeDecorator[str]):
-    """A foreign name or message, shown and not computed with: what no database holds is replaced.
+    """An untrusted name or message, shown and not computed with: what no database holds is replaced.
 
     The client lets only printable characters through; this is for the day it does not.
     """
@@ -58,7 +56,7 @@ class Label(sa.TypeDecorator[str]):
 
 
 class Number(sa.TypeDecorator[int]):
-    """A foreign number; one that the column cannot hold is kept as unknown. The body has it as it came."""
+    """An untrusted number; one that the column cannot hold is kept as unknown. The body has it as it came."""
 
     impl = sa.BigInteger
     cache_ok = True
@@ -109,7 +107,8 @@ runs = sa.Table(
     sa.Column("store", sa.Text),
     sa.Column("batch_id", sa.Text),
     sa.Column("due_at", sa.Double),
-    sa.Column("erased_at", sa.Double),  # made by ledger.pruning
+    sa.Column("erased_at", sa.Double),
+    sa.Column("task", sa.Text),
 )
 
 calls = sa.Table(
@@ -134,6 +133,7 @@ calls = sa.Table(
     sa.Column("latency_ms", Number(32)),
     sa.Column("provider_ms", Number(32)),
     sa.Column("reservation", sa.Text),
+    sa.Column("task", sa.Text),
 )
 
 submissions = sa.Table(
@@ -172,154 +172,51 @@ pace = sa.Table(
     sa.Column("hold_until", sa.Double),
 )
 
-
-def _runs_and_calls(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(
-        """
-        create table runs (
-          run_id text primary key,
-          source_id text not null,
-          user_id text not null,
-          number integer not null,
-          agent text not null,
-          model text not null,
-          prompt_version text not null,
-          input text not null,
-          request text not null,
-          warnings text not null,
-          status text not null,
-          attempts integer not null default 0,
-          answered_call integer,
-          generated_at text,
-          error_code text,
-          error text,
-          timings text not null,
-          owner text,
-          lease_until double precision not null default 0,
-          created_at double precision not null,
-          started_at double precision,
-          finished_at double precision
-        )
-        """
-    )
-    # At most one unsettled run a source, whoever asks at the same moment: the guarantee is the database's.
-    connection.exec_driver_sql(
-        "create unique index runs_unsettled on runs (user_id, source_id) "
-        "where status in ('queued', 'calling', 'answered', 'in_doubt')"
-    )
-    connection.exec_driver_sql(
-        "create index runs_open on runs (lease_until) where status in ('queued', 'calling', 'answered')"
-    )
-    # Whoever looked at the same newest run asks for the same next one: of two, one is made.
-    connection.exec_driver_sql("create unique index runs_by_source on runs (user_id, source_id, number)")
-    connection.exec_driver_sql("create index runs_by_user on runs (user_id, created_at)")
-    body = "bytea" if _is_postgres(connection.dialect) else "text"
-    connection.exec_driver_sql(
-        f"""
-        create table calls (
-          run_id text not null references runs (run_id),
-          number integer not null,
-          sent_at double precision not null,
-          ended_at double precision,
-          outcome text,
-          http_status integer,
-          error text,
-          request_id text,
-          model text,
-          body {body},
-          prompt_tokens bigint,
-          completion_tokens bigint,
-          total_tokens bigint,
-          cached_tokens bigint,
-          estimated boolean,
-          cost_nanousd bigint,
-          latency_ms integer,
-          provider_ms integer,
-          primary key (run_id, number)
-        )
-        """
-    )
-
-
-def _submissions(connection: sa.Connection) -> None:
-    # The key is written before the run it names: its row is what two submissions of one key wait for.
-    connection.exec_driver_sql(
-        """
-        create table submissions (
-          user_id text not null,
-          key text not null,
-          fingerprint text not null,
-          run_id text not null references runs (run_id) deferrable initially deferred,
-          created_at double precision not null,
-          primary key (user_id, key)
-        )
-        """
-    )
-
-
-def _stores(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("alter table runs add column store text not null default 'embedded'")
-
-
-def _batches_and_retries(connection: sa.Connection) -> None:
-    # due_at: a run may not go on before; null is a run of a batch whose turn has not come.
-    connection.exec_driver_sql("alter table runs add column batch_id text")
-    connection.exec_driver_sql("alter table runs add column due_at double precision default 0")
-    connection.exec_driver_sql("alter table calls add column reservation text")
-    connection.exec_driver_sql("drop index runs_open")
-    connection.exec_driver_sql(
-        "create index runs_open on runs (due_at) "
-        "where status in ('queued', 'calling', 'answered') and due_at is not null"
-    )
-    connection.exec_driver_sql(
-        "create index runs_waiting on runs (batch_id, created_at, run_id) "
-        "where status = 'queued' and due_at is null"
-    )
-    connection.exec_driver_sql(
-        "create index runs_by_batch on runs (batch_id, status) where batch_id is not null"
-    )
-    connection.exec_driver_sql(
-        """
-        create table batches (
-          batch_id text primary key,
-          user_id text not null,
-          store text not null,
-          status text not null,
-          concurrency integer not null,
-          per_minute double precision,
-          next_at double precision not null default 0,
-          skipped text not null,
-          created_at double precision not null,
-          ended_at double precision,
-          halted_at double precision,
-          idle_s double precision not null default 0
-        )
-        """
-    )
-    connection.exec_driver_sql("create index batches_by_user on batches (user_id, created_at)")
-    connection.exec_driver_sql(
-        """
-        create table pace (
-          agent text primary key,
-          requests bigint,
-          requests_reset_at double precision not null default 0,
-          hold_until double precision not null default 0
-        )
-        """
-    )
-
-
-def _in_doubt(connection: sa.Connection) -> None:
-    # Pages ask for them again and again, among all that a user ever had.
-    connection.exec_driver_sql(
-        "create index runs_in_doubt on runs (user_id, created_at) where status = 'in_doubt'"
-    )
-
-
-MIGRATIONS: tuple[Migration, ...] = (
-    ("001_runs_and_calls", _runs_and_calls),
-    ("002_submissions", _submissions),
-    ("003_stores", _stores),
-    ("004_batches_and_retries", _batches_and_retries),
-    ("005_in_doubt", _in_doubt),
+spending = sa.Table(
+    "spending",
+    _metadata,
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("period", sa.Text, primary_key=True),
+    sa.Column("calls", sa.BigInteger),
+    sa.Column("nanousd", sa.BigInteger),
+    sa.Column("reserved_nanousd", sa.BigInteger),
 )
+
+switches = sa.Table(
+    "switches",
+    _metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("is_on", sa.Boolean),
+    sa.Column("changed_at", sa.Double),
+    sa.Column("changed_by", Label),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    _metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text),
+    sa.Column("event", sa.Text),
+    sa.Column("payload", sa.Text),
+    sa.Column("created_at", sa.Double),
+    sa.Column("attempts", sa.Integer),
+    sa.Column("due_at", sa.Double),
+    sa.Column("lease_until", sa.Double),
+    sa.Column("delivered_at", sa.Double),
+    sa.Column("given_up_at", sa.Double),
+    sa.Column("last_status", sa.Integer),
+    sa.Column("last_error", sa.Text),
+)
+
+reviews = sa.Table(
+    "reviews",
+    _metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("reviewer_id", sa.Text, primary_key=True),
+    sa.Column("reviewer", Label),
+    sa.Column("passed", sa.Boolean),
+    sa.Column("note", Label),
+    sa.Column("reviewed_at", sa.Double),
+)
+
+clocks = sa.Table("clock", _metadata, sa.Column("noted_at", sa.Double))

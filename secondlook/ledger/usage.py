@@ -3,7 +3,7 @@
 Bodies are most of the ledger. What is added up lies in indexes as well, each in the order of the days, and
 three views say which to use: SQLite would rather look up whole rows by their key.
 
-Of durations the database hands over each, as one text a group: their percentiles are taken in one place for
+Of durations the database gives each, as one text a group: their percentiles are taken in one place for
 both kinds of database (`Samples`).
 """
 
@@ -13,21 +13,23 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal, get_args
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias, get_args
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Database, Migration, now
+from secondlook.connections.database import Database, now
 from secondlook.domain.runs import AgentName, RunStatus
 from secondlook.errors import AnswerRejected, RequestInvalid
-from secondlook.ledger.budget_status import BudgetStatus, budget_status_fields
 from secondlook.ledger.cache import Cache
 from secondlook.ledger.rows import iso, iso_or_none, usd
 from secondlook.ledger.tables import calls, runs
-from secondlook.ledger.tally import FIELDS, Samples, Tally, Total, add_up, merge, tally_fields
-from secondlook.views.export import Cell
+from secondlook.ledger.tally import Samples, Tally, Total, add_up, merge
 
-Dimension = Literal["day", "model", "user", "source", "status"]
+Cell: TypeAlias = str | int | float | Decimal | None
+"""A value of a run or call that is listed; None is unknown, or there is none."""
+
+Dimension = Literal["day", "model", "user", "source", "status", "task"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 
 DEFAULT_DAYS = 30
@@ -37,37 +39,8 @@ _EPOCH = date(1970, 1, 1)
 _DAY_SECONDS = 86_400
 
 
-def _days_and_owners(connection: sa.Connection) -> None:
-    on_sqlite = connection.dialect.name == "sqlite"
-    # Postgres rounds where SQLite cuts.
-    day = "cast({} / 86400 as integer)" if on_sqlite else "cast(floor({} / 86400) as integer)"
-    figures = (
-        "outcome, estimated, cost_nanousd, prompt_tokens, completion_tokens, total_tokens, cached_tokens, "
-        "latency_ms, provider_ms, run_id"
-    )
-    facts = "status, error_code, agent, model, user_id, source_id"
-    for view, table, at, columns in (
-        ("usage_calls", "calls", "sent_at", figures),
-        ("usage_runs", "runs", "created_at", facts),
-    ):
-        expression = day.format(at)
-        connection.exec_driver_sql(f"create index {view}_by_day on {table} (({expression}), {columns})")
-        using = f"indexed by {view}_by_day" if on_sqlite else ""
-        connection.exec_driver_sql(
-            f"create view {view} as select {expression} as day, {columns} from {table} {using}"  # noqa: S608 -- names of this module
-        )
-    connection.exec_driver_sql(f"create index usage_owners_by_run on runs (run_id, {facts})")
-    using = "indexed by usage_owners_by_run" if on_sqlite else ""
-    connection.exec_driver_sql(f"create view usage_owners as select run_id, {facts} from runs {using}")  # noqa: S608 -- names of this module
-    connection.exec_driver_sql(
-        f"create index usage_rejected on runs (run_id) where error_code = '{AnswerRejected.code}'"
-    )
-
-
-MIGRATIONS: tuple[Migration, ...] = (("usage_001_days_and_owners", _days_and_owners),)
-
 _metadata = sa.MetaData()
-_FACTS = ("status", "error_code", "agent", "model", "user_id", "source_id")
+_FACTS = ("status", "error_code", "agent", "model", "user_id", "source_id", "task")
 
 _sent = sa.Table(
     "usage_calls",
@@ -108,7 +81,7 @@ class UsageQuery:
 
 @dataclass(frozen=True)
 class UsageRow:
-    """The figures of one day, model, user, source or status."""
+    """The figures of one day, model, user, source, status or task."""
 
     key: str
     tally: Tally
@@ -197,31 +170,6 @@ class UsageLog:
         return [{**row, "created_at": iso(row["created_at"])} for row in rows]
 
 
-def report_fields(report: UsageReport, standings: Sequence[BudgetStatus] = ()) -> dict[str, object]:
-    """A report, and the budgets beside it, as the page and the command line give it away as JSON."""
-    query = report.query
-    return {
-        "by": query.by,
-        "since": query.since.isoformat(),
-        "until": query.until.isoformat(),
-        "user_id": query.user_id,
-        "agent": query.agent,
-        "budgets": [budget_status_fields(standing) for standing in standings],
-        "total": {**tally_fields(report.total), "failures": dict(report.total.failures)},
-        "rows": [{**row, "failures": dict(each.tally.failures)} for row, each in _table(report)],
-    }
-
-
-def report_table(report: UsageReport) -> tuple[tuple[str, ...], list[dict[str, Cell]]]:
-    """A report's rows as a table for CSV: its columns, and the rows."""
-    return (report.query.by, *FIELDS), [row for row, _ in _table(report)]
-
-
-def _table(report: UsageReport) -> Iterator[tuple[dict[str, Cell], UsageRow]]:
-    for row in report.rows:
-        yield {report.query.by: row.key, **tally_fields(row.tally)}, row
-
-
 # -- adding up ------------------------------------------------------------------------------------------
 
 
@@ -299,6 +247,7 @@ _COLUMNS: Mapping[Dimension, str] = {
     "user": "user_id",
     "source": "source_id",
     "status": "status",
+    "task": "task",
 }
 _OF_RUN = _owners.c.run_id == _sent.c.run_id
 _REJECTED = sa.select(runs.c.run_id).where(
@@ -366,6 +315,7 @@ _RUN_COLUMNS = (
     runs.c.prompt_version,
     runs.c.status,
     runs.c.error_code,
+    runs.c.task,
 )
 _CALL_COLUMNS = (
     calls.c.run_id,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from secondlook.domain.runs import Run, RunStatus, SnapshotRun
-from secondlook.errors import InDoubt, SecondlookError, SourceNotFound, rebuild
+from secondlook.domain.snapshots import SnapshotResult
+from secondlook.errors import InDoubt, RequestInvalid, SecondlookError, SourceNotFound, rebuild
 from secondlook.ledger.runs import in_doubt
-from secondlook.pipeline.orchestrator import result_of
+from secondlook.pipeline.answers import result_of
+from secondlook.tasks.base import Tasks
+from secondlook.tasks.table import TASKS
 
 
-def outcome(run: Run) -> SnapshotRun:
-    """What a run that has ended came to.
+def outcome(run: Run, tasks: Tasks = TASKS) -> SnapshotRun:
+    """What a snapshot's run that has ended came to.
 
     Raises:
-        SecondlookError: It has failed, was given up, is in doubt, or its answer was erased.
+        SecondlookError: It has failed, was canceled, its outcome is unknown, its answer was erased,
+            or it made no snapshot.
     """
     if run.status is not RunStatus.DONE:
         raise error_of(run)
@@ -22,12 +26,15 @@ def outcome(run: Run) -> SnapshotRun:
             hint="The snapshot that it made is in the store. To make another one, generate it again.",
             run_id=run.run_id,
         )
+    result = result_of(run, tasks)
+    if not isinstance(result, SnapshotResult):
+        raise RequestInvalid(f"The run is of the task {run.task}: it made no snapshot")
     return SnapshotRun(
         run_id=run.run_id,
         snapshot_id=run.run_id,
         source_id=run.source_id,
         agent=run.agent,
-        result=result_of(run),
+        result=result,
         usage=run.usage,
         cost=run.cost_usd,
         model=run.answered_model or run.model,
@@ -47,7 +54,7 @@ def error_of(run: Run) -> SecondlookError:
     """The error that a run ended with, or stands at."""
     if run.status is RunStatus.CANCELLED or run.error is None:
         error: SecondlookError = InDoubt(
-            "The run was given up without an answer",
+            "The run was canceled without an answer",
             hint="Generate the snapshot again to start a new run.",
             run_id=run.run_id,
         )

@@ -1,4 +1,4 @@
-"""When a request that the provider certainly did not process is sent again (CONTRACT: at most one answer)."""
+"""When a request that was certainly not processed is sent again (docs/contract.md: At most one answer)."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ It reads the prompt alone, as the model does; its token counts are estimates.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,6 @@ from secondlook.tasks.snapshot.prompt import estimate_answer_tokens, estimate_pr
 
 if TYPE_CHECKING:
     import httpx2
-
-_SECTIONS = ("weekly_volume", "price_distribution", "decision_latency")
 
 
 def respond(request: httpx2.Request) -> httpx2.Response:
@@ -59,11 +56,10 @@ def reply(completion: Mapping[str, Any]) -> httpx2.Response:
 
 
 def completion_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The right completion of a request's body."""
-    result = answer(body["messages"][-1]["content"])
-    weeks = result["demand"]["weekly_volume"]
-    prompt_tokens = estimate_prompt_tokens(len(weeks), len({week["week"][:4] for week in weeks}))
-    completion_tokens = estimate_answer_tokens(len(weeks))
+    """The right completion of a request's body: the prompt is the answer."""
+    prompt: str = body["messages"][-1]["content"]
+    weeks = len(json.loads(prompt)["demand"]["weekly_volume"])
+    prompt_tokens, completion_tokens = estimate_prompt_tokens(weeks), estimate_answer_tokens(weeks)
     return {
         "object": "chat.completion",
         "model": body["model"],
@@ -71,11 +67,7 @@ def completion_of(body: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "index": 0,
                 "finish_reason": "stop",
-                "message": {
-                    "role": "assistant",
-                    "content": json.dumps(result, separators=(",", ":")),
-                    "refusal": None,
-                },
+                "message": {"role": "assistant", "content": prompt, "refusal": None},
             }
         ],
         "usage": {
@@ -84,37 +76,4 @@ def completion_of(body: Mapping[str, Any]) -> dict[str, Any]:
             "total_tokens": prompt_tokens + completion_tokens,
             "prompt_tokens_details": {"cached_tokens": 0},
         },
-    }
-
-
-def answer(prompt: str) -> dict[str, Any]:
-    """What the model should make of a prompt: its aggregates, as SnapshotResult."""
-    buckets: dict[str, list[dict[str, Any]]] = {section: [] for section in _SECTIONS}
-    totals: dict[str, str] = {}
-    section = ""
-    for line in prompt.splitlines():
-        if line in _SECTIONS:
-            section = line
-        elif year := re.match(r"([0-9]{4})-W ", line):
-            for week, count in re.findall(r"([0-9]{2}):([0-9]+)", line[year.end() :]):
-                buckets[section].append({"week": f"{year[1]}-W{week}", "count": int(count)})
-        else:
-            name, value = line.rsplit(":", 1)
-            if name in {"estimate_count", "confidence_level"}:
-                totals[name] = value
-            else:
-                buckets[section].append({"band": name, "count": int(value)})
-    return {
-        "meta": {
-            "snapshot_id": "pending",
-            "source_id": "pending",
-            "generated_at": "pending",
-            "estimate_count": int(totals["estimate_count"]),
-            "confidence_level": totals["confidence_level"],
-        },
-        "demand": {
-            "weekly_volume": buckets["weekly_volume"],
-            "price_distribution": buckets["price_distribution"],
-        },
-        "decision_latency": {"distribution": buckets["decision_latency"]},
     }

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from secondlook.connections.database import Database, sqlite_engine
+from secondlook.connections.database import Database, private_file, sqlite_engine
 from secondlook.domain.bucket_rules import (
     GENERATED,
     LATENCY_COLUMNS,
@@ -206,7 +206,7 @@ class SqliteStore:
     """The product's tables in one SQLite file; where it does not exist, it is made with sample sources.
 
     Args:
-        path: The file; its folder must exist.
+        path: The file; its folder is made where it is missing.
 
     Raises:
         StoreUnavailable: The file cannot be made, or is no database of these tables.
@@ -214,7 +214,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(
-            sqlite_engine(path, shared=True, functions=_FUNCTIONS),
+            sqlite_engine(private_file(path, StoreUnavailable), shared=True, functions=_FUNCTIONS),
             lambda words: StoreUnavailable(f"The store {path} cannot be used: {words}"),
         )
         if self._database.read(_is_new):
@@ -403,7 +403,7 @@ class SqliteStore:
 # Made once: to make them anew for each snapshot took longer than to run them.
 _OWNED = (source_digits == sa.bindparam("source")) & (source_owner == sa.bindparam("user"))
 _NAMEABLE = sources.c.id.not_in(
-    sa.select(sa.literal_column("nameless.id"))
+    sa.select(sa.literal_column("nameless.id", sa.Text))
     .select_from(sa.text("sources as nameless"))
     .where(sa.text(_no_id(sa.Column("nameless.id"))))
 )

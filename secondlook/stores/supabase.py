@@ -1,7 +1,7 @@
 """The production store: the product's tables behind Supabase's Data API (PostgREST).
 
 Row security shows a person their own rows alone; every request names the user all the same, since the
-secret key passes it. Nothing is written but the columns of CONTRACT.md.
+secret key passes it. Nothing is written but the columns of docs/contract.md.
 """
 
 from __future__ import annotations

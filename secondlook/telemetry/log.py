@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 
 from secondlook.domain.runs import Run
-from secondlook.domain.snapshots import SnapshotMeta
 
 _logger = logging.getLogger("secondlook")
 _logger.addHandler(logging.NullHandler())
@@ -26,23 +26,25 @@ def configure() -> None:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it quotes the form that it cannot read
 
 
-def log_generated(run: Run, meta: SnapshotMeta, *, production: bool) -> None:
-    """An accepted answer; in production without its usage."""
-    fields: dict[str, object] = {
-        "snapshot_id": meta.snapshot_id,
-        "estimate_count": meta.estimate_count,
-        "confidence_level": meta.confidence_level,
-    }
+def log_generated(run: Run, title: str, fields: Mapping[str, object], *, production: bool) -> None:
+    """An accepted answer; in production without its usage.
+
+    Args:
+        run: The run.
+        title: What its result is called.
+        fields: The result's ids and counts.
+        production: Whether this is production.
+    """
+    shown = {name: value for name, value in fields.items() if name != "source_id"}
     if not production:
-        fields["usage"] = run.usage.model_dump(include={"prompt_tokens", "completion_tokens", "total_tokens"})
+        shown["usage"] = run.usage.model_dump(include={"prompt_tokens", "completion_tokens", "total_tokens"})
     agent = "OpenAI" if run.agent == "openai" else "Offline agent"
-    _logger.info("[%s] Snapshot generated: %s", agent, json.dumps(fields))
+    _logger.info("[%s] %s generated: %s", agent, title, json.dumps(shown))
 
 
-def log_complete(meta: SnapshotMeta) -> None:
-    """A run that is done."""
-    fields = meta.model_dump(include={"snapshot_id", "source_id", "estimate_count", "confidence_level"})
-    _logger.info("[Orchestrator] Snapshot pipeline complete: %s", json.dumps(fields))
+def log_complete(title: str, fields: Mapping[str, object]) -> None:
+    """A run that is done: what its result is called, and its ids and counts."""
+    _logger.info("[Orchestrator] %s pipeline complete: %s", title, json.dumps(fields))
 
 
 def log_failed(where: str, code: str) -> None:

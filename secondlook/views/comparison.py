@@ -1,4 +1,4 @@
-"""Two snapshots side by side: what changed, in counts and in points, and what to be wary of."""
+"""Two snapshots side by side: what changed, in counts and in percentage points, with warnings."""
 
 from __future__ import annotations
 
@@ -6,34 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from secondlook.domain.buckets import BandCount
-from secondlook.domain.identifiers import canonical, not_found
 from secondlook.domain.runs import Run
-from secondlook.domain.snapshots import Snapshot, SnapshotResult
+from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.stored_snapshots import fingerprint
-from secondlook.errors import SourceNotFound
-from secondlook.ledger.runs import Ledger
-from secondlook.stores.base import Store
 from secondlook.views.drawing import covered
 from secondlook.views.figures import share
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of two snapshots.
-
-    Attributes:
-        source_name: Its source's name; empty where that is gone.
-        run: The run that made it; None where it was made elsewhere.
-    """
-
-    snapshot: Snapshot
-    source_name: str
-    run: Run | None
-
-    @property
-    def result(self) -> SnapshotResult:
-        """Its result."""
-        return self.snapshot.result
+from secondlook.views.run import agent_name
+from secondlook.views.snapshot import SnapshotView
 
 
 @dataclass(frozen=True)
@@ -80,15 +59,15 @@ class WeekChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two snapshots have in common and what not.
+    """What changed between two snapshots.
 
     Attributes:
         weeks: Every week of either, in order.
-        warnings: What to be wary of, in plain words.
+        warnings: Why the comparison may mislead, in sentences.
     """
 
-    first: Side
-    second: Side
+    first: SnapshotView
+    second: SnapshotView
     weeks: tuple[WeekChange, ...]
     price: tuple[BandChange, ...]
     latency: tuple[BandChange, ...]
@@ -100,25 +79,8 @@ class Comparison:
         return self.second.snapshot.estimate_count - self.first.snapshot.estimate_count
 
 
-def read_side(store: Store, ledger: Ledger, snapshot_id: str, user_id: str) -> Side:
-    """A snapshot of the user's, its source's name and the run that made it.
-
-    Raises:
-        SourceNotFound: They have no such snapshot: unknown, malformed and another's are the same.
-    """
-    snapshot = store.get_snapshot(canonical(snapshot_id, "snapshot_id"), user_id)
-    if snapshot is None:
-        raise not_found("snapshot_id")
-    record = store.load(snapshot.source_id, user_id)
-    try:
-        run = ledger.get(snapshot.snapshot_id, user_id)
-    except SourceNotFound:
-        run = None
-    return Side(snapshot, "" if record is None else record.source.shown_name, run)
-
-
-def compare(first: Side, second: Side) -> Comparison:
-    """Hold one snapshot against another, which usually is the later one."""
+def compare(first: SnapshotView, second: SnapshotView) -> Comparison:
+    """Return what changed from one snapshot to another, usually a later one."""
     one, other = first.result, second.result
     return Comparison(
         first=first,
@@ -146,7 +108,7 @@ def comparison_fields(found: Comparison) -> dict[str, object]:
     }
 
 
-def _side_fields(side: Side) -> dict[str, object]:
+def _side_fields(side: SnapshotView) -> dict[str, object]:
     run = side.run
     return {
         "snapshot_id": side.snapshot.snapshot_id,
@@ -211,32 +173,29 @@ def _added(entries: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 _MADE: Mapping[str, Callable[[Run], str]] = {
-    "agents": lambda run: "the offline agent" if run.agent == "offline" else "OpenAI",
+    "agents": lambda run: agent_name(run.agent),
     "models": lambda run: run.answered_model or run.model,
-    "versions of the prompt": lambda run: run.prompt_version,
+    "prompt versions": lambda run: run.prompt_version,
 }
 
 
-def _warnings(first: Side, second: Side) -> Iterator[str]:
+def _warnings(first: SnapshotView, second: SnapshotView) -> Iterator[str]:
     if first.snapshot.snapshot_id == second.snapshot.snapshot_id:
-        yield "Both are the same snapshot."
+        yield "You are comparing a snapshot with itself."
         return
     for name, side in (("first", first), ("second", second)):
         if side.run is None:
-            yield f"The {name} was made elsewhere: its agent, model and prompt are not known here."
+            yield f"Another program made the {name} snapshot: its agent, model and prompt are unknown."
         elif side.run.rehearsal:
-            yield f"The {name} is of a rehearsal ({side.run.model})."
+            yield f"The {name} snapshot is a rehearsal ({side.run.model})."
     if first.run is not None and second.run is not None:
         for what, of in _MADE.items():
             if of(first.run) != of(second.run):
-                yield f"They were made by different {what}: {of(first.run)}, then {of(second.run)}."
+                yield f"The {what} differ: first {of(first.run)}, then {of(second.run)}."
     common = sorted(_covered(first.result).keys() & _covered(second.result).keys())
     if common:
         span = common[0] if len(common) == 1 else f"{common[0]} to {common[-1]}"
-        weeks = "1 week lies" if len(common) == 1 else f"{len(common)} weeks lie"
-        whose = (
-            "the same estimates may count in both"
-            if first.snapshot.source_id == second.snapshot.source_id
-            else "of two sources"
-        )
-        yield f"{weeks} in both ({span}): {whose}."
+        weeks = "1 week" if len(common) == 1 else f"{len(common)} weeks"
+        same_source = first.snapshot.source_id == second.snapshot.source_id
+        whose = "The same estimates may count in both." if same_source else "The sources differ."
+        yield f"Both snapshots cover {weeks} ({span}). {whose}"

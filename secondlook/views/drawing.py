@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from secondlook.domain.buckets import BandCount, WeekCount
+from secondlook.domain.untrusted_text import one_line
 from secondlook.views.figures import fill_weeks, share
 from secondlook.views.palette import colors, series
 
@@ -16,6 +17,8 @@ _FONT = "font-family='system-ui, -apple-system, Segoe UI, Roboto, sans-serif'"
 _WIDTH, _HALF = 720, 352
 _LABELS = 9  # along the weeks
 _LABEL = 56  # as wide
+_NAME = 14  # characters of a band
+_NOT_XML = str.maketrans("\ufffe\uffff", "\ufffd\ufffd")
 
 
 def draw_weeks(weeks: Sequence[WeekCount]) -> str:
@@ -52,10 +55,10 @@ def draw_bands(name: str, bands: Sequence[BandCount]) -> str:
         y = top + index * row
         long = (_HALF - left - right) * share(band.count, most)
         told = f"{_count(band.count)} ({share(band.count, whole):.0%})"
-        parts.append(_text(left - 8, y + 16, _short(band.band), anchor="end"))
+        parts.append(_text(left - 8, y + 16, one_line(band.band, _NAME), anchor="end"))
         parts.append(_bar(left, y + 4, long, row - 8))
         parts.append(_text(left + long + 8, y + 16, told))
-    said = f"{name}: " + ", ".join(f"{_short(band.band)} {_count(band.count)}" for band in shown)
+    said = f"{name}: " + ", ".join(f"{one_line(band.band, _NAME)} {_count(band.count)}" for band in shown)
     return _svg(_HALF, top + row * len(shown) + 4, said, parts)
 
 
@@ -87,13 +90,8 @@ def _line(x: float, y: float, to: float, *, faint: bool = False) -> str:
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", bold: bool = False) -> str:
     weight = " font-weight='600'" if bold else ""
-    return f"<text x='{x:.2f}' y='{y:.2f}' text-anchor='{anchor}'{weight}>{escape(text)}</text>"
-
-
-def _short(text: str) -> str:
-    """A foreign name: in one line, not too long."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= 14 else text[:13] + "…"
+    written = escape(text.translate(_NOT_XML))
+    return f"<text x='{x:.2f}' y='{y:.2f}' text-anchor='{anchor}'{weight}>{written}</text>"
 
 
 def _count(count: int) -> str:

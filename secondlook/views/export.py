@@ -1,7 +1,7 @@
 """Rows → CSV and JSON, as pages and the command line give them away. Pure.
 
-Spreadsheets run what a cell begins with as a formula: names, models and messages are foreign texts, so such
-a cell gets an apostrophe in front, by which a spreadsheet takes it for text.
+Spreadsheets run a cell that begins with a sign as a formula. Names, models and messages are untrusted text,
+so such a cell gets an apostrophe in front, which makes a spreadsheet take it for text.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
+from secondlook.domain.untrusted_text import clean
+
 Cell: TypeAlias = str | int | float | Decimal | None
 """A value of a table; None is unknown, or there is none."""
 
 _FORMULA = frozenset("=+-@")
-_LINES = frozenset("\t\r\n")
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_LINES = "\t\r\n"
+_INVISIBLE = re.compile("^[\\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+")
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]], *, missing: str = "") -> str:
@@ -55,13 +58,14 @@ def to_json(value: object) -> str:
 
 
 def neutralise(text: str) -> str:
-    """A foreign text for a cell: no formula, and nothing that a file in UTF-8 cannot hold.
+    """Return untrusted text for a cell: no formula, and nothing that a file in UTF-8 cannot hold.
 
-    Spaces before a sign are skipped, and its full-width form counts as it does: so some spreadsheets do.
+    Spaces and invisible characters before a sign are skipped and its full-width form counts, because some
+    spreadsheets do the same.
     """
-    text = "".join(each if each.isprintable() or each in _LINES else _REPLACEMENT for each in text)
-    sign = unicodedata.normalize("NFKC", text.lstrip(" ")[:1])
-    return f"'{text}" if sign in _FORMULA or text[:1] in _LINES else text
+    text = clean(text, keep=_LINES)
+    sign = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)[:1])
+    return f"'{text}" if sign in _FORMULA or text.startswith(tuple(_LINES)) else text
 
 
 def _cell(value: Cell, missing: str) -> str:

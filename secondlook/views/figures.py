@@ -9,7 +9,6 @@ from itertools import pairwise
 
 from secondlook.domain.batches import Batch
 from secondlook.domain.buckets import BandCount, WeekCount
-from secondlook.domain.runs import Run, SnapshotRun
 from secondlook.domain.sources import SourceRow
 from secondlook.domain.weeks import monday_of, week_of
 
@@ -30,42 +29,6 @@ def source_fields(row: SourceRow) -> dict[str, object]:
     }
 
 
-def run_fields(run: Run) -> dict[str, object]:
-    """A run as `secondlook runs --json` prints it."""
-    return {
-        "run_id": run.run_id,
-        "source_id": run.source_id,
-        "user_id": run.user_id,
-        "agent": run.agent,
-        "status": str(run.status),
-        "error_code": run.error.code if run.error else None,
-        "attempts": run.attempts,
-        "usage": run.usage.model_dump() if run.answered else None,
-        "cost_usd": None if run.cost_usd is None else float(run.cost_usd),
-        "model": run.answered_model or run.model,
-        "created_at": run.created_at,
-        "finished_at": run.finished_at,
-    }
-
-
-def snapshot_fields(made: SnapshotRun) -> dict[str, object]:
-    """A finished run as `secondlook snapshot --json` prints it; latency_ms is the whole run."""
-    return {
-        "run_id": made.run_id,
-        "snapshot_id": made.snapshot_id,
-        "source_id": made.source_id,
-        "agent": made.agent,
-        "result": made.result.model_dump(mode="json"),
-        "usage": made.usage.model_dump(),
-        "cost_usd": None if made.cost is None else float(made.cost),
-        "model": made.model,
-        "request_id": made.request_id,
-        "attempts": made.attempts,
-        "latency_ms": round(made.timings["total"]),
-        "warnings": list(made.warnings),
-    }
-
-
 def batch_fields(batch: Batch) -> dict[str, object]:
     """A batch as `secondlook batch --json` prints it."""
     return {
@@ -73,7 +36,7 @@ def batch_fields(batch: Batch) -> dict[str, object]:
         "user_id": batch.user_id,
         "status": str(batch.status),
         "runs": batch.total,
-        "settled": batch.settled,
+        "settled": batch.finished,
         "counts": dict(batch.counts),
         "failures": dict(batch.failures),
         "skipped": dict(batch.skipped),
@@ -123,6 +86,19 @@ def money(dollars: Decimal | None, *, estimated: bool) -> str:
         return "unknown"
     decimals = 4 if dollars == 0 else max(4, 1 - dollars.adjusted())
     return f"{'≈ ' if estimated else ''}${dollars:.{decimals}f}"
+
+
+def tokens(count: int | None, *, estimated: bool = False, at_least: bool = False) -> str:
+    """A number of tokens as people read it.
+
+    Args:
+        count: The number; None where it is unknown.
+        estimated: Whether it is an estimate.
+        at_least: Whether a part of it is unknown.
+    """
+    if count is None:
+        return "unknown"
+    return f"{'≥ ' if at_least else ''}{'≈ ' if estimated else ''}{count:,}"
 
 
 def duration(milliseconds: float) -> str:

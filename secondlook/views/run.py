@@ -1,165 +1,150 @@
-"""One run under the lens: what was sent, what came back, what was checked, and what people say of it.
-
-The page and the command line look through the same one, and the export is what they show.
-"""
+"""What is shown of a run: pages, command line, API, exports and reports print what is computed here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from secondlook.domain.run_filter import RunFilter, Verdict
-from secondlook.domain.runs import Run
-from secondlook.domain.sources import Source
+from secondlook.domain.run_filter import RunFilter
+from secondlook.domain.runs import AgentName, Run, RunStatus, SnapshotRun
 from secondlook.domain.usage import Usage
-from secondlook.errors import SourceNotFound
-from secondlook.ledger.history import Call, History, RunRow, verdict_of
+from secondlook.errors import SecondlookError
+from secondlook.ledger.history import History, RunRow
 from secondlook.ledger.reviews import Review, Reviews
-from secondlook.ledger.runs import Ledger
-from secondlook.stores.base import Store
-from secondlook.tasks.snapshot.trace import Cell, Check, Trace, trace
-from secondlook.views import export
-from secondlook.views.figures import run_fields
+from secondlook.pipeline.outcome import error_of, total_ms
+from secondlook.views.export import Cell
+from secondlook.views.figures import duration, money, tokens
+
+STATUS: Mapping[RunStatus, str] = {
+    RunStatus.QUEUED: "Queued",
+    RunStatus.CALLING: "Calling agent",
+    RunStatus.ANSWERED: "Answer received",
+    RunStatus.DONE: "Done",
+    RunStatus.FAILED: "Failed",
+    RunStatus.IN_DOUBT: "Outcome unknown",
+    RunStatus.CANCELLED: "Canceled",
+}
+"""The words for each status, wherever people read one. Programs read its value."""
+
+_OUTCOMES: Mapping[RunStatus, str] = {
+    RunStatus.DONE: "Snapshot saved in {}",
+    RunStatus.FAILED: "Failed after {}",
+    RunStatus.IN_DOUBT: "Outcome unknown",
+    RunStatus.CANCELLED: "Canceled",
+}
+
+
+def agent_name(agent: AgentName) -> str:
+    """Return an agent's name for people."""
+    return "Offline agent" if agent == "offline" else "OpenAI"
 
 
 @dataclass(frozen=True)
-class RunDetails:
-    """A run with all that is known of it."""
+class RunView:
+    """What is shown of a run; what is unknown says so.
 
-    run: Run
-    calls: tuple[Call, ...]
-    reviews: tuple[Review, ...]
-    trace: Trace
-
-    @property
-    def verdict(self) -> Verdict:
-        """What became of its answer."""
-        return verdict_of(self.run.status, self.run.error)
-
-
-def look(ledger: Ledger, history: History, reviews: Reviews, run_id: str, *, only: str | None) -> RunDetails:
-    """A run under the lens.
-
-    Args:
-        ledger: Where it is kept.
-        history: The same ledger, looked back at.
-        reviews: What is said of its runs.
-        run_id: The run.
-        only: The user whose runs may be seen; None for a reviewer, who sees everybody's.
-
-    Raises:
-        SourceNotFound: No such run, or one that may not be seen.
+    Attributes:
+        status: Its status in words.
+        outcome: Its status and how long it took.
+        error: What it ended with, or waits because of; None where there is no error.
+        agent: Who answers it.
+        model: The model that answered, or the one that was asked where no answer names one.
+        answered_model: The model that answered.
+        prompt_tokens: Of the answer, like the other counts; an estimate is marked with ≈.
+        cost: Of all its answers.
+        total: From its preparation to its end, or until now.
+        call: From sending to the last byte of the answer.
+        provider: The part of the call that the provider reports as its own.
+        overhead: The rest of the call: network and this program.
     """
-    run = ledger.get(run_id, only)
-    return RunDetails(
-        run=run,
-        calls=history.calls(run.run_id),
-        reviews=reviews.of_run(run.run_id),
-        trace=trace(run.agent_input, run.answer),
+
+    status: str
+    outcome: str
+    error: SecondlookError | None
+    agent: str
+    model: str
+    answered_model: str
+    prompt_tokens: str
+    completion_tokens: str
+    total_tokens: str
+    cached_tokens: str
+    cost: str
+    total: str
+    call: str
+    provider: str
+    overhead: str
+
+
+def view_run(run: Run) -> RunView:
+    """Return what is shown of a run."""
+    usage, call, provider = run.usage, run.latency_ms, run.provider_ms
+    nothing = "unknown" if run.status in {RunStatus.IN_DOUBT, RunStatus.CALLING} else "none"
+    total = duration(total_ms(run))
+    ended_in_error = run.status in {RunStatus.IN_DOUBT, RunStatus.CANCELLED}
+
+    def count(number: int | None) -> str:
+        return tokens(number, estimated=usage.estimated) if run.answered else nothing
+
+    return RunView(
+        status=STATUS[run.status],
+        outcome=_OUTCOMES.get(run.status, "Generating… {}").format(total),
+        error=error_of(run) if run.error is not None or ended_in_error else None,
+        agent=agent_name(run.agent),
+        model=run.answered_model or run.model,
+        answered_model=run.answered_model or "unknown",
+        prompt_tokens=count(usage.prompt_tokens),
+        completion_tokens=count(usage.completion_tokens),
+        total_tokens=count(usage.total_tokens),
+        cached_tokens=count(usage.cached_tokens),
+        cost=money(run.cost_usd, estimated=usage.estimated) if run.answered else nothing,
+        total=total,
+        call=_time(call),
+        provider=_time(provider),
+        overhead=_time(None if call is None or provider is None else max(0, call - provider)),
     )
 
 
-@dataclass(frozen=True)
-class Left:
-    """What the store holds of a run now.
-
-    Attributes:
-        source: Its source; None where it is gone.
-        snapshot: Whether its snapshot is there.
-    """
-
-    source: Source | None
-    snapshot: bool
+def _time(milliseconds: int | None) -> str:
+    return "unknown" if milliseconds is None else duration(milliseconds)
 
 
-def left_behind(run: Run, store: Store) -> Left:
-    """Look for a run's source and snapshot.
-
-    Args:
-        run: The run.
-        store: The store, as the run's user may see it.
-
-    Raises:
-        StoreUnavailable: It cannot be read.
-    """
-    try:
-        record = store.load(run.source_id, run.user_id)
-    except SourceNotFound:
-        record = None
-    found = store.get_snapshot(run.run_id, run.user_id)
-    return Left(None if record is None else record.source, found is not None)
+# -- JSON and CSV ---------------------------------------------------------------------------------------
 
 
-# -- giving it away -------------------------------------------------------------------------------------
-
-
-def fields(lens: RunDetails) -> dict[str, object]:
-    """A run as `secondlook runs show --json` prints it and as the page exports it."""
-    run, found = lens.run, lens.trace
-    held = run.answer is not None and found.readable
+def run_fields(run: Run) -> dict[str, object]:
+    """A run as `secondlook runs --json` prints it and the API answers."""
     return {
-        **run_fields(run),
-        "number": run.number,
-        "verdict": lens.verdict,
-        "rehearsal": run.rehearsal,
-        "prompt_version": run.prompt_version,
-        "model_asked": run.model,
-        "model_answered": run.answered_model,
-        "request_id": run.request_id,
-        "latency_ms": run.latency_ms,
-        "provider_ms": run.provider_ms,
-        "timings": dict(run.timings),
-        "warnings": list(run.warnings),
-        "error": None if run.error is None else run.error.model_dump(),
-        "store": run.store,
-        "batch_id": run.batch_id,
-        "started_at": run.started_at,
-        "generated_at": run.generated_at,
-        "matched": found.matched if held else None,
-        "values": found.values if held else None,
-        "differing": found.differing if held else None,
-        "findings": list(found.findings),
-        "checks": [_check_fields(check) for check in found.checks],
-        "differences": [_cell_fields(cell) for cell in found.cells if held and not cell.matches],
-        "differences_cut": found.cut,
-        "attempts_made": [_call_fields(call) for call in lens.calls],
-        "reviews": [asdict(review) for review in lens.reviews],
-        "erased_at": run.erased_at,
-        "input": run.agent_input.model_dump(mode="json") if run.erased_at is None else None,
-        "request": dict(run.request) if run.erased_at is None else None,
-        "answer": run.answer,
+        "run_id": run.run_id,
+        "task": run.task,
+        "source_id": run.source_id,
+        "user_id": run.user_id,
+        "agent": run.agent,
+        "status": str(run.status),
+        "error_code": run.error.code if run.error else None,
+        "attempts": run.attempts,
+        "usage": run.usage.model_dump() if run.answered else None,
+        "cost_usd": None if run.cost_usd is None else float(run.cost_usd),
+        "model": run.answered_model or run.model,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
     }
 
 
-def _check_fields(check: Check) -> dict[str, object]:
+def snapshot_fields(made: SnapshotRun) -> dict[str, object]:
+    """A finished run as `secondlook snapshot --json` prints it; latency_ms is the whole run."""
     return {
-        "rule": check.rule.name,
-        "words": check.rule.words,
-        "state": check.state,
-        "reason": check.reason,
-        "path": check.path,
-    }
-
-
-def _cell_fields(cell: Cell) -> dict[str, object]:
-    return {"path": cell.path, "entry": cell.entry, "sent": cell.sent, "came": cell.came, "mark": cell.mark}
-
-
-def _call_fields(call: Call) -> dict[str, object]:
-    return {
-        "number": call.number,
-        "sent_at": call.sent_at,
-        "ended_at": call.ended_at,
-        "outcome": call.outcome,
-        "counts": call.counts,
-        "http_status": call.http_status,
-        "error": call.error,
-        "model": call.model,
-        "request_id": call.request_id,
-        "usage": call.usage.model_dump() if call.outcome == "answered" else None,
-        "cost_usd": None if call.cost_usd is None else float(call.cost_usd),
-        "latency_ms": call.latency_ms,
-        "provider_ms": call.provider_ms,
+        "run_id": made.run_id,
+        "snapshot_id": made.snapshot_id,
+        "source_id": made.source_id,
+        "agent": made.agent,
+        "result": made.result.model_dump(mode="json"),
+        "usage": made.usage.model_dump(),
+        "cost_usd": None if made.cost is None else float(made.cost),
+        "model": made.model,
+        "request_id": made.request_id,
+        "attempts": made.attempts,
+        "latency_ms": round(made.timings["total"]),
+        "warnings": list(made.warnings),
     }
 
 
@@ -190,53 +175,47 @@ COLUMNS = (
     "reviews_passed",
     "reviews_failed",
     "review_notes",
+    "task",
 )
 """The columns of exported lists, in their order."""
 
+_RENAMED = {
+    "model_asked": "model",
+    "model_answered": "answered_model",
+    "reviews_passed": "passed",
+    "reviews_failed": "failed",
+}
 
-def row_fields(row: RunRow, said: Sequence[Review] = ()) -> dict[str, export.Cell]:
+
+def row_fields(row: RunRow, reviews: Sequence[Review] = ()) -> dict[str, Cell]:
     """A line of an exported list; what is unknown is None."""
     usage = row.usage if row.answered else Usage()
-    return {
-        "run_id": row.run_id,
-        "created_at": row.created_at,
-        "finished_at": row.finished_at,
+    computed: dict[str, Cell] = {
         "status": str(row.status),
-        "verdict": row.verdict,
         "error_code": None if row.error is None else row.error.code,
         "reason": None if row.error is None else row.error.reason,
         "path": None if row.error is None else row.error.path,
-        "agent": row.agent,
-        "model_asked": row.model,
-        "model_answered": row.answered_model,
-        "prompt_version": row.prompt_version,
-        "user_id": row.user_id,
-        "source_id": row.source_id,
-        "attempts": row.attempts,
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
         "usage_estimated": usage.estimated if row.answered else None,
-        "cost_usd": row.cost_usd,
-        "latency_ms": row.latency_ms,
-        "provider_ms": row.provider_ms,
-        "request_id": row.request_id,
-        "reviews_passed": row.passed,
-        "reviews_failed": row.failed,
-        "review_notes": " | ".join(_note(review) for review in said) or None,
+        "review_notes": " | ".join(map(_note, reviews)) or None,
+    }
+    return {
+        name: computed[name] if name in computed else getattr(row, _RENAMED.get(name, name))
+        for name in COLUMNS
     }
 
 
 def _note(review: Review) -> str:
-    word = "pass" if review.passed else "fail"
-    return f"{word} by {review.reviewer}: {review.note}" if review.note else f"{word} by {review.reviewer}"
+    said = f"{'pass' if review.passed else 'fail'} by {review.reviewer}"
+    return f"{said}: {review.note}" if review.note else said
 
 
 def exported(
     history: History, reviews: Reviews, wanted: RunFilter, *, only: str | None
-) -> Sequence[Mapping[str, export.Cell]]:
-    """All runs that a filter means, as lines of an export, newest first."""
+) -> Sequence[Mapping[str, Cell]]:
+    """All runs that match a filter, as lines of an export, newest first."""
     rows = history.all(wanted, only=only)
-    reviewed = [row.run_id for row in rows if row.passed or row.failed]
-    said = reviews.of_runs(reviewed)
-    return [row_fields(row, said.get(row.run_id, ())) for row in rows]
+    found = reviews.of_runs([row.run_id for row in rows if row.passed or row.failed])
+    return [row_fields(row, found.get(row.run_id, ())) for row in rows]

@@ -31,7 +31,8 @@ from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
 from secondlook.execution.runner import Runner
 from secondlook.pipeline.outcome import error_of, outcome
 from secondlook.services import Services
-from secondlook.views.figures import run_fields, snapshot_fields, source_fields
+from secondlook.views.figures import source_fields
+from secondlook.views.run import run_fields, snapshot_fields
 from secondlook.web.problems import fields, problem
 
 MAX_WAIT_SECONDS = 120
@@ -108,6 +109,7 @@ class RunState(BaseModel):
     """A run. Usage and cost are null where they are unknown; `error` says what it ended with or stands at."""
 
     run_id: str
+    task: str
     source_id: str
     user_id: str
     agent: AgentName
@@ -287,7 +289,8 @@ async def create_snapshot(
 )
 def read_run(run_id: Identifier, access: _Asking, parts: _WithParts) -> Any:  # noqa: ANN401 -- see the model
     """A run of yours; a reviewer reads anybody's."""
-    run = parts.services().ledger.get(run_id, None if access.reviewer else access.user_id)
+    services = parts.services()
+    run = services.ledger.get(run_id, services.policy.visible_user_id(access))
     return {**run_fields(run), "error": None if run.error is None else fields(error_of(run))}
 
 

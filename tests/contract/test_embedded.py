@@ -63,7 +63,7 @@ def test_samples_are_shared_out(store: SqliteStore, tables: EmbeddedTables) -> N
 
 
 def test_ids_are_fixed() -> None:
-    """The README names the users; every source has the same id on every machine."""
+    """docs/cli.md names the users; every source has the same id on every machine."""
     assert list(SAMPLE_USERS) == [
         "a0000000-0000-4000-8000-000000000001",
         "b0000000-0000-4000-8000-000000000002",
@@ -239,8 +239,9 @@ def test_tables_of_another_program(path: Path) -> None:
         SqliteStore(path).list_sources(USER, SourceQuery())
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """So is a store that cannot be made."""
+    (tmp_path / "nowhere").touch()
     with pytest.raises(StoreUnavailable, match="cannot be used"):
         SqliteStore(tmp_path / "nowhere" / "store.db")
 

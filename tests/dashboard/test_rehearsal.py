@@ -53,6 +53,6 @@ def test_each_names_its_rule_and_path(page: AppTest) -> None:
         wrong = "the whole answer" if path is None else path.replace("volume[2]", f"volume[{WEEKS}]")
         told = {plain(each): plain(value) for each, value in facts(page).items()}
         assert (told["Rule"], told["Path"]) == (reason, wrong), name
-        assert told["Store"] == "unchanged: no snapshot"
+        assert told["Store"] == "unchanged, no snapshot"
         assert told["Source"] == "bucketed"
         assert plain(page.error[0].value).startswith(f"**Answer rejected ({reason})")

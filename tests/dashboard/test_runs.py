@@ -8,22 +8,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
-from secondlook.domain.runs import RunStatus
+from secondlook.views.run import STATUS
 from tests.examples import USER
 from tests.ledger import executing
 from tests.processes import ROOT
 
 MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
-
-WORDS = {
-    RunStatus.QUEUED: "queued",
-    RunStatus.CALLING: "asking the agent",
-    RunStatus.ANSWERED: "being checked and stored",
-    RunStatus.DONE: "done",
-    RunStatus.FAILED: "failed",
-    RunStatus.IN_DOUBT: "in doubt",
-    RunStatus.CANCELLED: "given up",
-}
 
 
 @pytest.fixture
@@ -51,8 +41,8 @@ def test_every_state(page: AppTest, state: str) -> None:
     page.query_params["run"] = run.run_id
     page.run()
     assert not page.exception
-    assert any(WORDS[run.status] in each.value for each in page.markdown)
-    matched = metrics(page)["Values that match"]
+    assert any(STATUS[run.status] in each.value for each in page.markdown)
+    matched = metrics(page)["Matching values"]
     assert matched == ("22 of 22" if run.answer is not None else "no answer")
 
 
@@ -66,5 +56,5 @@ def test_an_erased_run(page: AppTest) -> None:
     assert not page.exception
     assert any("were erased on" in info.value for info in page.info)
     shown = metrics(page)
-    assert (shown["Values that match"], shown["Requests"]) == ("erased", "1")
+    assert (shown["Matching values"], shown["Requests"]) == ("erased", "1")
     assert "unknown" not in shown["Tokens"]

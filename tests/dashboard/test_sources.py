@@ -13,7 +13,7 @@ from tests.processes import ROOT, samples
 from tests.tables import EmbeddedTables
 
 MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
-CHANGED = "buckets changed since this run began"
+CHANGED = "Buckets changed since this run began"
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
 from secondlook.domain.run_filter import read_filter
-from secondlook.ledger.tally import say_cost
 from secondlook.ledger.usage import DIMENSIONS, Dimension, UsageQuery
 from secondlook.services import connect
-from tests.mixed_runs import insert, mixed
+from secondlook.views.usage import say_cost
+from tests.mixed_runs import TASKS, insert, mixed
 from tests.processes import ROOT
 
 MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
@@ -31,7 +31,7 @@ def page() -> Generator[AppTest]:
     _ = services.ledger
     # Up to seven yesterday: from other hours on, the call of a rejected one is on the day after its run.
     until = (time.time() // 86_400 - 1) * 86_400 + 7 * 3_600
-    insert(services.settings.data_dir / "ledger.db", mixed(300, days=20, until=until))
+    insert(services.settings.data_dir / "ledger.db", mixed(300, days=20, until=until, tasks=TASKS))
     try:
         app = AppTest.from_file(str(MAIN), default_timeout=60).run()
         yield app.switch_page(str(ROOT / "pages" / "usage.py"))
@@ -55,7 +55,7 @@ def test_every_figure_leads_to_its_runs(page: AppTest, by: Dimension) -> None:
     table = draw(page, by=by).table[0].value
     assert len(table) > 3
     followed = 0
-    for name in ("Runs", "Failed", "In doubt", "Rejected"):
+    for name in ("Runs", "Failed", "Outcome unknown", "Rejected"):
         for cell in table[name]:
             linked = LINK.fullmatch(cell)
             if linked is None:
@@ -98,8 +98,8 @@ def test_what_is_wrong_with_a_url_is_said_and_left_out(page: AppTest) -> None:
     ]
     assert page.radio(key="usage-by").value == "day"
     draw(page, by="model", since="2026-02-02", until="2026-02-01", agent="openai")
-    said = [html.unescape(warning.value) for warning in page.warning if "left out" in warning.value]
-    assert said == ["since is after until; both are left out"]
+    said = [html.unescape(warning.value) for warning in page.warning if "ignored" in warning.value]
+    assert said == ["since is after until. Both are ignored."]
     assert page.selectbox(key="usage-agent").value == "openai"
 
 
@@ -127,4 +127,4 @@ def test_an_empty_ledger() -> None:
     finally:
         resources.clear()
     assert (metrics["Runs"], metrics["Cost"], metrics["Tokens"]) == ("0", "$0.0000", "0")
-    assert metrics["Whole call, p50 / p95"] == metrics["Calls without an answer"] == "none"
+    assert metrics["Agent call, p50 / p95"] == metrics["Unanswered calls"] == "none"

@@ -1,4 +1,4 @@
-"""Buckets are checked before anything is sent: CONTRACT, Buckets."""
+"""Buckets are checked before anything is sent: docs/contract.md: Buckets."""
 
 from __future__ import annotations
 

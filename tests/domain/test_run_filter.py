@@ -67,7 +67,7 @@ def test_what_is_wrong_is_named_and_left_out(name: str, text: str, rule: str) ->
     """The message names the filter and the rule, not the value; the others hold."""
     other = {"prompt": "1"} if name != "prompt" else {"agent": "offline"}
     expected, _ = read_filter(other)
-    assert read_filter({name: text, **other}) == (expected, [f"{name} must be {rule}; it is left out"])
+    assert read_filter({name: text, **other}) == (expected, [f"{name} must be {rule}. It is ignored."])
 
 
 @given(st.dictionaries(st.sampled_from(sorted(vars(RunFilter()))), st.text()))
@@ -93,7 +93,7 @@ def test_a_day_before_itself() -> None:
     """Days the wrong way round hold, and are said."""
     found, wrong = read_filter({"since": "2026-01-02", "until": "2026-01-01"})
     assert found.since is not None
-    assert wrong == ["since is after until: no run can be both"]
+    assert wrong == ["since is after until. No run matches."]
 
 
 def test_ids_are_read_in_any_writing() -> None:

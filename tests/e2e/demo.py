@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,12 +12,11 @@ from pathlib import Path
 import pytest
 
 from secondlook.domain.access import Access
-from secondlook.execution.rehearsal import rehearse
 from secondlook.execution.runner import Runner
 from secondlook.services import Services
 from secondlook.settings import load_settings
-from tests.e2e.conftest import free_port, wait_until_served
-from tests.processes import PROXIES, ROOT, USER, rows, samples
+from tests.processes import USER, rows, samples
+from tests.web.serving import serving
 
 _DAY = 86_400.0
 _OFF = ("SECONDLOOK_", "OPENAI_", "SUPABASE_", "NEXT_PUBLIC_SUPABASE_")
@@ -63,7 +60,7 @@ class _Seed:
 
     def rehearsal(self, source_id: str, model: str) -> str:
         """A run whose agent misbehaves."""
-        run = rehearse(self.services, Access(USER), source_id, model)
+        run = Runner(self.services).submit(source_id, Access(USER), rehearsal=model)
         Runner(self.services).execute(run.run_id)
         return run.run_id
 
@@ -139,26 +136,12 @@ def _fill(data: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Generator[Demo]:
     """The dashboard as a demo shows it: sample data, no key, something on every page."""
     folder = tmp_path_factory.mktemp("demo")
     data = folder / "data"
     data.mkdir()
     made = _fill(data)
-    env = {name: value for name, value in os.environ.items() if not name.startswith(_OFF)}
-    for name in PROXIES:
-        env.pop(name, None)
-    env |= {"PYTHONPATH": str(ROOT), "SECONDLOOK_DATA_DIR": str(data), "SECONDLOOK_AGENT": "offline"}
-    port = free_port()
-    command = [sys.executable, "-m", "secondlook", "serve", "--port", str(port)]
-    process = subprocess.Popen(
-        command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        url = f"http://localhost:{port}"
-        wait_until_served(url)
-        yield Demo(url, **made)
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+    with serving(folder, {"SECONDLOOK_AGENT": "offline"}) as served:
+        yield Demo(served.url, **made)

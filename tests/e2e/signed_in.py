@@ -14,12 +14,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebSocket
 
 from dev.local_supabase import Server, local_supabase
-from tests.e2e.conftest import free_port
 from tests.examples import bucket_row
 from tests.processes import API_KEY, rows
 from tests.provider import Json, Provider, answering, right_answer
 from tests.supabase_server import SupabaseTables, SupabaseUser, sign_up
-from tests.web.serving import Served, serving, settings_for
+from tests.web.serving import Served, free_port, serving, settings_for
 
 _LATE_FILE = "dynamically imported module"
 """What a page says that asks for a part of itself after its session has ended."""
@@ -164,7 +163,7 @@ class Tab:
         self.page.get_by_role("button", name="Generate snapshot").click()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(supabase_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Generator[Site]:  # noqa: ARG001 -- skips where none can run
     """A Supabase whose mails lead to the dashboard's port."""
     port, provider = free_port(), Provider()
@@ -175,9 +174,9 @@ def site(supabase_server: Server, tmp_path_factory: pytest.TempPathFactory) -> G
         provider.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running_site(site: Site) -> Generator[Served]:
-    """The dashboard of a module; tests take `served_site`."""
+    """The dashboard; tests take `served_site`."""
     with serving(site.folder, site.settings, port=site.port) as served:
         yield served
 
@@ -197,7 +196,7 @@ def house(site: Site, tmp_path: Path) -> House:
     site.tables.add_source(source_id, user_id=person.user_id, name=name, buckets=row)
     site.tables.add_estimates(source_id, 35)
     answer = right_answer({**row, "weekly_volume": json.dumps(row["weekly_volume"])})
-    site.provider.requests.clear()
+    site.provider.begin_anew()
     site.provider.behaviour = answering(answer)
     return House(site, tmp_path / "house", person, source_id, answer, name)
 

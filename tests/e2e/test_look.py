@@ -1,6 +1,6 @@
 """How every page looks: both themes, a screen and a phone, looked at by the rules that a machine can hold.
 
-Pictures go to the test's folder, or where PICTURES names one: `make pictures` renews those of the README.
+Pictures go to the test's folder, or where PICTURES names one: `make pictures` renews those of docs/.
 """
 
 from __future__ import annotations
@@ -12,26 +12,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs]
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 from secondlook.views.report import write_report
-from tests.e2e.conftest import Dashboard, assert_accessible
-from tests.e2e.demo import Demo, demo
+from secondlook.views.snapshot import view_snapshot
+from tests.e2e.conftest import Dashboard, NewPage, assert_accessible, in_both_schemes, settle
+from tests.e2e.demo import Demo
 from tests.examples import bucket_row, example_input, many_weeks
 from tests.processes import OTHER_USER, Home
 from tests.provider import Json, answering_once
 from tests.views.test_report import run_of, snapshot
 
-__all__ = ["demo"]  # a fixture
-
 pytestmark = pytest.mark.browser
-
-Scheme = Literal["light", "dark"]
 
 SCREEN, PHONE = (1440, 1000), (390, 844)
 MOST_PIXELS = 5000
@@ -49,17 +46,17 @@ class Shown:
 def pages(demo: Demo) -> list[Shown]:
     """Every page with something on it."""
     return [
-        Shown("sources", "", "or tick another source"),
+        Shown("sources", "", "Or select a source"),
         Shown("source", f"?source={demo.source}", "values match the buckets"),
         Shown("snapshots", "snapshots", "11 snapshots"),
         Shown("snapshot", f"snapshots?snapshot={demo.second}", "What the agent saw"),
-        Shown("comparison", f"snapshots?compare={demo.first},{demo.second}", "Latency band that moved most"),
+        Shown("comparison", f"snapshots?compare={demo.first},{demo.second}", "Largest latency change"),
         Shown("runs", "runs", "13 runs"),
-        Shown("run", f"runs?run={demo.second}", "Exactly what was sent and what came back"),
-        Shown("run-refused", f"runs?run={demo.refused}", "Exactly what was sent and what came back"),
-        Shown("usage", "usage", "Every call as CSV"),
+        Shown("run", f"runs?run={demo.second}", "Exact request and answer"),
+        Shown("run-refused", f"runs?run={demo.refused}", "Exact request and answer"),
+        Shown("usage", "usage", "All calls as CSV"),
         Shown("batch", "batch", "Sending is on"),
-        Shown("rehearsal", f"rehearsal?run={demo.refused}", "What it leaves behind"),
+        Shown("rehearsal", f"rehearsal?run={demo.refused}", "Result"),
     ]
 
 
@@ -70,7 +67,7 @@ def nothing_there(_demo: Demo) -> list[Shown]:
         Shown("sources-none", "?search=zzz", "No source matches"),
         Shown("snapshots-none", f"snapshots{other}", "There are no snapshots yet"),
         Shown("runs-none", f"runs{other}", "No run matches"),
-        Shown("usage-none", "usage?since=2020-01-01&until=2020-01-02", "Nothing was made or sent"),
+        Shown("usage-none", "usage?since=2020-01-01&until=2020-01-02", "There were no runs or calls"),
         Shown("no-such-source", "?source=nonsense", "Invalid source_id: not found"),
     ]
 
@@ -85,7 +82,7 @@ class Looked:
     said: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
-        self.page.set_default_timeout(30_000)
+        self.page.emulate_media(reduced_motion="reduce")
         self.page.on("request", lambda request: self._note_request(request.url))
         self.page.on("console", self._note_message)
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
@@ -106,26 +103,6 @@ class Looked:
         looked_for = re.search(r"/\w+/_stcore/(health|host-config)$", message.location["url"])
         if message.type == "error" and not looked_for:
             self.said.append(message.text)
-
-
-def settle(page: Page) -> None:
-    """Wait until the script has run, charts and tables are drawn, and nothing fades in any more."""
-    page.wait_for_selector(
-        '[data-testid=stApp][data-test-connection-state="CONNECTED"][data-test-script-state="notRunning"]'
-    )
-    page.wait_for_function(
-        """() => {
-          const all = (where, has) =>
-            [...document.querySelectorAll(`[data-testid=${where}]`)].every(each => each.querySelector(has));
-          const still = document.getAnimations().every(
-            each => each.effect.getComputedTiming().iterations === Infinity || each.playState !== 'running');
-          return all('stVegaLiteChart', 'svg, canvas') && all('stDataFrame', 'canvas') && still
-            && !document.querySelector('[data-stale=true]')
-            && all('stDownloadButton', 'button')
-            && ![...document.querySelectorAll('[data-testid=stSkeleton]')].some(
-              each => each.checkVisibility());
-        }"""
-    )
 
 
 def picture(page: Page, path: Path) -> None:
@@ -167,30 +144,23 @@ def look(tab: Looked, shown: Shown, *, phone: bool) -> None:
     assert tab.said == [], shown.name
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [SCREEN, PHONE], ids=["screen", "phone"])
-def test_every_page(
-    demo: Demo, browser: Browser, tmp_path: Path, scheme: Scheme, size: tuple[int, int]
-) -> None:
+def test_every_page(demo: Demo, new_page: NewPage, tmp_path: Path, size: tuple[int, int]) -> None:
     """Axe finds nothing; one h1, headings in order; nothing is too wide, hard to tap, fetched or logged."""
     folder = Path(os.environ.get("PICTURES", tmp_path))
-    phone = size == PHONE
-    context = browser.new_context(
-        color_scheme=scheme, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
-    )
-    tab = Looked(demo, context.new_page())
-    try:
-        for shown in pages(demo) + (nothing_there(demo) if (scheme == "light") == phone else []):
-            tab.open(shown)
-            look(tab, shown, phone=phone)
-            picture(tab.page, folder / f"{shown.name}-{scheme}-{size[0]}.png")
-    finally:
-        context.close()
+    width, height = size
+    tab = Looked(demo, new_page())
+    tab.page.set_viewport_size({"width": width, "height": height})
+    for shown in pages(demo) + nothing_there(demo):
+        tab.open(shown)
+        for scheme in in_both_schemes(tab.page):
+            look(tab, shown, phone=size == PHONE)
+            picture(tab.page, folder / f"{shown.name}-{scheme}-{width}.png")
 
 
-def test_empty_pages_lead_on(demo: Demo, browser: Browser) -> None:
+def test_empty_pages_lead_on(demo: Demo, new_page: NewPage) -> None:
     """Where there is nothing, a link or a button leads to where there is something."""
-    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page = new_page()
     tab = Looked(demo, page)
     lead: dict[str, Callable[[], Locator]] = {
         "sources-none": lambda: page.get_by_role("button", name="Show all sources"),
@@ -199,15 +169,12 @@ def test_empty_pages_lead_on(demo: Demo, browser: Browser) -> None:
         "usage-none": lambda: page.get_by_role("link", name="Choose a source"),
         "no-such-source": lambda: page.get_by_role("button", name="Back to the list"),
     }
-    try:
-        for shown in nothing_there(demo):
-            tab.open(shown)
-            lead[shown.name]().click()
-            words = "13 runs" if shown.name == "runs-none" else "sources"
-            page.get_by_text(re.compile(rf"^\d* ?{words}")).first.wait_for()
-            expect(page.get_by_text(shown.words)).to_have_count(0)
-    finally:
-        page.close()
+    for shown in nothing_there(demo):
+        tab.open(shown)
+        lead[shown.name]().click()
+        words = "13 runs" if shown.name == "runs-none" else "sources"
+        page.get_by_text(re.compile(rf"^\d* ?{words}")).first.wait_for()
+        expect(page.get_by_text(shown.words)).to_have_count(0)
 
 
 # -- figures --------------------------------------------------------------------------------------------
@@ -224,15 +191,11 @@ WIDTHS = """() => {
 }"""
 
 
-def test_figures_are_aligned(demo: Demo, browser: Browser) -> None:
+def test_figures_are_aligned(demo: Demo, new_page: NewPage) -> None:
     """In metrics, tables, text and charts, whatever they are written in: all digits are as wide."""
-    page = browser.new_page(viewport={"width": 1440, "height": 1000})
-    tab = Looked(demo, page)
-    try:
-        tab.open(pages(demo)[1])
-        widths: list[list[Any]] = page.evaluate(WIDTHS)
-    finally:
-        page.close()
+    tab = Looked(demo, new_page())
+    tab.open(pages(demo)[1])
+    widths: list[list[Any]] = tab.page.evaluate(WIDTHS)
     assert any("Source Sans" in font for font, _ in widths)
     assert [font for font, kinds in widths if kinds != 1] == []
 
@@ -266,7 +229,7 @@ def test_nothing_jumps_when_a_run_ends(
     open_page: Callable[..., Dashboard], *, width: int, accepted: bool
 ) -> None:
     """From queued to its end: what is looked at stays where it is, the button too."""
-    tab = open_page(width=width)
+    tab = open_page(width)
     home, page = tab.home, tab.page
     answer = home.sample.answer if accepted else _one_too_many(home)
     release: list[bool] = []
@@ -292,26 +255,28 @@ def test_nothing_jumps_when_a_run_ends(
 
 def settle_live(page: Page) -> None:
     """Wait until a run is shown while it goes on: the place of its result is there."""
-    page.get_by_text("What it takes is shown here").wait_for()
+    page.get_by_text("Usage appears here").wait_for()
     expect(page.locator("[data-testid=stVegaLiteChart] svg")).to_have_count(3)
 
 
 # -- paper ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("paper", ["A4", "Letter"])
 @pytest.mark.parametrize("weeks", [12, 160])
-def test_the_report_is_one_page(browser: Browser, tmp_path: Path, paper: str, weeks: int) -> None:
-    """On both papers, whatever the source holds."""
+def test_the_report_is_one_page(new_page: NewPage, tmp_path: Path, weeks: int) -> None:
+    """On each paper, whatever the source holds; nothing is fetched, and nothing is wider than a phone."""
     given = example_input(bucket_row(weekly_volume=many_weeks(weeks, 12)), 2000)
     path = tmp_path / "report.html"
     path.write_text(
-        write_report(snapshot(given), "A very long name of a source " * 4, run_of(given)), "utf-8"
+        write_report(view_snapshot(snapshot(given), "A very long name of a source " * 10, run_of(given))),
+        "utf-8",
     )
-    page = browser.new_page()
-    try:
-        page.goto(path.as_uri())
-        pdf = page.pdf(format=paper)
-    finally:
-        page.close()
-    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+    page = new_page(PHONE[0])
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    assert_accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for pdf in (page.pdf(prefer_css_page_size=True), page.pdf(format="A4"), page.pdf(format="Letter")):
+        assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+    assert asked == [path.as_uri()]

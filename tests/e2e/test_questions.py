@@ -1,24 +1,21 @@
 """Ten questions of somebody who has never seen the dashboard, each answered in at most two clicks.
 
-The README lists them with their ways: a test holds that it lists these.
+docs/dashboard.md lists them with their clicks: a test holds that it lists these.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Locator, Page
 
-from tests.e2e.conftest import Dashboard
-from tests.e2e.demo import Demo, demo
-from tests.e2e.test_look import settle
-from tests.processes import ROOT
+from tests.documents import rows, section
+from tests.e2e.conftest import Dashboard, NewPage, settle
+from tests.e2e.demo import Demo
 from tests.provider import answering_once
-
-__all__ = ["demo"]  # a fixture
 
 pytestmark = pytest.mark.browser
 
@@ -36,7 +33,7 @@ class Walk:
     def begin(self) -> None:
         """Come to the first page."""
         self.page.goto(self.demo.url)
-        self.page.get_by_text("or tick another source").wait_for()
+        self.page.get_by_text("Or select a source").wait_for()
         settle(self.page)
         self.clicks = 0
 
@@ -77,18 +74,18 @@ class Walk:
 
 def which_are_ready(walk: Walk) -> None:
     """The status says so in the list."""
-    walk.read(walk.demo.fresh, "bucketed: ready")
+    walk.read(walk.demo.fresh, "bucketed, ready")
     walk.click(walk.page.get_by_role("combobox", name="Status"))
-    walk.click(walk.page.get_by_role("option", name="bucketed: ready"))
+    walk.click(walk.page.get_by_role("option", name="bucketed, ready"))
     walk.see(re.compile(r"^\d+ sources$"))
-    walk.read(walk.demo.fresh, "bucketed: ready")
+    walk.read(walk.demo.fresh, "bucketed, ready")
 
 
 def what_would_the_agent_see(walk: Walk) -> None:
     """The object itself, before anything is sent."""
     walk.click(walk.page.get_by_role("button", name=f"Open {walk.demo.fresh}"))
-    walk.click(walk.page.get_by_text("What the agent will see"))
-    walk.see("This object and the instructions, nothing else")
+    walk.click(walk.page.get_by_text("Agent input"))
+    walk.see("The agent sees this object and its instructions only")
     walk.see('"estimate_count"')
 
 
@@ -110,10 +107,10 @@ def which_week_was_busiest(walk: Walk) -> None:
 def is_it_up_to_date(walk: Walk) -> None:
     """A mark says whether the buckets have changed."""
     walk.tick(walk.demo.changed)
-    walk.see("buckets changed since this snapshot")
+    walk.see("Buckets changed since this snapshot")
     walk.begin()
     walk.tick(walk.demo.name)
-    walk.see("up to date: the same buckets as its snapshot")
+    walk.see("Snapshot is up to date")
 
 
 def does_it_match(walk: Walk) -> None:
@@ -126,14 +123,14 @@ def on_paper(walk: Walk) -> None:
     """The report is one button away from the snapshot."""
     walk.tick(walk.demo.name)
     with walk.page.expect_download() as taken:
-        walk.click(walk.page.get_by_role("button", name="Report for print and PDF"))
+        walk.click(walk.page.get_by_role("button", name="Download report"))
     assert f"<h1>{walk.demo.name}</h1>" in taken.value.path().read_text(encoding="utf-8")
 
 
 def why_was_it_refused(walk: Walk) -> None:
     """The run says which rule its answer broke, and where."""
     walk.to("Runs")
-    walk.click(walk.page.get_by_role("button", name="Open the newest"))
+    walk.click(walk.page.get_by_role("button", name="Open newest run"))
     walk.see(re.compile("^Answer rejected.*mismatch"))
     walk.see("1 value does not match")
 
@@ -147,8 +144,8 @@ def how_much_this_month(walk: Walk) -> None:
 def what_is_going_on(walk: Walk) -> None:
     """What waits for a person is on the page Batch; what goes on by itself on every page."""
     walk.to("Batch")
-    walk.page.get_by_role("heading", name="In doubt").wait_for()
-    walk.see("Nobody knows whether these were answered.")
+    walk.page.get_by_role("heading", name="Outcome unknown").wait_for()
+    walk.see("The provider has not confirmed whether it processed these requests.")
 
 
 QUESTIONS: dict[str, Callable[[Walk], None]] = {
@@ -165,18 +162,11 @@ QUESTIONS: dict[str, Callable[[Walk], None]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def newcomer(demo: Demo, browser: Browser) -> Generator[Walk]:
-    """One tab for all questions."""
-    page = browser.new_page(viewport={"width": 1440, "height": 1000}, reduced_motion="reduce")
-    page.set_default_timeout(30_000)
-    yield Walk(demo, page)
-    page.close()
-
-
 @pytest.mark.parametrize("question", list(QUESTIONS))
-def test_answered_in_two_clicks(newcomer: Walk, question: str) -> None:
+def test_answered_in_two_clicks(demo: Demo, new_page: NewPage, question: str) -> None:
     """From the first page, without knowing an address."""
+    newcomer = Walk(demo, new_page())
+    newcomer.page.emulate_media(reduced_motion="reduce")
     newcomer.begin()
     QUESTIONS[question](newcomer)
     assert newcomer.clicks <= MOST_CLICKS
@@ -189,14 +179,13 @@ def test_what_goes_on_is_said_on_every_page(dashboard: Dashboard) -> None:
     dashboard.open_sample()
     dashboard.generate.click()
     dashboard.see("Generating")
-    dashboard.page.get_by_test_id("stSidebar").get_by_text("Going on: 1 run").wait_for()
+    dashboard.page.get_by_test_id("stSidebar").get_by_text("Running: 1 run").wait_for()
     release.append(True)
-    dashboard.page.get_by_test_id("stSidebar").get_by_text("Going on").wait_for(state="detached")
+    dashboard.page.get_by_test_id("stSidebar").get_by_text("Running:").wait_for(state="detached")
 
 
-def test_the_readme_lists_them() -> None:
+def test_the_page_lists_them() -> None:
     """The same ten, in the same order."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed: list[str] = re.findall(r"^\| ([^|]+\?) \| ", readme, re.MULTILINE)
+    listed = [cells[0] for cells in rows(section("docs/dashboard.md", "Ten questions"))]
     assert listed == list(QUESTIONS)
     assert len(listed) == 10

@@ -8,11 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from dev.local_supabase.people import give_role
-from tests.e2e.signed_in import House, Tab, house, new_tab, running_site, served_site, site
+from tests.e2e.signed_in import House, Tab
 from tests.processes import rows
 from tests.web.serving import Served
-
-__all__ = ["house", "new_tab", "running_site", "served_site", "site"]  # fixtures
 
 pytestmark = pytest.mark.browser
 
@@ -47,18 +45,18 @@ def test_own_runs_and_reviewers(house: House, new_tab: Callable[..., Tab], serve
     reviewer.sign_in(somebody, path=f"/runs?user={house.person.user_id}")
     reviewer.see("1 run.")
     reviewer.open(path)
-    reviewer.see("14 of 14 rules hold")
-    reviewer.see("Its source and snapshot lie in its owner's store")
+    reviewer.see("14 of 14 rules passed")
+    reviewer.see("The source and the snapshot are in the owner's store")
     expect(reviewer.page.get_by_text(house.name)).to_have_count(0)
     reviewer.page.get_by_text("Pass", exact=True).click()
     reviewer.page.get_by_label("Note").fill("Looked at twice")
-    reviewer.page.get_by_role("button", name="Save").click()
-    reviewer.see("Saved: the run passes")
+    reviewer.page.get_by_role("button", name="Save review").click()
+    reviewer.see("Review saved: Pass")
 
     tab.open(path)
-    tab.see("passed by")
+    tab.see("Passed by")
     tab.see("Looked at twice")
     tab.page.get_by_test_id("stMain").get_by_role("link", name=house.name).wait_for()
-    expect(tab.page.get_by_role("button", name="Save")).to_have_count(0)
+    expect(tab.page.get_by_role("button", name="Save review")).to_have_count(0)
     tab.open("/runs?review=pass")
     tab.see("1 run.")

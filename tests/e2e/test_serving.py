@@ -1,4 +1,4 @@
-"""Ways to start the dashboard, how it looks to assistive technology, and what it keeps to itself."""
+"""Ways to start the dashboard and to end it, and what it keeps to itself."""
 
 from __future__ import annotations
 
@@ -8,74 +8,55 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser
 
-from tests.e2e.conftest import Dashboard, assert_accessible, free_port, wait_until_served
+from tests.e2e.conftest import Dashboard, NewPage, serve
 from tests.processes import API_KEY, ROOT, Home, eventually
 from tests.provider import answering_after, answering_once, going_silent
+from tests.web.serving import free_port, wait_until_served
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_nothing(open_page: Callable[..., Dashboard], color_scheme: str, width: int) -> None:
-    """The landing page, a source and its snapshot have no accessibility violation, in both themes."""
-    tab = open_page(color_scheme, width)
-    assert tab.home.snapshot().code == 0
-    for query in ("", f"source={tab.home.sample.source_id}", "source=nonsense"):
-        tab.open(query)
-        if "-" in query:
-            tab.see("values match the buckets")
-        tab.page.wait_for_timeout(500)
-        assert_accessible(tab.page)
-
-
-def test_streamlit_run(home: Home, browser: Browser) -> None:
+def test_streamlit_run(own_home: Home, new_page: NewPage) -> None:
     """`streamlit run app.py` serves the same dashboard, and its pages only through the router."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)],
         cwd=ROOT,
-        env=home.env,
+        env=own_home.env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    home.started.append(process)
+    own_home.started.append(process)
     url = f"http://localhost:{port}"
     wait_until_served(url)
-    page = browser.new_page()
-    tab = Dashboard(home, url, page)
+    tab = Dashboard(own_home, url, new_page())
     tab.open_sample()
     tab.see("46 sources")
-    page.goto(f"{url}/sources")
+    tab.page.goto(f"{url}/sources")
     tab.see("46 sources")
-    page.close()
 
 
-def test_ending_the_server_waits_for_the_answer(dashboard: Dashboard) -> None:
+def test_ending_the_server_waits_for_the_answer(own_dashboard: Dashboard) -> None:
     """A server that is told to end keeps the answer that is on its way."""
-    home = dashboard.home
+    home = own_dashboard.home
     home.provider.behaviour = answering_after(1.5, home.sample.answer)
-    dashboard.open_sample()
-    dashboard.generate.click()
+    own_dashboard.open_sample()
+    own_dashboard.generate.click()
     eventually(lambda: len(home.provider.requests) == 1)
-    dashboard.page.close()
+    own_dashboard.page.close()
     home.started[0].send_signal(signal.SIGTERM)
     home.started[0].wait(timeout=30)
     assert home.runs()[0]["status"] == "done"
 
 
-def test_a_killed_servers_run_is_taken_up_by_the_next(dashboard: Dashboard, browser: Browser) -> None:
+def test_a_killed_servers_run_is_taken_up_by_the_next(own_dashboard: Dashboard, new_page: NewPage) -> None:
     """A new server finds the run of a killed one in doubt; it sends nothing."""
-    home = dashboard.home
+    home = own_dashboard.home
     home.set(SECONDLOOK_LEASE_SECONDS="1")
-    port = free_port()
-    home.start("serve", "--port", str(port))
-    wait_until_served(f"http://localhost:{port}")
+    tab = serve(home, new_page())
     home.provider.behaviour = going_silent
-    tab = Dashboard(home, f"http://localhost:{port}", browser.new_page())
     tab.open_sample()
     tab.generate.click()
     eventually(lambda: len(home.provider.requests) == 1)
@@ -85,12 +66,12 @@ def test_a_killed_servers_run_is_taken_up_by_the_next(dashboard: Dashboard, brow
     assert len(home.provider.requests) == 1
 
 
-def test_nothing_private_is_logged(dashboard: Dashboard) -> None:
+def test_nothing_private_is_logged(own_dashboard: Dashboard) -> None:
     """The served process logs ids, counts and usage; no bucket, prompt, answer, key or search."""
-    home = dashboard.home
-    dashboard.open(f"source={home.sample.source_id}&search=Acme")
-    dashboard.generate.click()
-    dashboard.see("values match the buckets")
+    home = own_dashboard.home
+    own_dashboard.open(f"source={home.sample.source_id}&search=Acme")
+    own_dashboard.generate.click()
+    own_dashboard.see("values match the buckets")
     process = home.started[0]
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=30)
@@ -112,8 +93,8 @@ def test_two_tabs_see_one_run_live(open_page: Callable[..., Dashboard]) -> None:
     first.generate.click()
     second.open_sample()
     for tab in (first, second):
-        tab.see("Call the agent, once")
-        tab.see("Determine confidence and build the agent's input · ")
+        tab.see("Call the agent once")
+        tab.see("Determine the confidence, build the agent input · ")
     release.append(True)
     for tab in (first, second):
-        tab.see("Generated in")
+        tab.see("Snapshot saved in")

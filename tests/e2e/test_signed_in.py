@@ -12,14 +12,12 @@ from websockets.typing import Origin
 
 from dev.local_supabase.people import give_role
 from secondlook.web.cookies import NAME
-from tests.e2e.conftest import assert_accessible, free_port
-from tests.e2e.signed_in import House, Tab, house, new_tab, running_site, served_site, site
+from tests.e2e.conftest import assert_accessible
+from tests.e2e.signed_in import House, Tab
 from tests.postgres_server import PostgresServer
 from tests.processes import eventually
 from tests.provider import answering_once
-from tests.web.serving import Served
-
-__all__ = ["house", "new_tab", "running_site", "served_site", "site"]  # fixtures
+from tests.web.serving import Served, free_port
 
 pytestmark = pytest.mark.browser
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from secondlook.views.report import write_report
-from tests.e2e.conftest import Dashboard, assert_accessible
-from tests.examples import bucket_row, example_input, many_weeks
+from tests.e2e.conftest import Dashboard
 from tests.processes import OTHER_USER, USER, Home
-from tests.views.test_comparison import snapshot
-from tests.views.test_report import run_of
 
 pytestmark = pytest.mark.browser
 
@@ -57,9 +51,9 @@ def test_from_the_history_to_a_comparison(pair: tuple[str, str], dashboard: Dash
     dashboard.choose_row(1)
     expect(dashboard.page.get_by_role("button", name="Open snapshot")).to_be_enabled()
     dashboard.choose_row(2)
-    dashboard.page.get_by_role("button", name="Compare both").click()
-    dashboard.see("They were made by different models: gpt-4o-2024-08-06, then gpt-5.")
-    dashboard.see("the same estimates may count in both")
+    dashboard.page.get_by_role("button", name="Compare selected").click()
+    dashboard.see("The models differ: first gpt-4o-2024-08-06, then gpt-5.")
+    dashboard.see("The same estimates may count in both")
     assert f"compare={','.join(pair)}" in dashboard.page.evaluate("decodeURIComponent(location.search)")
     count = dashboard.home.sample.buckets["price_band_lt_500"]
     whole = dashboard.home.sample.answer["meta"]["estimate_count"]
@@ -70,7 +64,7 @@ def test_from_the_history_to_a_comparison(pair: tuple[str, str], dashboard: Dash
     for words in ("Weekly volume of both", "Price bands of both", "Decision latency of both"):
         expect(dashboard.page.locator(f'[aria-label^="{words}"]')).to_have_count(1)
     dashboard.page.get_by_role("button", name="Swap").click()
-    dashboard.see("They were made by different models: gpt-5, then gpt-4o-2024-08-06.")
+    dashboard.see("The models differ: first gpt-5, then gpt-4o-2024-08-06.")
     expect(dashboard.page.get_by_role("row", name="<500").first).to_contain_text(f"-{100 / whole:.1f}")
 
 
@@ -78,11 +72,11 @@ def test_one_by_its_permalink(pair: tuple[str, str], dashboard: Dashboard, tmp_p
     """From its source to itself: charts, JSON, report with the hash of that JSON, a chart as SVG, its run."""
     _, second = pair
     dashboard.open_sample()
-    dashboard.page.get_by_role("link", name="By itself").click()
+    dashboard.page.get_by_role("link", name="Open snapshot page").click()
     dashboard.see("What the agent saw")
     assert f"snapshot={second}" in dashboard.page.evaluate("location.search")
     downloaded: list[Path] = []
-    for name in ("Download JSON", "Report for print and PDF", "Weekly volume"):
+    for name in ("Download JSON", "Download report", "Weekly volume"):
         if name == "Weekly volume":
             dashboard.page.get_by_role("button", name="Charts as SVG").click()
         with dashboard.page.expect_download() as download:
@@ -96,10 +90,10 @@ def test_one_by_its_permalink(pair: tuple[str, str], dashboard: Dashboard, tmp_p
     assert hashlib.sha256(canonical.encode()).hexdigest() in report.read_text()
     assert chart.read_text().startswith("<svg")
     dashboard.page.keyboard.press("Escape")
-    dashboard.page.get_by_role("button", name="This source's snapshots").click()
+    dashboard.page.get_by_role("button", name="Snapshots of this source").click()
     dashboard.see("2 snapshots")
     open_snapshots(dashboard, f"snapshot={second}")
-    dashboard.page.get_by_role("link", name="The run that made it").click()
+    dashboard.page.get_by_role("link", name="Run details").click()
     dashboard.page.get_by_role("heading", name="Runs", exact=True).wait_for()
     assert f"run={second}" in dashboard.page.evaluate("location.search")
 
@@ -110,7 +104,7 @@ def test_another_snapshot_is_chosen_to_compare(pair: tuple[str, str], dashboard:
     open_snapshots(dashboard, f"snapshot={second}")
     dashboard.page.get_by_role("combobox", name="Compare with").click()
     dashboard.page.get_by_role("option").first.click()
-    dashboard.see("They were made by different models")
+    dashboard.see("The models differ")
     assert f"compare={first},{second}" in dashboard.page.evaluate("decodeURIComponent(location.search)")
 
 
@@ -147,7 +141,7 @@ def test_what_another_program_stored(pair: tuple[str, str], dashboard: Dashboard
     result["demand"]["weekly_volume"][0]["week"] = EVIL
     home.store("update snapshots set result = ? where id = ?", json.dumps(result), second)
     open_snapshots(dashboard, f"snapshot={second}")
-    dashboard.see("Stored, not checked here")
+    dashboard.see("Stored by another program, not validated here")
     for numbers in range(2):
         dashboard.page.get_by_text("Numbers").nth(numbers).click()
     dashboard.page.get_by_role("cell", name="![x]").first.wait_for()
@@ -161,43 +155,3 @@ def test_what_another_program_stored(pair: tuple[str, str], dashboard: Dashboard
     dashboard.see("too large to draw")
     open_snapshots(dashboard, f"compare={first},{second}")
     dashboard.see("too large to draw")
-
-
-def test_one_page_of_paper(browser: Browser, tmp_path: Path) -> None:
-    """160 weeks and a long name fit on one page; nothing is fetched, and nothing is wider than a phone."""
-    given = example_input(bucket_row(weekly_volume=many_weeks(160, 12)), 2000)
-    written = write_report(snapshot(given), "A very long name of a source " * 10, run_of(given))
-    path = tmp_path / "report.html"
-    path.write_text(written, encoding="utf-8")
-    page = browser.new_page(viewport={"width": 390, "height": 844})
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    try:
-        page.goto(path.as_uri())
-        assert_accessible(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        pdf = page.pdf(prefer_css_page_size=True)
-    finally:
-        page.close()
-    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
-    assert asked == [path.as_uri()]
-
-
-@pytest.mark.parametrize(("color_scheme", "width"), [("light", 390), ("dark", 1440)])
-def test_axe_finds_nothing(
-    pair: tuple[str, str], open_page: Callable[..., Dashboard], color_scheme: str, width: int
-) -> None:
-    """The history, one snapshot and a comparison have no accessibility violation, in both themes."""
-    first, second = pair
-    tab = open_page(color_scheme, width)
-    for query, words in (
-        ("", "2 snapshots"),
-        (f"snapshot={second}", "What the agent saw"),
-        (f"compare={first},{second}", "Latency band that moved most"),
-    ):
-        open_snapshots(tab, query)
-        tab.see(words)
-        tab.settle()
-        tab.page.wait_for_timeout(600)
-        assert_accessible(tab.page)
-        assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from secondlook.domain.untrusted_text import clean
 from tests.e2e.conftest import Dashboard
 from tests.processes import OTHER_USER, USER, eventually, rows
 from tests.provider import answering, answering_after, answering_once, completion, refusing, replying
@@ -15,6 +16,7 @@ from tests.provider import answering, answering_after, answering_once, completio
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.walk
 def test_choose_generate_read(dashboard: Dashboard) -> None:
     """A newcomer ticks a source, presses the button, and reads the JSON next to its usage."""
     dashboard.open("search=Acme")
@@ -96,7 +98,7 @@ def test_generating_again_asks_first(dashboard: Dashboard) -> None:
     assert dashboard.home.snapshot().code == 0
     dashboard.open_sample()
     expect(dashboard.generate).to_be_disabled()
-    dashboard.page.get_by_text("Generate again").click()
+    dashboard.page.get_by_text("Regenerate").click()
     expect(dashboard.generate).to_be_enabled()
     dashboard.generate.click()
     eventually(lambda: len(dashboard.home.snapshots()) == 2)
@@ -171,12 +173,12 @@ def test_in_doubt_is_settled_by_a_person(dashboard: Dashboard) -> None:
     home.provider.behaviour = refusing(504, "Gateway time-out")
     dashboard.open_sample()
     dashboard.generate.click()
-    dashboard.see("Nobody knows whether the agent answered")
+    dashboard.see("has not confirmed whether it processed this request")
     expect(dashboard.generate).to_be_disabled()
-    again = dashboard.page.get_by_role("button", name="Send again")
+    again = dashboard.page.get_by_role("button", name="Retry")
     expect(again).to_be_disabled()
     home.provider.behaviour = answering(home.sample.answer)
-    dashboard.page.get_by_text("I know that it may be paid twice").click()
+    dashboard.page.get_by_text("I accept that I may be charged twice").click()
     again.click()
     dashboard.see("values match the buckets")
     assert len(home.provider.requests) == 2
@@ -187,7 +189,7 @@ def test_in_doubt_can_be_given_up(dashboard: Dashboard) -> None:
     dashboard.home.provider.behaviour = refusing(504, "Gateway time-out")
     dashboard.open_sample()
     dashboard.generate.click()
-    dashboard.page.get_by_role("button", name="Give it up").click()
+    dashboard.page.get_by_role("button", name="Cancel run").click()
     expect(dashboard.generate).to_be_enabled()
     assert dashboard.home.runs()[0]["status"] == "cancelled"
 
@@ -196,20 +198,20 @@ def test_buckets_changed_since(dashboard: Dashboard) -> None:
     """A source whose buckets moved after its snapshot is marked."""
     assert dashboard.home.snapshot().code == 0
     dashboard.open_sample()
-    expect(dashboard.page.get_by_text("buckets changed since this snapshot")).to_have_count(0)
+    expect(dashboard.page.get_by_text("Buckets changed since this snapshot")).to_have_count(0)
     dashboard.home.store(
         "update estimate_buckets set latency_band_0_2 = latency_band_0_2 - 1 where source_id = ?",
         dashboard.home.sample.source_id,
     )
     dashboard.open_sample()
-    dashboard.see("buckets changed since this snapshot")
+    dashboard.see("Buckets changed since this snapshot")
 
 
 def test_what_the_agent_will_see(dashboard: Dashboard) -> None:
     """Before anything is sent the page shows the exact object, with tokens and cost as estimates."""
     dashboard.open_sample()
-    dashboard.page.get_by_text("What the agent will see").click()
-    dashboard.see("This object and the instructions, nothing else")
+    dashboard.page.get_by_text("Agent input").click()
+    dashboard.see("The agent sees this object and its instructions only")
     dashboard.see('"estimate_count"')
     assert dashboard.home.provider.requests == []
 
@@ -262,7 +264,7 @@ def test_hostile_names_are_plain_text(dashboard: Dashboard, name: str) -> None:
     heading = dashboard.page.get_by_role("heading", level=2).first
     heading.wait_for()
     shown = heading.inner_text()
-    assert shown[:20].strip() == "".join(c if c.isprintable() else "\ufffd" for c in name)[:20].strip()
+    assert shown[:20].strip() == clean(name)[:20].strip()
     assert len(shown) <= 120
 
 

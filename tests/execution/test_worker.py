@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -21,11 +20,12 @@ from secondlook.domain.runs import RunStatus
 from secondlook.errors import SettingInvalid
 from secondlook.execution.batches import Selection, begin
 from secondlook.execution.runner import Runner
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.jobs import Jobs
-from secondlook.ledger.runs import ledger_database, open_ledger
+from secondlook.ledger.runs import open_ledger
 from secondlook.settings import load_settings
 from tests.postgres_server import PostgresServer, execute
-from tests.processes import USER, Home, eventually, finish, killed
+from tests.processes import USER, Home, Process, eventually, finish, killed
 from tests.provider import Exchange, answering
 
 CALL_SECONDS = 0.2
@@ -59,7 +59,7 @@ class Machines:
 
         self.home.provider.behaviour = behave
 
-    def start(self, number: int = 2, *, places: int = 4) -> list[subprocess.Popen[str]]:
+    def start(self, number: int = 2, *, places: int = 4) -> list[Process]:
         """Start workers, and wait until they look for jobs."""
         before = self.count("select count(*) from procrastinate_workers") if self._has_queue() else 0
         started = [self.home.start("worker", "--concurrency", str(places)) for _ in range(number)]
@@ -109,7 +109,7 @@ class Machines:
         """Wait until nothing of a batch goes on."""
         batches = self.home.services().batches
         give_up = time.monotonic() + seconds
-        while batch.settled < batch.total:
+        while batch.finished < batch.total:
             assert time.monotonic() < give_up, batch
             time.sleep(0.1)  # the provider lives in this process, too
             batch = batches.get(batch.batch_id, USER)
@@ -138,7 +138,7 @@ def machines(home: Home, postgres_server: PostgresServer) -> Machines:
     return made
 
 
-def stopped(process: subprocess.Popen[str]) -> str:
+def stopped(process: Process) -> str:
     """End a worker in order; what it wrote."""
     process.send_signal(signal.SIGTERM)
     outcome = finish(process)
@@ -354,7 +354,7 @@ def test_a_batch_is_not_before_a_person(machines: Machines) -> None:
     eventually(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
     took = time.monotonic() - asked
     assert took < 0.5 + 2
-    assert services.batches.get(batch.batch_id, USER).settled < 40  # it went past what was queued before it
+    assert services.batches.get(batch.batch_id, USER).finished < 40  # it went past what was queued before it
 
 
 def test_a_signal_lets_what_is_in_flight_end(machines: Machines) -> None:

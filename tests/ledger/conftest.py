@@ -8,12 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
+from secondlook.ledger.database import ledger_database
+from secondlook.ledger.runs import Ledger, open_ledger
 from secondlook.ledger.usage import UsageLog
 from tests.ledger.executing import Where
-from tests.postgres_server import PostgresServer, postgres_server
-
-__all__ = ["postgres_server"]
+from tests.postgres_server import PostgresServer
 
 KINDS = ("sqlite", "postgres")
 

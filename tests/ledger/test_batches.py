@@ -39,7 +39,8 @@ def begun(
 ) -> Batch:
     """A batch of so many sources."""
     plans = [example_plan(f"{name}-{index}", user_id) for index in range(number)]
-    batch_id = batches.begin(user_id, plans, concurrency=concurrency, per_minute=per_minute)
+    batch_id = batches.open(user_id, concurrency=concurrency, per_minute=per_minute)
+    batches.fill(batch_id, plans)
     return batches.get(batch_id, user_id)
 
 
@@ -54,7 +55,7 @@ def test_begun(ledger: Ledger, batches: Batches) -> None:
     """All are queued, in nobody's hands, and none may go on before it is let go."""
     batch = begun(batches, 450)
     assert (batch.status, batch.counts, batch.skipped) == (BatchStatus.RUNNING, {"queued": 450}, {})
-    assert (batch.total, batch.waiting, batch.settled, batch.cost_usd) == (450, 450, 0, 0)
+    assert (batch.total, batch.waiting, batch.finished, batch.cost_usd) == (450, 450, 0, 0)
     assert executing.claimable(ledger) == []
     run = ledger.list(USER)[0]
     assert (run.batch_id, run.number, run.waits_ms) == (batch.batch_id, 1, None)
@@ -94,7 +95,8 @@ def test_a_source_with_a_run(ledger: Ledger, batches: Batches, state: str) -> No
     """It is left out, and counted, where its run is unsettled; otherwise it gets its next run."""
     run = executing.STATES[state](ledger)
     left_out = not ledger.get(run.run_id).status.final
-    batch_id = batches.begin(USER, [example_plan()], concurrency=1)
+    batch_id = batches.open(USER, concurrency=1)
+    batches.fill(batch_id, [example_plan()])
     batch = batches.get(batch_id, USER)
     assert (batch.total, batch.skipped) == ((0, {"unsettled": 1}) if left_out else (1, {}))
     newest = ledger.latest(USER, run.source_id)
@@ -136,7 +138,7 @@ def test_ended(ledger: Ledger, batches: Batches) -> None:
     ledger.end_call(held, 1, executing.UNKNOWN)
     assert batches.release(8) == []
     ended = batches.get(batch.batch_id, USER)
-    assert (ended.status, ended.settled) == (BatchStatus.ENDED, 3)
+    assert (ended.status, ended.finished) == (BatchStatus.ENDED, 3)
     assert (ended.counts, ended.failures) == (
         {"done": 1, "failed": 1, "in_doubt": 1},
         {"provider_error": 1},
@@ -279,7 +281,7 @@ def test_resumed_after_a_stop(ledger: Ledger, batches: Batches) -> None:
     ledger.cancel(given_up.run_id, USER)
     stopped = batches.stop(batch.batch_id, USER)
     assert stopped.counts == {"cancelled": 4, "done": 1, "in_doubt": 1}
-    assert (stopped.settled, stopped.ended) == (6, 2)
+    assert (stopped.finished, stopped.ended) == (6, 2)
     ledger.cancel(doubtful, USER)
     again = batches.resume(batch.batch_id, USER)
     assert (again.status, again.ended_at) == (BatchStatus.RUNNING, None)
@@ -366,3 +368,39 @@ def test_listed(batches: Batches) -> None:
     assert [batch.batch_id for batch in batches.list(USER)] == made[::-1]
     assert [batch.batch_id for batch in batches.list(USER, limit=2)] == made[:0:-1]
     assert list(batches.statuses(USER)) == made[::-1]
+
+
+def test_in_flight_is_what_was_released(ledger: Ledger, batches: Batches, where: Where) -> None:
+    """One figure for all who look: held runs are not in flight; a claimed one is, also after a stop."""
+    batch_id = begun(batches, 4, concurrency=2).batch_id
+    first, second = batches.release(8)
+    executing.calling(ledger, ledger.get(first))
+    held = executing.claimed(ledger, ledger.get(second))
+
+    def seen() -> tuple[int, int, bool]:
+        now = batches.get(batch_id, USER)
+        return now.held, now.in_flight, now.moving
+
+    assert seen() == (2, 2, True)
+    batches.pause(batch_id, USER)
+    assert seen() == (2, 2, True)
+    batches.stop(batch_id, USER)
+    assert seen() == (0, 2, True)
+    stopped = batches.get(batch_id, USER)
+    assert (stopped.completed, stopped.finished) == (0, 2)  # what a stop canceled can be resumed
+    executing.expire(where, held.run_id)
+    ledger.cancel(held.run_id, USER)
+    done_one = ledger.get(first)
+    ledger.journal(first, 1, example_answer())
+    executing.finish(ledger, done_one)
+    assert seen() == (0, 0, False)
+
+
+def test_a_batch_that_nobody_fills_any_more(batches: Batches, where: Where) -> None:
+    """The ledger tells it, by how long nobody has queued a run of it: no process or page has to remember."""
+    batch_id = batches.open(USER, concurrency=1)
+    assert not batches.get(batch_id, USER).stalled
+    executing.query(where, "update batches set created_at = created_at - 60 where batch_id = ?", batch_id)
+    assert batches.get(batch_id, USER).stalled
+    batches.fill(batch_id, [example_plan()])
+    assert not batches.get(batch_id, USER).stalled

@@ -41,7 +41,7 @@ from secondlook.ledger.budgets import (
     reserve,
     settle,
 )
-from secondlook.ledger.runs import ledger_database
+from secondlook.ledger.database import ledger_database
 from secondlook.settings import load_settings
 from tests.examples import NOBODY, OTHER_USER, USER
 from tests.ledger.executing import Where, query
@@ -629,7 +629,7 @@ import json, sys
 from pathlib import Path
 from secondlook.errors import OverBudget
 from secondlook.ledger.budgets import Budgets, reserve
-from secondlook.ledger.runs import ledger_database
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.budget_status import Limit, Limits
 from tests.examples import USER
 

@@ -11,7 +11,8 @@ import pytest
 
 from secondlook.connections.database import Database
 from secondlook.ledger.cache import Cache
-from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
+from secondlook.ledger.database import ledger_database
+from secondlook.ledger.runs import Ledger, open_ledger
 from secondlook.ledger.usage import UsageLog, UsageQuery
 from tests.examples import USER
 from tests.ledger.executing import Where, calling, claimed, failed, queued

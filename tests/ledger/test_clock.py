@@ -35,7 +35,8 @@ def set_back(where: Where, seconds: float = HOUR) -> None:
 def batches(ledger: Ledger) -> Batches:
     """Batches on the ledger; of one the first run was let go, and the next may be in a second."""
     made = Batches(ledger._database)  # pyright: ignore[reportPrivateUsage]
-    made.begin(USER, [example_plan(f"source-{number}") for number in range(3)], concurrency=9, per_minute=60)
+    batch_id = made.open(USER, concurrency=9, per_minute=60)
+    made.fill(batch_id, [example_plan(f"source-{number}") for number in range(3)])
     assert len(made.release(9)) > 0
     return made
 

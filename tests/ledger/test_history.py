@@ -15,15 +15,17 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from secondlook.domain.run_filter import RunFilter
-from secondlook.domain.runs import RunStatus
-from secondlook.ledger import budgets, history, outbox, reviews, tables
+from secondlook.domain.runs import SNAPSHOT, RunStatus
+from secondlook.ledger import tables
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.history import History, RunRow
+from secondlook.ledger.migrations import MIGRATIONS
 from secondlook.ledger.reviews import Reviews
-from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
+from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import OTHER_USER, USER
 from tests.ledger import executing
 from tests.ledger.executing import Where
-from tests.mixed_runs import MODELS, NOON, Mixed, insert, mixed
+from tests.mixed_runs import MODELS, NOON, TASKS, Mixed, insert, mixed
 
 NUMBER = 600
 
@@ -31,7 +33,7 @@ NUMBER = 600
 @pytest.fixture(scope="module")
 def made() -> Mixed:
     """Runs of every kind, of three users, over days."""
-    return mixed(NUMBER, days=6, sources=60)
+    return mixed(NUMBER, days=6, sources=60, tasks=TASKS)
 
 
 @pytest.fixture
@@ -72,6 +74,7 @@ def meant(run: dict[str, Any], words: dict[str, tuple[bool, ...]], wanted: RunFi
             wanted.code in {None, run["error_code"]},
             wanted.model in {None, run["model"]},
             wanted.agent in {None, run["agent"]},
+            wanted.task in {None, run["task"]},
             wanted.user in {None, run["user_id"]},
             wanted.source in {None, run["source_id"]},
             wanted.since is None or day_of(run) >= wanted.since,
@@ -91,6 +94,7 @@ FILTERS = {
     "model": RunFilter(model=MODELS[1]),
     "model of odd letters": RunFilter(model=MODELS[-1]),
     "agent": RunFilter(agent="offline"),
+    "task": RunFilter(task="snapshot"),
     "user": RunFilter(user=OTHER_USER),
     "since": RunFilter(since=date(2026, 11, 20)),
     "until": RunFilter(until=date(2026, 11, 20)),
@@ -169,6 +173,7 @@ def assert_agrees(row: RunRow, ledger: Ledger) -> None:
     """Hold a line against its run."""
     run = ledger.get(row.run_id)
     for name in (
+        "task",
         "number",
         "source_id",
         "user_id",
@@ -253,30 +258,12 @@ def test_finding_and_counting_reads_an_index_alone(tmp_path: Path, only: str | N
 
 # -- ledgers of older versions --------------------------------------------------------------------------
 
-HISTORY = (
-    *((tables, number) for number in range(1, len(tables.MIGRATIONS) + 1)),
-    (budgets, len(budgets.MIGRATIONS)),
-    (outbox, len(outbox.MIGRATIONS)),
-    (history, len(history.MIGRATIONS)),
-    (reviews, len(reviews.MIGRATIONS)),
-)
-"""The versions of the ledger, by what each added last."""
 
-
-def migrate_to(where: Where, version: int) -> None:
-    """Make an empty ledger as the version knew it that added this last."""
-    last: dict[Any, int] = dict(HISTORY[:version])
-    with closing(ledger_database(where)) as database:
-        for module, number in last.items():
-            database.migrate(module.MIGRATIONS[:number])
-
-
-@pytest.mark.parametrize("version", range(1, len(HISTORY) + 1))
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
 def test_a_ledger_of_any_older_version(where: Where, version: int) -> None:
     """It is migrated when it is opened; its runs are found, counted, opened and reviewed."""
     made = mixed(60, days=3)
-    migrate_to(where, version)
-    with closing(ledger_database(where)) as older:
+    with closing(ledger_database(where, MIGRATIONS[:version])) as older:
         for table, rows in ((tables.runs, made.runs), (tables.calls, made.calls)):
 
             def columns(connection: sa.Connection, table: sa.Table = table) -> set[str]:
@@ -290,6 +277,7 @@ def test_a_ledger_of_any_older_version(where: Where, version: int) -> None:
         looked, said = History(database), Reviews(database)
         rows = looked.all(RunFilter())
         assert {row.run_id for row in rows} == {run["run_id"] for run in made.runs}
+        assert {row.task for row in rows} == {SNAPSHOT}
         assert looked.page(RunFilter(failures=True)).total == sum(
             run["status"] in {"failed", "in_doubt"} for run in made.runs
         )

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from secondlook.connections.database import Database
 from secondlook.domain.runs import Run, RunStatus
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.outbox import DELAYS_SECONDS, LEASE_SECONDS, Deliveries, Delivery, enqueue, wait_after
-from secondlook.ledger.runs import ledger_database
 from tests.examples import SOURCE, USER
 from tests.ledger.executing import Where, query
 from tests.processes import ROOT
@@ -31,7 +31,7 @@ DRIVER = """
 import sys, time
 from pathlib import Path
 from secondlook.ledger.outbox import Deliveries
-from secondlook.ledger.runs import ledger_database
+from secondlook.ledger.database import ledger_database
 
 where = sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])
 database = ledger_database(where)

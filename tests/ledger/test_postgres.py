@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from secondlook.domain.runs import RunStatus
 from secondlook.errors import LedgerUnavailable
-from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
+from secondlook.ledger.database import ledger_database
+from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import USER, example_answer, example_plan
 from tests.ledger import executing
 from tests.ledger.executing import expire, query

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from secondlook.domain.runs import RunStatus
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.pruning import Pruned, Pruning
-from secondlook.ledger.runs import Ledger, ledger_database
-from secondlook.ledger.usage import DIMENSIONS, UsageLog, UsageQuery, report_fields
+from secondlook.ledger.runs import Ledger
+from secondlook.ledger.usage import DIMENSIONS, UsageLog, UsageQuery
 from secondlook.pipeline.outcome import outcome
+from secondlook.views.usage import report_fields
 from tests.examples import OTHER_USER, USER, body_of, example_answer
 from tests.ledger.executing import STATES, Where, cancelled, done, in_doubt, query
 from tests.mixed_runs import insert, mixed

@@ -19,7 +19,7 @@ from tests.ledger.executing import BUSY, Where, query
 def batches(ledger: Ledger) -> Batches:
     """Batches on the ledger; nine runs of one of them wait."""
     made = Batches(ledger._database)  # pyright: ignore[reportPrivateUsage]
-    made.begin(USER, [example_plan(f"source-{number}") for number in range(9)], concurrency=9)
+    made.fill(made.open(USER, concurrency=9), [example_plan(f"source-{number}") for number in range(9)])
     return made
 
 
@@ -114,5 +114,5 @@ def test_without_a_word_nothing_is_held(new_database: Callable[[], Where]) -> No
     """A provider that announces nothing is as fast as the batch."""
     with closing(open_ledger(new_database(), lease_seconds=15)) as ledger:
         made = Batches(ledger._database)  # pyright: ignore[reportPrivateUsage]
-        made.begin(USER, [example_plan("one")], concurrency=1)
+        made.fill(made.open(USER, concurrency=1), [example_plan("one")])
         assert len(made.release(1)) == 1

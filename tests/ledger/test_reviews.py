@@ -8,8 +8,9 @@ from contextlib import closing
 import pytest
 
 from secondlook.errors import LedgerUnavailable, RequestInvalid, SourceNotFound
+from secondlook.ledger.database import ledger_database
 from secondlook.ledger.reviews import MOST_NOTE, Reviews
-from secondlook.ledger.runs import Ledger, ledger_database
+from secondlook.ledger.runs import Ledger
 from tests.examples import NOBODY, OTHER_USER, USER
 from tests.ledger import executing
 from tests.ledger.executing import Where

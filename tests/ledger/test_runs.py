@@ -21,9 +21,10 @@ from secondlook.connections import database
 from secondlook.domain.runs import RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.errors import InDoubt, LedgerUnavailable, SourceNotFound, StoreUnavailable
-from secondlook.ledger import budgets, clock, history, outbox, pruning, reviews, tables, usage
-from secondlook.ledger.runs import Ledger, ledger_database, open_ledger
-from secondlook.ledger.tables import MIGRATIONS
+from secondlook.ledger import tables
+from secondlook.ledger.database import ledger_database
+from secondlook.ledger.migrations import MIGRATIONS
+from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer, example_input, example_plan
 from tests.ledger import executing
 from tests.ledger.executing import REFUSED, UNKNOWN, Where, expire, next_number, query
@@ -32,16 +33,6 @@ T = TypeVar("T")
 THREADS = 8
 RUN = "77777777-2222-4333-8444-555555555555"
 ANOTHER = "88888888-2222-4333-8444-555555555555"
-ALL_MIGRATIONS = (
-    *MIGRATIONS,
-    *budgets.MIGRATIONS,
-    *outbox.MIGRATIONS,
-    *clock.MIGRATIONS,
-    *history.MIGRATIONS,
-    *reviews.MIGRATIONS,
-    *usage.MIGRATIONS,
-    *pruning.MIGRATIONS,
-)
 
 
 def race(work: Callable[[int], T]) -> list[T]:
@@ -66,7 +57,7 @@ def test_a_new_run(ledger: Ledger) -> None:
     assert (run.run_id, run.number) == (RUN, 1)
     assert (run.status, run.attempts, run.owner, run.error) == (RunStatus.QUEUED, 0, None, None)
     assert (run.source_id, run.user_id, run.agent, run.warnings) == (SOURCE, USER, "offline", ("odd",))
-    assert run.agent_input == example_input()
+    assert run.input == example_input().model_dump_json()
     assert run.request == example_plan().request
     assert run.prompt_version == example_plan().prompt_version
     assert (run.answer, run.usage, run.cost_usd, run.generated_at) == (None, Usage(), None, None)
@@ -504,7 +495,7 @@ def test_a_ledger_outlives_its_process(where: Where) -> None:
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
         after = ledger.get(held.run_id)
         assert after.model_dump(exclude={"elapsed_ms"}) == before.model_dump(exclude={"elapsed_ms"})
-    assert query(where, "select count(*) from migrations") == [(len(ALL_MIGRATIONS),)]
+    assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS),)]
 
 
 @pytest.fixture
@@ -585,7 +576,7 @@ def test_two_processes_migrate_at_once(where: Where, pytestconfig: pytest.Config
         opener.stdin.write("\n")
         opener.stdin.flush()
     assert [opener.communicate(timeout=60)[0] for opener in openers] == ["opened\n"] * 2
-    assert query(where, "select count(*) from migrations") == [(len(ALL_MIGRATIONS),)]
+    assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS),)]
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
         assert executing.queued(ledger).status is RunStatus.QUEUED
 
@@ -595,25 +586,24 @@ def test_eight_threads_migrate_at_once(new_database: Callable[[], Where]) -> Non
     for where in (new_database() for _ in range(5)):
         for opened in race(lambda _, where=where: open_ledger(where, lease_seconds=15)):
             opened.close()
-        assert query(where, "select count(*) from migrations") == [(len(ALL_MIGRATIONS),)]
+        assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS),)]
 
 
 V03 = 3
 """How many migrations the version before batches knew."""
 
-ADDED = {"erased_at", "batch_id", "due_at", "reservation"}
+ADDED = {"erased_at", "batch_id", "due_at", "reservation", "task"}
 
 
 def test_an_older_ledger_is_brought_up_to_date(where: Where) -> None:
     """It gets what it has not seen, in order, and keeps what it has."""
-    with closing(ledger_database(where)) as older:
-        older.migrate(MIGRATIONS[:1])
+    ledger_database(where, MIGRATIONS[:1]).close()
     seen = query(where, "select * from migrations")
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
         assert executing.queued(ledger).status is RunStatus.QUEUED
     names = query(where, "select name, applied_at from migrations order by name")
     assert names[:1] == seen
-    assert [name for name, _ in names] == sorted(name for name, _ in ALL_MIGRATIONS)
+    assert [name for name, _ in names] == sorted(name for name, _ in MIGRATIONS)
 
 
 @pytest.mark.parametrize("state", list(executing.STATES))
@@ -622,8 +612,7 @@ def test_runs_of_the_version_before(state: str, ledger: Ledger, new_database: Ca
     run_id = executing.STATES[state](ledger).run_id
     before = ledger.get(run_id)
     where = new_database()
-    with closing(ledger_database(where)) as older:
-        older.migrate(MIGRATIONS[:V03])
+    with closing(ledger_database(where, MIGRATIONS[:V03])) as older:
         for table in (tables.runs, tables.calls):
             columns = [column for column in table.c if column.name not in ADDED]
             kept = ledger._database.read(lambda c, columns=columns: c.execute(sa.select(*columns)).all())  # pyright: ignore[reportPrivateUsage]
@@ -664,7 +653,7 @@ def test_others_keep_tables_in_the_same_database(where: Where) -> None:
             shared.migrate((("beside_001", beside),))
             executing.queued(ledger, source)
     assert query(where, "select count(*) from beside") == [(0,)]
-    assert query(where, "select count(*) from migrations") == [(len(ALL_MIGRATIONS) + 1,)]
+    assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS) + 1,)]
 
 
 def test_the_clock_is_the_databases(ledger: Ledger) -> None:

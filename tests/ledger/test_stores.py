@@ -7,7 +7,8 @@ from contextlib import closing
 import pytest
 
 from secondlook.domain.runs import RunStatus
-from secondlook.ledger.runs import Ledger, ledger_database
+from secondlook.ledger.database import ledger_database
+from secondlook.ledger.runs import Ledger
 from tests.examples import example_answer
 from tests.ledger import executing
 from tests.ledger.executing import Where, claimed, expire

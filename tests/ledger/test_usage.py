@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from secondlook import cli
 from secondlook.errors import RequestInvalid
 from secondlook.ledger.runs import Ledger
-from secondlook.ledger.tally import Samples, Tally, Total, say_cost, say_percentiles, say_tokens
+from secondlook.ledger.tally import Samples, Tally, Total
 from secondlook.ledger.usage import DIMENSIONS, Dimension, UsageLog, UsageQuery
+from secondlook.views.usage import say_cost, say_percentiles, say_tokens
 from tests.examples import OTHER_USER, USER, Json, example_answer
 from tests.ledger.executing import (
     BUSY,
@@ -33,7 +34,7 @@ from tests.ledger.executing import (
     queued,
     reject,
 )
-from tests.mixed_runs import insert, mixed
+from tests.mixed_runs import TASKS, insert, mixed
 
 SCRIPT = Path(__file__).parent.parent / "recompute_usage.py"
 EVER = UsageQuery(date(2000, 1, 1), date(2100, 1, 1))
@@ -72,7 +73,7 @@ def test_ten_thousand_mixed_runs_are_what_an_independent_script_finds(
     secondlook: Callable[..., str], where: Where, tmp_path: Path
 ) -> None:
     """Every figure, in all and by each dimension, equals what a program of its own makes of an export."""
-    insert(where if isinstance(where, str) else tmp_path / "ledger.db", mixed(10_000))
+    insert(where if isinstance(where, str) else tmp_path / "ledger.db", mixed(10_000, tasks=TASKS))
     days = ("--since", "2026-10-14", "--until", "2026-11-20")
     for each in ("run", "call"):
         listed = secondlook("usage", "--each", each, "--csv", *days)
@@ -99,7 +100,7 @@ def test_ten_thousand_mixed_runs_are_what_an_independent_script_finds(
 @pytest.mark.parametrize("by", DIMENSIONS)
 def test_rows_add_up_to_the_total(usage: UsageLog, where: Where, by: Dimension) -> None:
     """Whatever it is grouped by, counts and sums of the rows are those of the total; filters cut it up."""
-    insert(where, mixed(300, seed=3))
+    insert(where, mixed(300, seed=3, tasks=TASKS))
     report = usage.report(UsageQuery(EVER.since, EVER.until, by))
     assert report.total == usage.report(EVER).total
     for name in ("runs", "calls", "rejected", "estimated"):

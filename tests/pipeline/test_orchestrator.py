@@ -15,11 +15,14 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from secondlook.domain.buckets import AgentInput
 from secondlook.domain.runs import AgentName, Plan, Run, RunStatus
 from secondlook.errors import ApiKeyMissing, NotSignedIn, SecondlookError, StoreUnavailable
 from secondlook.ledger.runs import Ledger, open_ledger
-from secondlook.pipeline.orchestrator import Agents, execute, prepare, result_of
+from secondlook.pipeline.answers import result_of
+from secondlook.pipeline.execute import Agents, execute
 from secondlook.pipeline.retries import Retries
+from secondlook.pipeline.submit import prepare
 from secondlook.providers.offline import offline_agent
 from secondlook.providers.openai.client import Agent
 from secondlook.settings import load_settings
@@ -164,7 +167,7 @@ def test_the_plan(house: House) -> None:
     """What is sent holds aggregates alone, however the source is called."""
     plan = house.prepare()
     assert (plan.source_id, plan.user_id, plan.agent, plan.model) == (SOURCE, USER, "offline", MODEL)
-    assert plan.agent_input == example_input()
+    assert plan.input == example_input().model_dump_json()
     assert plan.warnings == ()
     sent = json.dumps(plan.request)
     for hidden in ("A name", SOURCE, SOURCE[:8], USER, "csv"):
@@ -176,8 +179,8 @@ def test_estimates_that_moved_are_warned_of(house: House) -> None:
     house.tables.add_estimates(SOURCE, 41)
     run = house.execute(house.submit())
     assert run.status is RunStatus.DONE
-    assert run.agent_input.estimate_count == 41
-    assert run.agent_input.confidence_level == "medium"
+    sent = AgentInput.model_validate_json(run.input)
+    assert (sent.estimate_count, sent.confidence_level) == (41, "medium")
     assert run.warnings == (
         "weekly volume covers 35 of 41 estimates",
         "price bands cover 35 of 41 estimates: the estimates have probably moved since bucketing",

@@ -300,9 +300,9 @@ def test_a_providers_message_is_made_safe(said: str, shown: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        pytest.param("Cannot read: 2026-W 01:15 02:20", id="weeks"),
-        pytest.param("Cannot read: estimate_count:35", id="estimate count"),
-        pytest.param("Cannot read: 500-1500:25 there", id="a band"),
+        pytest.param('Cannot read: {"week": "2026-W01", "count": 15}', id="weeks"),
+        pytest.param('Cannot read: "estimate_count": 35', id="estimate count"),
+        pytest.param('Cannot read: "500-1500","count":25 there', id="a band"),
         pytest.param(
             str(build_request(example_input(), load_settings())["messages"][0]["content"]), id="instructions"
         ),
@@ -330,7 +330,9 @@ def test_an_error_without_a_message(content: bytes, status: int, phrase: str) ->
     assert error.message == f"OpenAI API error ({status}): {phrase}"
 
 
-@pytest.fixture(params=[refusing(401, f"bad {KEY}"), refusing(500, "500-1500:25"), failing(httpx2.ReadError)])
+@pytest.fixture(
+    params=[refusing(401, f"bad {KEY}"), refusing(500, '"500-1500","count":25'), failing(httpx2.ReadError)]
+)
 def failed(request: pytest.FixtureRequest) -> ProviderError:
     """An error of each kind."""
     request.param.requests.clear()
@@ -341,7 +343,7 @@ def test_a_traceback_shows_neither_key_nor_prompt(failed: ProviderError) -> None
     """Exceptions end up in logs, with all that they were raised from."""
     shown = "".join(traceback.format_exception(failed))
     assert KEY not in shown
-    assert "500-1500:25" not in shown
+    assert '"500-1500","count":25' not in shown
 
 
 DEBUG = """

@@ -12,7 +12,7 @@ from secondlook.providers.offline import offline_agent
 from secondlook.providers.openai.client import build_request
 from secondlook.settings import load_settings
 from secondlook.tasks.snapshot.prompt import estimate_usage
-from secondlook.tasks.snapshot.rules import check_answer
+from secondlook.tasks.snapshot.rules import check_answer, read_completion
 from tests.examples import MODEL, example_input
 from tests.strategies import agent_inputs
 
@@ -29,7 +29,7 @@ def ask(agent_input: AgentInput) -> AgentAnswer:
 def test_it_answers_as_the_model_should() -> None:
     """Its answer is accepted, names the model that was asked, and carries a request id."""
     answer = ask(example_input())
-    check_answer(answer.body, example_input())
+    check_answer(read_completion(answer.body), example_input())
     assert (answer.model, answer.request_id) == (MODEL, "offline")
 
 
@@ -44,4 +44,4 @@ def test_its_usage_is_marked_as_estimated() -> None:
 @given(agent_inputs())
 def test_it_answers_any_input(agent_input: AgentInput) -> None:
     """Any valid buckets come back unchanged through the real client."""
-    check_answer(ask(agent_input).body, agent_input)
+    check_answer(read_completion(ask(agent_input).body), agent_input)

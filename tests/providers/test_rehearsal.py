@@ -9,8 +9,7 @@ import pytest
 
 from secondlook.domain.access import Access
 from secondlook.domain.runs import REHEARSAL, Run, RunStatus
-from secondlook.errors import RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
-from secondlook.execution.rehearsal import rehearse
+from secondlook.errors import OverBudget, RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
 from secondlook.execution.runner import Runner
 from secondlook.providers.rehearsal import KINDS
 from secondlook.services import connect
@@ -31,7 +30,7 @@ REJECTED = [
     ("confidence-changed", "mismatch", "meta.confidence_level"),
     ("number-as-text", "schema", "demand.price_distribution[1].count"),
     ("number-as-decimal", "schema", "demand.price_distribution[1].count"),
-    ("extra-key", "schema", "demand"),
+    ("extra-key", "schema", "demand.summary"),
     ("key-missing", "schema", "meta.confidence_level"),
     ("key-twice", "duplicate_key", None),
     ("list", "schema", "$"),
@@ -91,7 +90,7 @@ def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 def carried(name: str) -> Run:
     """A rehearsal, to its end."""
     services = connect()
-    return Runner(services).execute(rehearse(services, ME, SOURCE, REHEARSAL + name).run_id)
+    return Runner(services).execute(Runner(services).submit(SOURCE, ME, rehearsal=REHEARSAL + name).run_id)
 
 
 def test_every_kind_is_known_here() -> None:
@@ -130,7 +129,7 @@ def test_what_may_be_sent_again(monkeypatch: pytest.MonkeyPatch, name: str) -> N
     """Only what was certainly not processed is sent again."""
     monkeypatch.setenv("SECONDLOOK_AGENT_RETRIES", "1")
     services = connect()
-    run = rehearse(services, ME, SOURCE, REHEARSAL + name)
+    run = Runner(services).submit(SOURCE, ME, rehearsal=REHEARSAL + name)
     Runner(services).pick_up(run.run_id)
     waits = services.ledger.get(run.run_id).waits_ms is not None
     assert waits is (name in SENT_AGAIN)
@@ -156,7 +155,7 @@ def test_a_late_answer_settles_its_run(tables: EmbeddedTables, monkeypatch: pyte
     """After the deadline the run is in doubt, until its answer comes."""
     monkeypatch.setenv("SECONDLOOK_DEADLINE_SECONDS", "0.2")
     services = connect()
-    run = rehearse(services, ME, SOURCE, REHEARSAL + "late")
+    run = Runner(services).submit(SOURCE, ME, rehearsal=REHEARSAL + "late")
     runner = Runner(services)
     assert runner.execute(run.run_id).status is RunStatus.IN_DOUBT
     assert tables.count("snapshots") == 0
@@ -178,7 +177,7 @@ def test_afterwards_the_source_can_be_run(tables: EmbeddedTables) -> None:
 def test_given_up(tables: EmbeddedTables) -> None:
     """One in doubt blocks its source until it is given up."""
     doubtful = carried("reset")
-    with pytest.raises(RequestInvalid, match=r"^The source has a run that goes on or is in doubt"):
+    with pytest.raises(RequestInvalid, match=r"^The source has an open run"):
         carried("html")
     connect().ledger.cancel(doubtful.run_id, USER)
     assert carried("html").status is RunStatus.FAILED
@@ -189,9 +188,18 @@ def test_a_real_run_is_not_joined(tables: EmbeddedTables) -> None:  # noqa: ARG0
     """A rehearsal never takes the place of a run that somebody waits for."""
     services = connect()
     real = services.ledger.submit("99999999-2222-4333-8444-555555555555", example_plan(), number=1)
-    with pytest.raises(RequestInvalid, match="goes on or is in doubt"):
-        rehearse(services, ME, SOURCE, REHEARSAL + "html")
+    with pytest.raises(RequestInvalid, match="has an open run"):
+        Runner(services).submit(SOURCE, ME, rehearsal=REHEARSAL + "html")
     assert [run.run_id for run in services.ledger.list(USER)] == [real.run_id]
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_budget_holds_for_rehearsals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They pass the one door of all runs: what no budget holds leaves no run."""
+    monkeypatch.setenv("SECONDLOOK_BUDGET_DAY_CALLS", "0")
+    with pytest.raises(OverBudget):
+        Runner(connect()).submit(SOURCE, ME, rehearsal=REHEARSAL + "html")
+    assert connect().ledger.list(USER) == []
 
 
 def test_too_few_weeks(tables: EmbeddedTables) -> None:
@@ -199,7 +207,7 @@ def test_too_few_weeks(tables: EmbeddedTables) -> None:
     alone = "22222222-2222-4333-8444-555555555555"
     tables.add_source(alone, buckets=bucket_row(weekly_volume=weeks(("2026-W01", 35))))
     with pytest.raises(RequestInvalid, match=r"^This rehearsal takes a source with 2 weeks$"):
-        rehearse(connect(), ME, alone, REHEARSAL + "weeks-reordered")
+        Runner(connect()).submit(alone, ME, rehearsal=REHEARSAL + "weeks-reordered")
 
 
 @pytest.mark.usefixtures("tables")
@@ -215,7 +223,7 @@ def test_too_few_weeks(tables: EmbeddedTables) -> None:
 def test_nonsense(user: str, source: str, model: str, error: type[SecondlookError]) -> None:
     """What is no rehearsal of one's own source begins nothing."""
     with pytest.raises(error):
-        rehearse(connect(), Access(user), source, model)
+        Runner(connect()).submit(source, Access(user), rehearsal=model)
     assert connect().ledger.list(user) == []
 
 
@@ -242,14 +250,14 @@ def test_where_there_are_none(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SecondlookError, match=words):
-        rehearse(connect(), ME, SOURCE, REHEARSAL + "html")
+        Runner(connect()).submit(SOURCE, ME, rehearsal=REHEARSAL + "html")
     assert not (Path("data") / "ledger.db").exists()
 
 
 @pytest.mark.usefixtures("tables", "no_retries")
 def test_a_rehearsal_that_is_carried_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Queued here and carried where a key is set, it is refused; no answer is made up."""
-    run = rehearse(connect(), ME, SOURCE, REHEARSAL + "no-usage")
+    run = Runner(connect()).submit(SOURCE, ME, rehearsal=REHEARSAL + "no-usage")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-a1b2c3")
     with pytest.raises(SettingInvalid, match="waits for the offline agent"):
         Runner(connect()).execute(run.run_id)

@@ -6,7 +6,6 @@ import io
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -102,8 +101,7 @@ class Cloud(Home):
 @pytest.fixture
 def proxy(supabase_server: Server) -> Generator[Proxy]:
     """The proxy, until the test ends."""
-    parts = urlsplit(supabase_server.url)
-    made = Proxy(str(parts.hostname), int(parts.port or 80))
+    made = Proxy(supabase_server.url)
     yield made
     made.close()
 

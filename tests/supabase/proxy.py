@@ -1,21 +1,22 @@
-"""A real HTTP server in front of Supabase: it notes every request, and spoils those that a test names.
+"""A server in front of Supabase: it notes every request, and spoils those that a test names.
 
-A behaviour is a plain function: it gets the exchange and passes it on, answers it or breaks it off. Tokens
-and keys are not noted, only by what right somebody asked.
+A behaviour is a plain function: it gets the exchange and passes it on, answers it or breaks it off.
 """
 
 from __future__ import annotations
 
 import json
 import socket
-import struct
 import threading
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
+
+from tests import http_server
+from tests.http_server import HttpServer, Request, head, read
 
 Right: TypeAlias = Literal["the secret key", "a person", "nobody"]
 _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
@@ -23,7 +24,7 @@ _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it arrived."""
+    """A request as it is noted: all of it but its token and keys."""
 
     method: str
     path: str
@@ -36,6 +37,11 @@ class Asked:
     def table(self) -> str | None:
         """The table it asks for."""
         return self.path.removeprefix("/rest/v1/") if self.path.startswith("/rest/v1/") else None
+
+    @property
+    def renews(self) -> bool:
+        """Whether it trades a refresh token."""
+        return self.path == "/auth/v1/token" and self.values("grant_type") == ["refresh_token"]
 
     def values(self, name: str) -> list[str]:
         """What the query says under this name."""
@@ -51,100 +57,67 @@ class Answer:
     body: bytes
 
 
-class Stopped(Exception):
-    """The proxy is closing: a behaviour that waits gives up."""
-
-
 @dataclass
-class Exchange:
+class Exchange(http_server.Exchange):
     """One request and the socket to answer it on."""
 
-    proxy: Proxy
-    asked: Asked
-    target: str
-    headers: Mapping[str, str]
-    raw: bytes
-    connection: socket.socket
-    open: bool = True
+    target: str = field(kw_only=True)
 
     def forward(self) -> Answer:
         """Ask Supabase."""
-        upstream = HTTPConnection(self.proxy.host, self.proxy.port, timeout=30)
+        upstream = HTTPConnection(self.target, timeout=30)
+        request = self.request
         try:
-            sent = {name: value for name, value in self.headers.items() if name not in _HOP_BY_HOP}
-            upstream.request(self.asked.method, self.target, self.raw or None, sent)
+            sent = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
+            upstream.request(request.method, request.path, request.raw or None, sent)
             answer = upstream.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, headers, answer.read())
         finally:
             upstream.close()
 
-    def send(self, answer: Answer, *, length: int | None = None) -> None:
+    def reply(self, answer: Answer, *, length: int | None = None) -> None:
         """Send an answer; a length that is longer than its body cuts it off."""
         kept = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
-        announced = len(answer.body) if length is None else length
-        lines = [f"HTTP/1.1 {answer.status} Proxied", *(f"{name}: {value}" for name, value in kept.items())]
-        lines.append(f"content-length: {announced}")
-        self.connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + answer.body)
+        kept["content-length"] = str(len(answer.body) if length is None else length)
+        self.send(head(answer.status, kept) + answer.body)
         if length is not None:
             self.hang_up()
-
-    def hang_up(self) -> None:
-        """Close the connection in order."""
-        self.open = False
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-    def reset(self) -> None:
-        """Break the connection off with a TCP reset."""
-        self.open = False
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
-
-    def pause(self, seconds: float) -> None:
-        """Wait a while."""
-        if self.proxy.stopping.wait(seconds):
-            raise Stopped
 
 
 Behaviour: TypeAlias = Callable[[Exchange], None]
 Matches: TypeAlias = Callable[[Asked], bool]
 
 
-@dataclass
-class Proxy:
-    """The server; what it is told holds from the next request on."""
+class Proxy(HttpServer):
+    """The server; what it is told holds from the next request on.
 
-    host: str
-    port: int
-    asked: list[Asked] = field(default_factory=list[Asked])
-    stopping: threading.Event = field(default_factory=threading.Event)
+    Args:
+        target: Supabase's address.
+    """
 
-    def __post_init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, target: str) -> None:
+        self._target = urlsplit(target).netloc
         self._behaviours: list[tuple[Matches, Behaviour, list[None]]] = []
-        self._connections: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._own_port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._own_port}"
-        self._listen()
+        self.asked: list[Asked] = []
+        super().__init__()
+        self.url = f"http://127.0.0.1:{self.port}"
 
     # -- what tests say ---------------------------------------------------------------------------------
 
     def spoil(self, behaviour: Behaviour, *, when: Matches | None = None, times: int = 1_000_000) -> None:
         """Treat requests so, as often as told; of several behaviours that fit, the first."""
-        with self._lock:
+        with self.lock:
             self._behaviours.append((when or (lambda _asked: True), behaviour, [None] * times))
 
     def mend(self) -> None:
         """Pass on everything again."""
-        with self._lock:
+        with self.lock:
             self._behaviours.clear()
 
     def forget(self) -> None:
         """Begin to note anew."""
-        with self._lock:
+        with self.lock:
             self.asked.clear()
 
     @property
@@ -152,64 +125,31 @@ class Proxy:
         """What was asked of tables."""
         return [asked for asked in self.asked if asked.table is not None]
 
+    @property
+    def renewals(self) -> list[Asked]:
+        """The requests that traded a refresh token."""
+        with self.lock:
+            return [asked for asked in self.asked if asked.renews]
+
     @contextmanager
     def down(self) -> Generator[None]:
         """Nobody listens, and what was connected is not any more."""
-        self._hang_up()
+        self.stop_listening()
         yield
-        self._listener = socket.create_server(("127.0.0.1", self._own_port))
-        self._listen()
-
-    def close(self) -> None:
-        """Stop listening, break off what is held, and wait for every thread."""
-        self.stopping.set()
-        self._hang_up()
-        for thread in self._threads:
-            thread.join(timeout=5)
+        self.listen_again()
 
     # -- serving ----------------------------------------------------------------------------------------
 
-    def _listen(self) -> None:
-        listener = self._listener
-        self._spawn(lambda: self._accept(listener))
-
-    def _hang_up(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def _spawn(self, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            self._spawn(lambda connection=connection: self._serve(connection))
-
-    def _serve(self, connection: socket.socket) -> None:
-        with self._lock:
-            self._connections.add(connection)
-        with connection, suppress(OSError, Stopped):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while (exchange := self._read(connection)) is not None:
-                self._behaviour(exchange.asked)(exchange)
-                if not exchange.open:
-                    break
-        with self._lock:
-            self._connections.discard(connection)
+    def serve(self, connection: socket.socket, stopping: threading.Event) -> None:
+        """Take requests until the client, or a behaviour, has enough."""
+        while (request := read(connection)) is not None:
+            exchange = Exchange(request, connection, stopping, target=self._target)
+            self._behaviour(noted(request))(exchange)
+            if not exchange.open:
+                break
 
     def _behaviour(self, asked: Asked) -> Behaviour:
-        with self._lock:
+        with self.lock:
             self.asked.append(asked)
             for matches, behaviour, left in self._behaviours:
                 if left and matches(asked):
@@ -217,32 +157,18 @@ class Proxy:
                     return behaviour
         return passing_on
 
-    def _read(self, connection: socket.socket) -> Exchange | None:
-        data = b""
-        while b"\r\n\r\n" not in data:
-            more = connection.recv(65536)
-            if not more:
-                return None
-            data += more
-        top, _, raw = data.partition(b"\r\n\r\n")
-        first, *lines = top.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        while len(raw) < int(headers.get("content-length", "0")):
-            more = connection.recv(65536)
-            if not more:
-                return None
-            raw += more
-        method, target, _ = first.split(" ")
-        parts = urlsplit(target)
-        asked = Asked(
-            method=method,
-            path=parts.path,
-            query=tuple(parse_qsl(parts.query, keep_blank_values=True)),
-            prefer=headers.get("prefer", ""),
-            body=json.loads(raw) if raw else None,
-            by=_right(headers),
-        )
-        return Exchange(self, asked, target, headers, raw, connection)
+
+def noted(request: Request) -> Asked:
+    """What is kept of a request."""
+    parts = urlsplit(request.path)
+    return Asked(
+        method=request.method,
+        path=parts.path,
+        query=tuple(parse_qsl(parts.query, keep_blank_values=True)),
+        prefer=request.headers.get("prefer", ""),
+        body=request.body,
+        by=_right(request.headers),
+    )
 
 
 def _right(headers: Mapping[str, str]) -> Right:
@@ -264,24 +190,35 @@ READ, INSERT, UPDATE = to("GET", "sources"), to("POST", "snapshots"), to("PATCH"
 """The three requests of a snapshot."""
 
 
+def of_renewals(asked: Asked) -> bool:
+    """Requests that trade a refresh token."""
+    return asked.renews
+
+
 # -- behaviours -----------------------------------------------------------------------------------------
 
 
 def passing_on(exchange: Exchange) -> None:
     """Forwards the request and the answer."""
-    exchange.send(exchange.forward())
+    exchange.reply(exchange.forward())
 
 
 def answering(body: str, *, status: int = 200, kind: str = "application/json") -> Behaviour:
     """Answers this, and Supabase hears nothing of it."""
     answer = Answer(status, {"content-type": kind}, body.encode())
-    return lambda exchange: exchange.send(answer)
+    return lambda exchange: exchange.reply(answer)
 
 
 def refusing(status: int, code: str, message: str) -> Behaviour:
     """Refuses as PostgREST does."""
     body = {"code": code, "message": message, "details": None, "hint": None}
     return answering(json.dumps(body), status=status)
+
+
+def saying(path: str, status: int, **body: object) -> Behaviour:
+    """Answers this where a path begins so, and passes the rest on."""
+    instead = answering(json.dumps(body), status=status)
+    return lambda exchange: (instead if exchange.request.path.startswith(path) else passing_on)(exchange)
 
 
 def delaying(seconds: float) -> Behaviour:
@@ -320,7 +257,7 @@ def cutting(exchange: Exchange) -> None:
     """Forwards the request, announces the whole answer and sends half of it."""
     answer = exchange.forward()
     body = answer.body or b"[]"
-    exchange.send(Answer(answer.status, answer.headers, body[: len(body) // 2]), length=len(body))
+    exchange.reply(Answer(answer.status, answer.headers, body[: len(body) // 2]), length=len(body))
 
 
 def first(then: Callable[[], object], behaviour: Behaviour = passing_on) -> Behaviour:

@@ -78,12 +78,10 @@ REFUSING = [
     ),
     pytest.param(
         answering(PAGE, status=502, kind="text/html"),
-        "Supabase refused the request (502): Proxied",
+        "Supabase refused the request (502): Test",
         id="a gateway's page",
     ),
-    pytest.param(
-        answering("", status=503), "Supabase refused the request (503): Proxied", id="503 and no body"
-    ),
+    pytest.param(answering("", status=503), "Supabase refused the request (503): Test", id="503 and no body"),
     pytest.param(
         answering(
             '{"message": "Invalid API key", "hint": "Double check your Supabase `apikey`"}', status=401

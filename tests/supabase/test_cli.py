@@ -349,8 +349,8 @@ def test_check_with_a_wrong_password(cloud: Cloud, supabase_user: SupabaseUser) 
 
 def quoting(exchange: Exchange) -> None:
     """Refuses, and repeats all of the request's headers."""
-    body = {"code": "XX000", "message": "no", "details": dict(exchange.headers), "hint": None}
-    exchange.send(Answer(500, {"content-type": "application/json"}, json.dumps(body).encode()))
+    body = {"code": "XX000", "message": "no", "details": dict(exchange.request.headers), "hint": None}
+    exchange.reply(Answer(500, {"content-type": "application/json"}, json.dumps(body).encode()))
 
 
 @pytest.mark.parametrize("behaviour", [passing_on, quoting], ids=["all is well", "the key is quoted"])

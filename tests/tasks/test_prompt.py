@@ -12,34 +12,27 @@ from hypothesis import strategies as st
 
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.weeks import week_of
-from secondlook.providers import offline
 from secondlook.providers.openai.client import build_request
 from secondlook.settings import load_settings
 from secondlook.tasks.snapshot import prompt
+from secondlook.tasks.snapshot.schema import answer_schema
 from tests.examples import bucket_row, echo, example_input, example_plan, many_weeks, weeks
 from tests.strategies import agent_inputs, bucket_rows
 
 
 def test_the_layout() -> None:
-    """A line of weeks a year, a line a band, under the names of the answer's schema."""
+    """The answer itself as compact JSON, byte by byte: identity pending, weeks in order, zeros included."""
     volume = weeks(("2025-W52", 7), ("2026-W02", 0), ("2026-W01", 28))
-    assert prompt.lay_out(example_input(bucket_row(weekly_volume=volume))).splitlines() == [
-        "weekly_volume",
-        "2025-W 52:7",
-        "2026-W 01:28 02:0",
-        "price_distribution",
-        "<500:10",
-        "500-1500:25",
-        "1500-5000:0",
-        "5000+:0",
-        "decision_latency",
-        "0-2d:20",
-        "3-7d:15",
-        "8-21d:0",
-        "22+d:0",
-        "estimate_count:35",
-        "confidence_level:low",
-    ]
+    assert prompt.lay_out(example_input(bucket_row(weekly_volume=volume))) == (
+        '{"meta":{"snapshot_id":"pending","source_id":"pending","generated_at":"pending",'
+        '"estimate_count":35,"confidence_level":"low"},'
+        '"demand":{"weekly_volume":[{"week":"2025-W52","count":7},{"week":"2026-W01","count":28},'
+        '{"week":"2026-W02","count":0}],'
+        '"price_distribution":[{"band":"<500","count":10},{"band":"500-1500","count":25},'
+        '{"band":"1500-5000","count":0},{"band":"5000+","count":0}]},'
+        '"decision_latency":{"distribution":[{"band":"0-2d","count":20},{"band":"3-7d","count":15},'
+        '{"band":"8-21d","count":0},{"band":"22+d","count":0}]}}'
+    )
 
 
 def test_two_messages() -> None:
@@ -63,7 +56,7 @@ def test_equal_buckets_give_byte_identical_requests(row: dict[str, Any], random:
 @given(agent_inputs())
 def test_the_prompt_says_all(agent_input: AgentInput) -> None:
     """Whoever reads the prompt alone can give the right answer: nothing is lost in its layout."""
-    assert offline.answer(prompt.lay_out(agent_input)) == echo(agent_input)
+    assert json.loads(prompt.lay_out(agent_input)) == echo(agent_input)
 
 
 def test_no_identity_in_the_request() -> None:
@@ -101,6 +94,17 @@ def test_room_for_white_space() -> None:
 
 
 def test_twelve_weeks_stay_within_the_budget() -> None:
-    """The estimate for twelve weeks of one year is at most 670 tokens (bench/ measures it)."""
+    """The estimate for twelve weeks of one year is at most 950 tokens (bench/ measures it)."""
     volume = weeks(*((f"2026-W{number:02d}", 1) for number in range(1, 13)))
-    assert (prompt.estimate_usage(example_input(bucket_row(weekly_volume=volume))).total_tokens or 0) <= 670
+    assert (prompt.estimate_usage(example_input(bucket_row(weekly_volume=volume))).total_tokens or 0) <= 950
+
+
+def test_the_question_is_what_is_sent() -> None:
+    """Its messages, both schemas and the estimates are those of the prompt, for any provider."""
+    given = example_input()
+    asked = prompt.question(given)
+    assert [message.model_dump() for message in asked.messages] == prompt.messages(given)
+    assert asked.answer_schema == answer_schema()
+    assert asked.fixed_schema == answer_schema(2)
+    assert asked.usage == prompt.estimate_usage(given)
+    assert asked.usage.total_tokens == asked.prompt_tokens + asked.answer_tokens

@@ -4,10 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema
+from hypothesis import given
+
+from secondlook.domain.buckets import AgentInput
 from secondlook.domain.snapshots import SnapshotResult
-from secondlook.tasks.snapshot.schema import RESPONSE_FORMAT, SNAPSHOT_RESULT
+from secondlook.tasks.snapshot.prompt import right_answer
+from secondlook.tasks.snapshot.schema import RESPONSE_FORMAT, SNAPSHOT_RESULT, answer_schema
+from tests.strategies import agent_inputs
 
 Json = dict[str, Any]
+
+COUNT: Json = {"type": "integer", "minimum": 0}
+PENDING: Json = {"type": "string", "enum": ["pending"]}
+
+
+def bands(*names: str) -> Json:
+    """A list of exactly four bands."""
+    return {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"band": {"type": "string", "enum": list(names)}, "count": COUNT},
+            "additionalProperties": False,
+            "required": ["band", "count"],
+        },
+        "minItems": 4,
+        "maxItems": 4,
+    }
+
 
 SNAPSHOT: Json = {
     "type": "object",
@@ -15,11 +40,11 @@ SNAPSHOT: Json = {
         "meta": {
             "type": "object",
             "properties": {
-                "snapshot_id": {"type": "string"},
-                "source_id": {"type": "string"},
-                "generated_at": {"type": "string"},
-                "estimate_count": {"type": "integer"},
-                "confidence_level": {"type": "string"},
+                "snapshot_id": PENDING,
+                "source_id": PENDING,
+                "generated_at": PENDING,
+                "estimate_count": COUNT,
+                "confidence_level": {"type": "string", "enum": ["low", "medium", "high"]},
             },
             "additionalProperties": False,
             "required": ["snapshot_id", "source_id", "generated_at", "estimate_count", "confidence_level"],
@@ -31,37 +56,43 @@ SNAPSHOT: Json = {
                     "type": "array",
                     "items": {
                         "type": "object",
-                        "properties": {"week": {"type": "string"}, "count": {"type": "integer"}},
+                        "properties": {
+                            "week": {"type": "string", "pattern": "^[0-9]{4}-W[0-5][0-9]$"},
+                            "count": COUNT,
+                        },
                         "additionalProperties": False,
                         "required": ["week", "count"],
                     },
                 },
-                "price_distribution": {"$ref": "#/$defs/b"},
+                "price_distribution": bands("<500", "500-1500", "1500-5000", "5000+"),
             },
             "additionalProperties": False,
             "required": ["weekly_volume", "price_distribution"],
         },
         "decision_latency": {
             "type": "object",
-            "properties": {"distribution": {"$ref": "#/$defs/b"}},
+            "properties": {"distribution": bands("0-2d", "3-7d", "8-21d", "22+d")},
             "additionalProperties": False,
             "required": ["distribution"],
         },
     },
     "additionalProperties": False,
     "required": ["meta", "demand", "decision_latency"],
-    "$defs": {
-        "b": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"band": {"type": "string"}, "count": {"type": "integer"}},
-                "additionalProperties": False,
-                "required": ["band", "count"],
-            },
-        }
-    },
 }
+
+STRICT = {
+    "type",
+    "properties",
+    "additionalProperties",
+    "required",
+    "items",
+    "enum",
+    "pattern",
+    "minimum",
+    "minItems",
+    "maxItems",
+}
+"""Of the keywords that OpenAI's strict mode supports, those that are used."""
 
 
 def test_the_schema_is_frozen() -> None:
@@ -71,6 +102,33 @@ def test_the_schema_is_frozen() -> None:
         "type": "json_schema",
         "json_schema": {"name": "SnapshotResult", "strict": True, "schema": SNAPSHOT},
     }
+
+
+def keywords(schema: Json) -> set[str]:
+    """The keywords of a schema and of all that is in it."""
+    children = [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]
+    return set(schema).union(*map(keywords, children))
+
+
+def test_strict_mode_supports_all_of_it() -> None:
+    """A provider refuses a schema with a keyword that it does not know."""
+    assert keywords(SNAPSHOT_RESULT) == STRICT
+
+
+def test_the_number_of_weeks_can_be_fixed() -> None:
+    """For providers that compile schemas for nothing; all the rest stays as it is."""
+    fixed = answer_schema(weeks=12)
+    weekly = fixed["properties"]["demand"]["properties"]["weekly_volume"]
+    assert (weekly.pop("minItems"), weekly.pop("maxItems")) == (12, 12)
+    assert fixed == SNAPSHOT
+
+
+@given(agent_inputs())
+def test_it_allows_every_right_answer(agent_input: AgentInput) -> None:
+    """Decoding that is held to the schema can always repeat the input."""
+    for weeks in (None, len(agent_input.demand.weekly_volume)):
+        validator = jsonschema.Draft202012Validator(answer_schema(weeks))
+        validator.validate(right_answer(agent_input))  # pyright: ignore[reportUnknownMemberType] -- its types are partial
 
 
 def shape(schema: Json, root: Json) -> object:

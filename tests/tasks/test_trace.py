@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from secondlook.domain.buckets import AgentInput
 from secondlook.errors import AnswerRejected
-from secondlook.tasks.snapshot.rules import RULES, check_answer
-from secondlook.tasks.snapshot.trace import MOST_EXTRA, Cell, Trace, trace
+from secondlook.tasks.base import Cell, Trace
+from secondlook.tasks.snapshot import trace as snapshot_trace
+from secondlook.tasks.snapshot.rules import RULES, check_answer, read_completion
+from secondlook.tasks.snapshot.trace import MOST_EXTRA
 from tests.examples import body_of, echo, example_input
 from tests.strategies import agent_inputs, mutations
 
@@ -22,10 +24,15 @@ VALUES = 2 * 2 + 2 * 8 + 2
 """Of the example: two weeks and eight bands, each a name and a count, and the two totals."""
 
 
+def trace(agent_input: AgentInput, body: str | None) -> Trace:
+    """The trace of an answer's body."""
+    return snapshot_trace.trace(None if body is None else read_completion(body), agent_input)
+
+
 def rejection(body: str, agent_input: AgentInput = INPUT) -> AnswerRejected | None:
     """What the accepting code says to an answer."""
     try:
-        check_answer(body, agent_input)
+        check_answer(read_completion(body), agent_input)
     except AnswerRejected as error:
         return error
     return None

@@ -10,11 +10,13 @@ from hypothesis import settings as hypothesis_settings
 
 from secondlook.domain.access import Access
 from secondlook.domain.buckets import AgentInput
+from secondlook.domain.runs import SNAPSHOT as SNAPSHOT_TASK
 from secondlook.domain.runs import AgentName, Run, RunStatus
 from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.services import connect
-from secondlook.views.comparison import Comparison, Side, compare, comparison_fields, read_side
+from secondlook.views.comparison import Comparison, compare, comparison_fields
+from secondlook.views.snapshot import read_snapshot_view, view_snapshot
 from tests.examples import (
     MODEL,
     OTHER_USER,
@@ -55,13 +57,14 @@ def made(agent: AgentName = "openai", **changes: Json) -> Run:
     fields: dict[str, Json] = {
         **dict.fromkeys(Run.model_fields),
         "run_id": SNAPSHOT,
+        "task": SNAPSHOT_TASK,
         "number": 1,
         "source_id": SOURCE,
         "user_id": USER,
         "agent": agent,
         "model": MODEL,
         "prompt_version": "1",
-        "agent_input": example_input(),
+        "input": example_input().model_dump_json(),
         "request": {},
         "warnings": (),
         "status": RunStatus.DONE,
@@ -80,7 +83,7 @@ def compared(first: Mapping[str, object], second: Mapping[str, object], **sides:
     one = snapshot(example_input(bucket_row(**first)))
     other = snapshot(example_input(bucket_row(**second)), OTHER, sides.pop("source_id", SOURCE))
     runs = {"run": made(), "other_run": made(), **sides}
-    return compare(Side(one, "A", runs["run"]), Side(other, "B", runs["other_run"]))
+    return compare(view_snapshot(one, "A", runs["run"]), view_snapshot(other, "B", runs["other_run"]))
 
 
 def test_counts_and_percentage_points() -> None:
@@ -116,34 +119,34 @@ APART = {"weekly_volume": weeks(("2024-W01", 1))}
         pytest.param({}, [], id="nothing"),
         pytest.param(
             {"other_run": made(model="gpt-5")},
-            [f"They were made by different models: {MODEL}, then gpt-5."],
+            [f"The models differ: first {MODEL}, then gpt-5."],
             id="model",
         ),
         pytest.param(
             {"other_run": made(answered_model="gpt-4o-mini")},
-            [f"They were made by different models: {MODEL}, then gpt-4o-mini."],
+            [f"The models differ: first {MODEL}, then gpt-4o-mini."],
             id="model that answered",
         ),
         pytest.param(
             {"run": made(prompt_version="0")},
-            ["They were made by different versions of the prompt: 0, then 1."],
+            ["The prompt versions differ: first 0, then 1."],
             id="prompt",
         ),
         pytest.param(
             {"run": made("offline")},
-            ["They were made by different agents: the offline agent, then OpenAI."],
+            ["The agents differ: first Offline agent, then OpenAI."],
             id="agent",
         ),
         pytest.param(
             {"run": None},
-            ["The first was made elsewhere: its agent, model and prompt are not known here."],
-            id="made elsewhere",
+            ["Another program made the first snapshot: its agent, model and prompt are unknown."],
+            id="another program",
         ),
         pytest.param(
             {"run": made(model="rehearsal-no-usage"), "other_run": made(model="rehearsal-no-usage")},
             [
-                "The first is of a rehearsal (rehearsal-no-usage).",
-                "The second is of a rehearsal (rehearsal-no-usage).",
+                "The first snapshot is a rehearsal (rehearsal-no-usage).",
+                "The second snapshot is a rehearsal (rehearsal-no-usage).",
             ],
             id="rehearsals",
         ),
@@ -157,23 +160,23 @@ def test_warnings(sides: dict[str, Json], warnings: list[str]) -> None:
 @pytest.mark.parametrize(
     ("source_id", "why"),
     [
-        pytest.param(SOURCE, "the same estimates may count in both", id="one source"),
-        pytest.param(OTHER, "of two sources", id="two sources"),
+        pytest.param(SOURCE, "The same estimates may count in both.", id="one source"),
+        pytest.param(OTHER, "The sources differ.", id="two sources"),
     ],
 )
 def test_overlapping_weeks(source_id: str, why: str) -> None:
     """Weeks that lie in both are named."""
     longer = {"weekly_volume": weeks(("2026-W02", 1), ("2026-W04", 1))}
     (one,) = compared({}, longer, source_id=source_id).warnings
-    assert one == f"1 week lies in both (2026-W02): {why}."
+    assert one == f"Both snapshots cover 1 week (2026-W02). {why}"
     (two,) = compared(longer, longer, source_id=source_id).warnings
-    assert two == f"3 weeks lie in both (2026-W02 to 2026-W04): {why}."
+    assert two == f"Both snapshots cover 3 weeks (2026-W02 to 2026-W04). {why}"
 
 
 def test_a_snapshot_against_itself() -> None:
     """It is said, and nothing else."""
-    side = Side(snapshot(example_input()), "A", None)
-    assert compare(side, side).warnings == ("Both are the same snapshot.",)
+    side = view_snapshot(snapshot(example_input()), "A", None)
+    assert compare(side, side).warnings == ("You are comparing a snapshot with itself.",)
 
 
 def test_what_another_program_stored() -> None:
@@ -186,7 +189,7 @@ def test_what_another_program_stored() -> None:
     other = one.model_copy(
         update={"result": SnapshotResult.model_validate(answer, strict=False), "snapshot_id": OTHER}
     )
-    found = compare(Side(one, "", None), Side(other, "", None))
+    found = compare(view_snapshot(one, "", None), view_snapshot(other, "", None))
     assert next((band.band, band.after, band.share_after) for band in found.price) == ("<500", 3, 1)
     assert sum(band.share_after for band in found.latency) == 0
     assert [week.after for week in found.weeks if week.week == "soon"] == [10**40]
@@ -196,8 +199,8 @@ def test_what_another_program_stored() -> None:
 @given(agent_inputs(), agent_inputs())
 def test_any_two(one: AgentInput, other: AgentInput) -> None:
     """Counts add up to each side's own, points to nothing, and the way back has the opposite sign."""
-    there = compare(Side(snapshot(one), "", None), Side(snapshot(other, OTHER), "", None))
-    back = compare(Side(snapshot(other, OTHER), "", None), Side(snapshot(one), "", None))
+    there = compare(view_snapshot(snapshot(one), "", None), view_snapshot(snapshot(other, OTHER), "", None))
+    back = compare(view_snapshot(snapshot(other, OTHER), "", None), view_snapshot(snapshot(one), "", None))
     for bands, before in (
         (there.price, one.demand.price_distribution),
         (there.latency, one.decision_latency.distribution),
@@ -229,7 +232,7 @@ def test_the_command(home: Home) -> None:
     assert [band["change"] for band in found["price_distribution"]] == [1, 0, 0, -1]
     assert found["estimates_change"] == 0
     assert found["first"]["source_name"] == home.sample.name
-    assert found["warnings"][0] == f"They were made by different models: {MODEL}, then gpt-5."
+    assert found["warnings"][0] == f"The models differ: first {MODEL}, then gpt-5."
     whole = samples()[0].answer["meta"]["estimate_count"]
     assert found["price_distribution"][0]["points"] == pytest.approx(100 / whole, abs=1e-4)
     assert found == comparison_fields_of(first, second)
@@ -245,5 +248,5 @@ def comparison_fields_of(first: str, second: str) -> Json:
     services = connect()
     store = services.store(Access(USER))
     return comparison_fields(
-        compare(*(read_side(store, services.ledger, each, USER) for each in (first, second)))
+        compare(*(read_snapshot_view(store, services.ledger, each, USER) for each in (first, second)))
     )

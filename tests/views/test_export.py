@@ -35,7 +35,8 @@ def read(text: str) -> list[list[str]]:
         pytest.param("", "", id="empty"),
         pytest.param("gpt-4o", "gpt-4o", id="a model"),
         pytest.param("a\x00\x1b[31m\ud800", "a\ufffd\ufffd[31m\ufffd", id="control characters"),
-        pytest.param("\u200b=1", "\ufffd=1", id="what cannot be seen first"),
+        pytest.param("\u200b=1", "'\u200b=1", id="a zero-width space first"),
+        pytest.param("\ufeff\u00a0=1", "'\ufeff\u00a0=1", id="a byte order mark first"),
     ],
 )
 def test_cells_are_neutralised(foreign: str, written: str) -> None:
@@ -72,7 +73,6 @@ def test_a_file_says_that_it_is_utf_8(name: str) -> None:
     rows = [{"note": name}]
     file = to_csv_file(["note"], rows, missing="unknown")
     assert file == b"\xef\xbb\xbf" + to_csv(["note"], rows, missing="unknown").encode()
-    assert file.count(b"\xef\xbb\xbf") == 1
     assert not to_csv(["note"], rows).startswith("\ufeff")
 
 

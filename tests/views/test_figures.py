@@ -14,6 +14,7 @@ from secondlook.domain.sources import Source, SourceRow
 from secondlook.domain.usage import Usage
 from secondlook.domain.weeks import monday_of
 from secondlook.views import figures
+from secondlook.views import run as run_view
 from tests.examples import MODEL, SNAPSHOT, SOURCE, USER, echo, example_input
 from tests.strategies import agent_inputs
 
@@ -171,7 +172,7 @@ def test_a_snapshots_fields(cost: Decimal | None) -> None:
         },
         strict=False,
     )
-    assert figures.snapshot_fields(made) == {
+    assert run_view.snapshot_fields(made) == {
         "run_id": SNAPSHOT,
         "snapshot_id": SNAPSHOT,
         "source_id": SOURCE,
@@ -191,7 +192,7 @@ def test_a_snapshots_fields(cost: Decimal | None) -> None:
         "latency_ms": 13,
         "warnings": ["odd"],
     }
-    assert type(figures.snapshot_fields(made)["latency_ms"]) is int
+    assert type(run_view.snapshot_fields(made)["latency_ms"]) is int
 
 
 def test_nothing_is_lost_on_the_way_to_a_chart() -> None:

@@ -15,7 +15,8 @@ from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.tasks.snapshot.prompt import messages
 from secondlook.views.drawing import draw_bands, draw_weeks
-from secondlook.views.report import messages_of, write_report
+from secondlook.views.report import write_report
+from secondlook.views.snapshot import view_snapshot
 from tests.examples import Json, bucket_row, example_input
 from tests.views.test_comparison import made, snapshot
 
@@ -26,7 +27,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def run_of(agent_input: AgentInput, **changes: Json) -> Run:
     """The run that sent an input."""
     request = {"messages": messages(agent_input)}
-    return made(agent_input=agent_input, request=request, **changes)
+    return made(input=agent_input.model_dump_json(), request=request, **changes)
 
 
 def told(report: str) -> str:
@@ -40,14 +41,14 @@ def test_it_tells_what_it_is_of() -> None:
     given = example_input()
     usage = Usage(prompt_tokens=400, completion_tokens=150, total_tokens=550, cached_tokens=0)
     run = run_of(given, answered_model="gpt-4o-2024-08-06", usage=usage, request_id="req_7")
-    text = told(write_report(snapshot(given), "Acme & Sons", run))
+    text = told(write_report(view_snapshot(snapshot(given), "Acme & Sons", run)))
     for words in (
         "Acme &amp; Sons",
         "Snapshot of 2026-11-22T10:00:00Z · by gpt-4o-2024-08-06 of OpenAI",
         "35 estimates",
-        "validated: 22 of 22 values match the buckets",
-        "2026-W 01:15 02:20",
-        "Copy everything, unchanged",
+        "Validated: 22 of 22 values match the buckets",
+        '{"week":"2026-W01","count":15},{"week":"2026-W02","count":20}',
+        "Copy the JSON below, character for character.",
         "req_7",
     ):
         assert words in text
@@ -57,39 +58,50 @@ def test_it_tells_what_it_is_of() -> None:
     assert hashlib.sha256(canonical.encode()).hexdigest() in text
 
 
+def test_a_run_of_an_older_prompt() -> None:
+    """A run keeps its prompt's version and shows what was sent then, in the layout of then."""
+    sent = {"model": "gpt-4o-2024-08-06", "messages": [{"role": "user", "content": "2026-W 01:15 02:20"}]}
+    run = made(input=example_input().model_dump_json(), request=sent, prompt_version="1")
+    text = told(write_report(view_snapshot(snapshot(example_input()), "Acme", run)))
+    assert "Prompt version 1" in text
+    assert "2026-W 01:15 02:20" in text
+
+
 @pytest.mark.parametrize(
     ("run", "words"),
     [
         pytest.param(
-            None, ["stored, not checked here", "Not known here: it was made elsewhere"], id="foreign"
+            None,
+            ["Stored by another program, not validated here", "Unknown: another program made this snapshot"],
+            id="another program",
         ),
         pytest.param(
             run_of(example_input(), agent="offline", model="rehearsal-no-usage"),
-            ["of a rehearsal: rehearsal-no-usage", "by the offline agent, in place of rehearsal-no-usage"],
+            ["Rehearsal: rehearsal-no-usage", "by the offline agent, in place of rehearsal-no-usage"],
             id="rehearsal",
         ),
         pytest.param(
-            made(agent_input=example_input(bucket_row(price_band_lt_500=11)), request={}),
-            ["stored, not checked here", "Not known here: what was sent has been erased"],
+            made(input=example_input(bucket_row(price_band_lt_500=11)).model_dump_json(), request={}),
+            ["Not validated: 21 of 22 values match", "Unknown: what was sent has been erased"],
             id="other input",
         ),
         pytest.param(
             made(
-                agent_input=example_input(bucket_row(price_band_lt_500=11)),
+                input=example_input(bucket_row(price_band_lt_500=11)).model_dump_json(),
                 request={},
                 erased_at="2026-11-22T10:00:00Z",
             ),
-            ["validated when it was made; what was sent has been erased"],
+            ["Validated when it was made; what was sent has been erased"],
             id="erased",
         ),
     ],
 )
 def test_it_says_what_it_cannot_vouch_for(run: Run | None, words: list[str]) -> None:
     """What was made elsewhere, rehearsed or erased is marked as such, and never as validated."""
-    text = told(write_report(snapshot(example_input()), "", run))
-    assert "A source that is gone" in text
+    text = told(write_report(view_snapshot(snapshot(example_input()), "", run)))
+    assert "Deleted source" in text
     if run is None or not run.rehearsal:
-        assert "values match the buckets" not in text
+        assert "Validated: " not in text
     for each in words:
         assert each in text
 
@@ -104,7 +116,7 @@ def test_foreign_text_is_text() -> None:
     odd = given.model_copy(
         update={"result": SnapshotResult.model_validate(answer, strict=False), "generated_at": EVIL}
     )
-    written = write_report(odd, EVIL, None)
+    written = write_report(view_snapshot(odd, EVIL, None))
     assert "<script" not in written
     assert "http" not in written.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
     assert "default-src 'none'" in written
@@ -112,7 +124,9 @@ def test_foreign_text_is_text() -> None:
 
 def test_messages_that_were_erased() -> None:
     """Where nothing is known any more, there are none."""
-    assert messages_of(None) == messages_of(made(request={})) == []
+    assert view_snapshot(snapshot(example_input()), "", None).messages == []
+    erased = made(input=example_input().model_dump_json(), request={})
+    assert view_snapshot(snapshot(example_input()), "", erased).messages == []
 
 
 # -- the drawings ---------------------------------------------------------------------------------------

@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from secondlook.cli import main
 from secondlook.domain.run_filter import RunFilter
+from secondlook.domain.runs import RunError, RunStatus
+from secondlook.domain.usage import Usage
 from secondlook.views import export
 from secondlook.views import run as run_view
-from tests.examples import OTHER_USER, USER
+from tests.examples import OTHER_USER, USER, example_input
 from tests.processes import Home
 from tests.provider import Behaviour, answering, completion, refusing, replying
+from tests.views.test_comparison import made
 
 REFUSED = json.dumps(completion("{}"))
 
@@ -51,7 +56,7 @@ def test_show(
     capsys.readouterr()
     assert main(["runs", "show", row["run_id"]]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"Run {row['run_id']}: {row['status']}")
+    assert out.startswith(f"Run {row['run_id']}: {run_view.STATUS[RunStatus(row['status'])]}")
     assert ("FAIL" in out) == (failed is not None)
 
 
@@ -101,3 +106,65 @@ def test_exported_lists(home: Home) -> None:
     assert lines[1]["review_notes"] == "fail by =Ada: -1"
     assert not any(cell[:1] in set("=+-@\t\r") for line in lines for cell in line.values())
     assert run_view.exported(services.history, services.reviews, RunFilter(), only=OTHER_USER) == []
+
+
+def test_status_words() -> None:
+    """Every status has words of its own, and none of them is a program's value."""
+    assert list(run_view.STATUS) == list(RunStatus)
+    assert run_view.STATUS[RunStatus.IN_DOUBT] == "Outcome unknown"
+    assert len(set(run_view.STATUS.values())) == len(RunStatus)
+    assert not any("_" in words for words in run_view.STATUS.values())
+
+
+USAGE = Usage(prompt_tokens=1398, completion_tokens=444, total_tokens=1842, estimated=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        pytest.param(
+            {"usage": USAGE, "cost_usd": Decimal("0.01"), "latency_ms": 2000, "provider_ms": 1900},
+            {
+                "status": "Done",
+                "total_tokens": "≈ 1,842",
+                "cost": "≈ $0.0100",
+                "call": "2.0 s",
+                "provider": "1.9 s",
+                "overhead": "100 ms",
+                "error": None,
+            },
+            id="done, estimated",
+        ),
+        pytest.param({}, {"total_tokens": "unknown", "cost": "unknown", "call": "unknown"}, id="no usage"),
+        pytest.param(
+            {
+                "status": RunStatus.FAILED,
+                "answer": None,
+                "error": RunError(code="provider_error", message="No"),
+            },
+            {"status": "Failed", "total_tokens": "none", "cost": "none"},
+            id="failed without an answer",
+        ),
+        pytest.param(
+            {
+                "status": RunStatus.IN_DOUBT,
+                "answer": None,
+                "error": RunError(code="in_doubt", message=""),
+            },
+            {"status": "Outcome unknown", "outcome": "Outcome unknown", "total_tokens": "unknown"},
+            id="outcome unknown",
+        ),
+        pytest.param(
+            {"status": RunStatus.CANCELLED, "answer": None},
+            {"status": "Canceled", "outcome": "Canceled", "total_tokens": "none"},
+            id="canceled",
+        ),
+    ],
+)
+def test_what_is_shown(changes: dict[str, Any], shown: dict[str, object]) -> None:
+    """What is unknown says so, and nothing is made up; a run that did not succeed has an error."""
+    view = run_view.view_run(
+        made("openai", **{"input": example_input().model_dump_json(), "answer": "{}", **changes})
+    )
+    assert {name: getattr(view, name) for name in shown} == shown
+    assert (view.error is None) == (view.status == "Done")

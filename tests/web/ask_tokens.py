@@ -16,7 +16,7 @@ from secondlook.auth.accounts import Accounts
 from secondlook.auth.sessions import Sessions
 from secondlook.connections.supabase import Project
 from secondlook.errors import SecondlookError
-from secondlook.ledger.runs import ledger_database
+from secondlook.ledger.database import ledger_database
 from tests.web.tokens import expiry
 
 THREADS = 4

@@ -1,49 +1,50 @@
-"""A Supabase behind a relay, and the front door in front of it: one of each serves a module."""
+"""A Supabase behind a proxy, and the front door in front of it: one of each serves all tests of a process."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from dev.local_supabase import Server
-from tests.web.relay import Relay, relaying
+from tests.supabase.proxy import Proxy
 from tests.web.serving import Served, serving, settings_for
 
 
 @pytest.fixture(scope="session")
-def running_relay(supabase_server: Server) -> Generator[Relay]:
-    """The relay; tests take `relay`."""
-    with relaying(supabase_server.url) as made:
+def running_proxy(supabase_server: Server) -> Generator[Proxy]:
+    """The proxy; tests take `proxy`."""
+    with closing(Proxy(supabase_server.url)) as made:
         yield made
 
 
 @pytest.fixture
-def relay(running_relay: Relay) -> Generator[Relay]:
-    """The relay, which lets everything pass until a test changes the weather."""
-    running_relay.reset()
-    yield running_relay
-    running_relay.reset()
+def proxy(running_proxy: Proxy) -> Generator[Proxy]:
+    """The proxy, which lets everything pass until a test spoils it."""
+    running_proxy.forget()
+    yield running_proxy
+    running_proxy.mend()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running_door(
-    supabase_server: Server, running_relay: Relay, tmp_path_factory: pytest.TempPathFactory
+    supabase_server: Server, running_proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Served]:
-    """The front door of a module; tests take `door`."""
-    with serving(tmp_path_factory.mktemp("door"), settings_for(supabase_server, running_relay)) as served:
+    """The front door on Supabase; tests take `door`."""
+    with serving(tmp_path_factory.mktemp("door"), settings_for(supabase_server, running_proxy)) as served:
         yield served
 
 
 @pytest.fixture
-def door(running_door: Served, relay: Relay) -> Served:  # noqa: ARG001 -- for its weather
+def door(running_door: Served, proxy: Proxy) -> Served:  # noqa: ARG001 -- for its behavior
     """The front door on Supabase; nobody has tried to sign in yet."""
     running_door.begin()
     return running_door
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def embedded_door(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     """The front door on the embedded store."""
     with serving(tmp_path_factory.mktemp("embedded"), {}) as served:

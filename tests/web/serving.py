@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,17 +20,36 @@ import httpx
 
 from dev.local_supabase import Server
 from secondlook.web.cookies import NAME
-from tests.e2e.conftest import free_port, wait_until_served
-from tests.processes import ROOT, rows
+from tests.processes import ROOT, eventually, rows
+from tests.supabase.proxy import Proxy
 from tests.supabase_server import SupabaseUser
-from tests.web.relay import Relay
 
 WRONG = "not-the-password"
 
 
-def settings_for(server: Server, relay: Relay | None = None) -> dict[str, str]:
-    """The settings that make people sign in, by way of a relay."""
-    url = server.url if relay is None else relay.url
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until_served(url: str) -> None:
+    """Wait until the server answers."""
+
+    def healthy() -> bool:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer:  # noqa: S310 -- our own server
+                return answer.status == 200
+        except OSError:
+            return False
+
+    eventually(healthy, seconds=60)
+
+
+def settings_for(server: Server, proxy: Proxy | None = None) -> dict[str, str]:
+    """The settings that make people sign in, by way of a proxy."""
+    url = server.url if proxy is None else proxy.url
     return {"SUPABASE_URL": url, "SUPABASE_KEY": server.publishable_key}
 
 

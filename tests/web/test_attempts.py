@@ -18,7 +18,7 @@ from secondlook.auth.attempts import (
     TooManyAttempts,
 )
 from secondlook.connections.database import Database
-from secondlook.ledger.runs import ledger_database
+from secondlook.ledger.database import ledger_database
 from tests.ledger.executing import Where, query
 from tests.postgres_server import PostgresServer
 

@@ -24,8 +24,8 @@ from secondlook.dashboard import resources
 from secondlook.web.cookies import NAME
 from secondlook.web.gate import MAX_BODY_BYTES
 from tests.processes import ROOT
+from tests.supabase.proxy import Proxy, resetting
 from tests.supabase_server import NewUser, SupabaseTables, SupabaseUser
-from tests.web.relay import Relay, down
 from tests.web.serving import Served, cookie, serving, settings_for, sign_in
 
 EVIL = "https://evil.example"
@@ -531,10 +531,10 @@ def test_health(door: Served) -> None:
     assert alive.headers["cache-control"] == ready.headers["cache-control"] == "no-store"
 
 
-def test_not_ready_without_a_store(supabase_server: Server, relay: Relay, folder: Path) -> None:
+def test_not_ready_without_a_store(supabase_server: Server, proxy: Proxy, folder: Path) -> None:
     """A process whose Supabase is gone is alive, not ready, and names the part alone; later it is ready."""
-    with serving(folder, settings_for(supabase_server, relay)) as served:
-        relay.weather = down
+    with serving(folder, settings_for(supabase_server, proxy)) as served:
+        proxy.spoil(resetting)
         _wait_for(served, 503)
         answer = served.raw("/readyz")
         assert json.loads(answer.body) == {
@@ -544,7 +544,7 @@ def test_not_ready_without_a_store(supabase_server: Server, relay: Relay, folder
             "ledger": "ok",
         }
         assert served.raw("/healthz").status == 200
-        relay.reset()
+        proxy.mend()
         _wait_for(served, 200)
 
 

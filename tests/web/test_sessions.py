@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -21,13 +21,13 @@ from secondlook.auth.sessions import KEPT_SECONDS, Sessions
 from secondlook.connections.database import Database
 from secondlook.connections.supabase import Project
 from secondlook.errors import NotSignedIn, StoreUnavailable
-from secondlook.ledger.runs import ledger_database
+from secondlook.ledger.database import ledger_database
 from tests.ledger.executing import Where, query
 from tests.postgres_server import PostgresServer
 from tests.processes import ROOT
+from tests.supabase.proxy import Behaviour, Exchange, Proxy, first, of_renewals, passing_on, resetting, saying
 from tests.supabase_server import NewUser, SupabaseUser, sign_up
 from tests.supabase_server import sign_in as sign_in_elsewhere
-from tests.web.relay import Asked, Relay, down, refusing, relaying
 
 SHORT_SECONDS = 4
 """Of the short tokens: an access token names whole seconds, so that it may be valid for one less."""
@@ -75,11 +75,11 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
 
 
 @pytest.fixture
-def new_replica(where: Where, supabase_server: Server, relay: Relay) -> Generator[NewReplica]:
+def new_replica(where: Where, supabase_server: Server, proxy: Proxy) -> Generator[NewReplica]:
     """Makes replicas on one ledger, each with connections of its own."""
     with ExitStack() as stack:
 
-        def make(url: str = relay.url) -> Replica:
+        def make(url: str = proxy.url) -> Replica:
             project = Project(url, supabase_server.publishable_key)
             stack.callback(project.close)
             database: Database = ledger_database(where)
@@ -109,9 +109,9 @@ def short_server() -> Generator[Server]:
 
 
 @pytest.fixture
-def short_relay(supabase_server: Server, short_server: Server) -> Generator[Relay]:  # noqa: ARG001 -- skips where none can run
-    """A relay to it."""
-    with relaying(short_server.url) as made:
+def short_proxy(supabase_server: Server, short_server: Server) -> Generator[Proxy]:  # noqa: ARG001 -- skips where none can run
+    """A proxy in front of it."""
+    with closing(Proxy(short_server.url)) as made:
         yield made
 
 
@@ -195,19 +195,19 @@ def test_end_reaches_other_programs(replica: Replica, supabase_server: Server, p
     assert supabase_server.ask("GET", "/auth/v1/user", token=elsewhere.access_token).status == 403
 
 
-def test_end_with_supabase_down(replica: Replica, relay: Relay, person: SupabaseUser) -> None:
+def test_end_with_supabase_down(replica: Replica, proxy: Proxy, person: SupabaseUser) -> None:
     """Sign-out signs out here, even where Supabase cannot be told."""
     session_id = replica.begin(person)
-    relay.weather = down
+    proxy.spoil(resetting)
     replica.sessions.end(session_id)
     assert replica.sessions.find(session_id) is None
 
 
 def test_end_after_the_token_expired(
-    short_server: Server, short_relay: Relay, new_replica: NewReplica
+    short_server: Server, short_proxy: Proxy, new_replica: NewReplica
 ) -> None:
     """Somebody who comes back after an hour and signs out is signed out everywhere as well."""
-    replica = new_replica(short_relay.url)
+    replica = new_replica(short_proxy.url)
     person = sign_up(short_server)
     session_id = replica.begin(person)
     elsewhere = sign_in_elsewhere(short_server, person)
@@ -297,7 +297,7 @@ def test_a_replica_sees_the_renewal_of_another(new_replica: NewReplica, person: 
 # -- renewal --------------------------------------------------------------------------------------------
 
 
-def test_many_ask_at_once(new_replica: NewReplica, relay: Relay, person: SupabaseUser) -> None:
+def test_many_ask_at_once(new_replica: NewReplica, proxy: Proxy, person: SupabaseUser) -> None:
     """Whoever asks at the moment of a renewal gets a token; each refresh token is traded once."""
     replicas = [new_replica() for _ in range(2)]
     session_id = replicas[0].begin(person)
@@ -307,23 +307,19 @@ def test_many_ask_at_once(new_replica: NewReplica, relay: Relay, person: Supabas
             replicas[0].age()
             asked = [pool.submit(replicas[number % 2].token, session_id) for number in range(16)]
             assert all(one.result(timeout=30) for one in asked)
-    traded = [asked.refresh_token for asked in relay.renewals]
+    traded = [asked.body["refresh_token"] for asked in proxy.renewals]
     assert len(traded) == len(set(traded)) == rounds
     assert query(replicas[0].where, "select version from sessions") == [(rounds,)]
 
 
-def test_expired_tokens_are_waited_for(new_replica: NewReplica, relay: Relay, person: SupabaseUser) -> None:
+def test_expired_tokens_are_waited_for(new_replica: NewReplica, proxy: Proxy, person: SupabaseUser) -> None:
     """Where the old token is no good any more, all wait for the one who renews it, and get the new one."""
     replicas = [new_replica() for _ in range(2)]
     session_id = replicas[0].begin(person)
     old = replicas[0].token(session_id)
     release = threading.Event()
 
-    def slow(asked: Asked) -> None:
-        if asked.renews:
-            release.wait(10)
-
-    relay.weather = slow
+    proxy.spoil(first(lambda: release.wait(10)), when=of_renewals)
     replicas[0].age(left=0)
     with ThreadPoolExecutor(6) as pool:
         asked = [pool.submit(replicas[number % 2].token, session_id) for number in range(6)]
@@ -332,12 +328,12 @@ def test_expired_tokens_are_waited_for(new_replica: NewReplica, relay: Relay, pe
         release.set()
         tokens = {one.result(timeout=30) for one in asked}
     assert len(tokens) == 1
-    assert len(relay.renewals) == 1
+    assert len(proxy.renewals) == 1
     assert old not in tokens or len(replicas[0].rows()) == 1
 
 
 def test_nobody_waits_while_the_old_one_is_valid(
-    new_replica: NewReplica, relay: Relay, person: SupabaseUser
+    new_replica: NewReplica, proxy: Proxy, person: SupabaseUser
 ) -> None:
     """While one renews a token that still holds, the others go on with it at once."""
     first, second = new_replica(), new_replica()
@@ -345,12 +341,12 @@ def test_nobody_waits_while_the_old_one_is_valid(
     old = first.token(session_id)
     begun, release = threading.Event(), threading.Event()
 
-    def slow(asked: Asked) -> None:
-        if asked.renews:
-            begun.set()
-            release.wait(10)
+    def slow(exchange: Exchange) -> None:
+        begun.set()
+        release.wait(10)
+        passing_on(exchange)
 
-    relay.weather = slow
+    proxy.spoil(slow, when=of_renewals)
     first.age()
     with ThreadPoolExecutor(1) as pool:
         renewing = pool.submit(first.token, session_id)
@@ -358,16 +354,16 @@ def test_nobody_waits_while_the_old_one_is_valid(
         assert second.token(session_id) == old
         release.set()
         assert renewing.result(timeout=30) == second.token(session_id)
-    assert len(relay.renewals) == 1
+    assert len(proxy.renewals) == 1
 
 
 def test_two_processes_with_short_tokens(
-    short_server: Server, short_relay: Relay, new_replica: NewReplica, where: Where
+    short_server: Server, short_proxy: Proxy, new_replica: NewReplica, where: Where
 ) -> None:
     """Two real processes outlive several tokens: each renewal happens once, nobody is thrown out."""
-    replica = new_replica(short_relay.url)
+    replica = new_replica(short_proxy.url)
     session_id = replica.begin(sign_up(short_server))
-    command = [sys.executable, "-m", "tests.web.ask_tokens", short_relay.url, short_server.publishable_key]
+    command = [sys.executable, "-m", "tests.web.ask_tokens", short_proxy.url, short_server.publishable_key]
     asking = [
         subprocess.Popen(
             [*command, str(where), str(3 * SHORT_SECONDS)],
@@ -385,18 +381,18 @@ def test_two_processes_with_short_tokens(
     said = [json.loads(process.communicate(timeout=60)[0]) for process in asking]
     assert [answer["wrong"] for answer in said] == [[], []]
     assert all(answer["asked"] > 100 for answer in said)
-    traded = [asked.refresh_token for asked in short_relay.renewals]
+    traded = [asked.body["refresh_token"] for asked in short_proxy.renewals]
     assert len(traded) == len(set(traded))
     assert 2 <= len(traded) <= 5
     used = set(said[0]["tokens"]) | set(said[1]["tokens"])
     assert len(used) <= len(traded) + 1
 
 
-def test_supabase_down_at_renewal(replica: Replica, relay: Relay, person: SupabaseUser) -> None:
+def test_supabase_down_at_renewal(replica: Replica, proxy: Proxy, person: SupabaseUser) -> None:
     """The old token holds as long as it is valid; then the error is clear, and it passes."""
     session_id = replica.begin(person)
     old = replica.token(session_id)
-    relay.weather = down
+    proxy.spoil(resetting)
     replica.age()
     assert replica.token(session_id) == old
     assert replica.token(session_id) == old
@@ -405,42 +401,42 @@ def test_supabase_down_at_renewal(replica: Replica, relay: Relay, person: Supaba
         with pytest.raises(StoreUnavailable, match=r"Supabase.* cannot be reached"):
             replica.token(session_id)
     assert replica.sessions.find(session_id) is not None
-    relay.weather = lambda _asked: None
+    proxy.mend()
     assert replica.token(session_id)
     assert query(replica.where, "select version from sessions") == [(1,)]
 
 
 PASSING = {
-    "500": refusing("/auth/v1/token", 500, code=500, msg="Database error"),
-    "502": refusing("/auth/v1/token", 502, message="Bad gateway"),
-    "503": refusing("/auth/v1/token", 503, message="Unavailable"),
-    "429": refusing(
+    "500": saying("/auth/v1/token", 500, code=500, msg="Database error"),
+    "502": saying("/auth/v1/token", 502, message="Bad gateway"),
+    "503": saying("/auth/v1/token", 503, message="Unavailable"),
+    "429": saying(
         "/auth/v1/token",
         429,
         code=429,
         error_code="over_request_rate_limit",
         msg="Request rate limit reached",
     ),
-    "bad-key": refusing("/auth/v1/token", 401, message="Invalid API key"),
-    "no-session": refusing("/auth/v1/token", 200),
-    "another-shape": refusing("/auth/v1/token", 200, access_token=1, user=[]),
+    "bad-key": saying("/auth/v1/token", 401, message="Invalid API key"),
+    "no-session": saying("/auth/v1/token", 200),
+    "another-shape": saying("/auth/v1/token", 200, access_token=1, user=[]),
 }
 
 
 @pytest.mark.parametrize("weather", PASSING.values(), ids=PASSING)
 def test_what_passes_throws_nobody_out(
-    replica: Replica, relay: Relay, person: SupabaseUser, weather: Callable[[Asked], None]
+    replica: Replica, proxy: Proxy, person: SupabaseUser, weather: Behaviour
 ) -> None:
     """An answer that says nothing of the session leaves it: it goes on once Supabase is well again."""
     session_id = replica.begin(person)
     old = replica.token(session_id)
-    relay.weather = weather
+    proxy.spoil(weather)
     replica.age()
     assert replica.token(session_id) == old
     replica.age(left=0)
     with pytest.raises(StoreUnavailable):
         replica.token(session_id)
-    relay.weather = lambda _asked: None
+    proxy.mend()
     assert replica.token(session_id)
 
 
@@ -456,7 +452,7 @@ def test_revoked(replica: Replica, person: SupabaseUser) -> None:
 
 
 def test_a_dead_renewer_is_outlived(
-    new_replica: NewReplica, relay: Relay, person: SupabaseUser, monkeypatch: pytest.MonkeyPatch
+    new_replica: NewReplica, proxy: Proxy, person: SupabaseUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that dies while it renews keeps nobody out for longer than its claim lasts."""
     monkeypatch.setattr("secondlook.auth.sessions._RENEWAL_SECONDS", 0.5)
@@ -465,21 +461,21 @@ def test_a_dead_renewer_is_outlived(
     replica.age(left=0)
     query(replica.where, "update sessions set renewing_until = renewed_at + 1")
     assert replica.token(session_id)
-    assert len(relay.renewals) == 1
+    assert len(proxy.renewals) == 1
 
 
-def test_sign_out_during_a_renewal(new_replica: NewReplica, relay: Relay, person: SupabaseUser) -> None:
+def test_sign_out_during_a_renewal(new_replica: NewReplica, proxy: Proxy, person: SupabaseUser) -> None:
     """A renewal that ends after sign-out brings no session back."""
     first, second = new_replica(), new_replica()
     session_id = first.begin(person)
     begun, release = threading.Event(), threading.Event()
 
-    def slow(asked: Asked) -> None:
-        if asked.renews:
-            begun.set()
-            release.wait(10)
+    def slow(exchange: Exchange) -> None:
+        begun.set()
+        release.wait(10)
+        passing_on(exchange)
 
-    relay.weather = slow
+    proxy.spoil(slow, when=of_renewals)
     first.age()
     with ThreadPoolExecutor(1) as pool:
         renewing = pool.submit(first.token, session_id)

@@ -15,9 +15,9 @@ import pytest
 from dev.local_supabase import Mail, Server
 from secondlook.auth.attempts import BY_BOTH, WINDOW_SECONDS
 from secondlook.web.cookies import NAME
+from tests.supabase.proxy import Behaviour, Proxy, resetting, saying
 from tests.supabase_server import NewUser, SupabaseTables, SupabaseUser
 from tests.supabase_server import sign_in as sign_in_elsewhere
-from tests.web.relay import Relay, down, refusing
 from tests.web.serving import WRONG, Served, serving, settings_for, sign_in
 
 NEW = "another-look-at-it"
@@ -117,17 +117,17 @@ def test_files_and_strange_bodies(door: Served) -> None:
     assert "Traceback" not in door.logged
 
 
-def test_too_many_tries(door: Served, supabase_user: SupabaseUser, relay: Relay) -> None:
+def test_too_many_tries(door: Served, supabase_user: SupabaseUser, proxy: Proxy) -> None:
     """After too many tries the right password is refused too, and it says until when."""
     with door.browser() as browser:
         for _ in range(BY_BOTH):
             assert sign_in(browser, supabase_user, WRONG).status_code == 401
-        asked = len(relay.asked)
+        asked = len(proxy.asked)
         answer = sign_in(browser, supabase_user)
         assert answer.status_code == 429
         assert 0 < int(answer.headers["retry-after"]) <= WINDOW_SECONDS
         assert said(answer) == "Too many attempts. Try again in 15 minutes."
-        assert len(relay.asked) == asked
+        assert len(proxy.asked) == asked
         elsewhere = browser.post(
             "/auth/sign-in",
             data={"email": supabase_user.email, "password": supabase_user.password},
@@ -149,9 +149,9 @@ def test_too_many_tries_say_nothing_of_the_account(door: Served, supabase_user: 
     assert said(closed[0]) == said(closed[1])
 
 
-def test_supabases_own_limit(door: Served, supabase_user: SupabaseUser, relay: Relay) -> None:
+def test_supabases_own_limit(door: Served, supabase_user: SupabaseUser, proxy: Proxy) -> None:
     """Where Supabase refuses further attempts, the page says so."""
-    relay.weather = refusing("/auth/v1/token", 429, code=429, error_code="over_request_rate_limit", msg="x")
+    proxy.spoil(saying("/auth/v1/token", 429, code=429, error_code="over_request_rate_limit", msg="x"))
     with door.browser() as browser:
         answer = sign_in(browser, supabase_user)
     assert answer.status_code in {401, 429}
@@ -159,25 +159,25 @@ def test_supabases_own_limit(door: Served, supabase_user: SupabaseUser, relay: R
 
 
 WEATHERS = {
-    "down": down,
-    "500": refusing("/auth/v1/token", 500, code=500, msg="Database error at 10.0.0.1"),
-    "502": refusing("/auth/v1/token", 502, message="Bad gateway"),
-    "nonsense": refusing("/auth/v1/token", 200, access_token=1),
-    "tables-down": refusing("/rest/v1/", 503, message="Unavailable"),
+    "down": resetting,
+    "500": saying("/auth/v1/token", 500, code=500, msg="Database error at 10.0.0.1"),
+    "502": saying("/auth/v1/token", 502, message="Bad gateway"),
+    "nonsense": saying("/auth/v1/token", 200, access_token=1),
+    "tables-down": saying("/rest/v1/", 503, message="Unavailable"),
 }
 
 
 @pytest.mark.parametrize("weather", WEATHERS.values(), ids=WEATHERS)
-def test_supabase_down(door: Served, supabase_user: SupabaseUser, relay: Relay, weather: object) -> None:
+def test_supabase_down(door: Served, supabase_user: SupabaseUser, proxy: Proxy, weather: Behaviour) -> None:
     """The page says that it is Supabase; nobody is half signed in, and nothing private is said or logged."""
-    relay.weather = weather  # pyright: ignore[reportAttributeAccessIssue] -- one of the above
+    proxy.spoil(weather)
     with door.browser() as browser:
         answer = sign_in(browser, supabase_user)
         assert answer.status_code == 503
         assert "Supabase" in said(answer)
         assert "set-cookie" not in answer.headers
         assert "10.0.0.1" not in answer.text
-        relay.reset()
+        proxy.mend()
         door.forget_attempts()
         assert sign_in(browser, supabase_user).status_code == 303
     for private in ("Traceback", supabase_user.email, supabase_user.password):
@@ -210,13 +210,13 @@ def test_row_security_off(
     supabase_server: Server,
     supabase_tables: SupabaseTables,
     new_supabase_user: NewUser,
-    relay: Relay,
+    proxy: Proxy,
     folder: Path,
 ) -> None:
     """Nobody is signed in where one could see another's rows; the page says which; mended, all goes on."""
     owner, first, second = new_supabase_user(), new_supabase_user(), new_supabase_user()
     supabase_tables.add_source(str(uuid4()), user_id=owner.user_id, name="Something of the owner's")
-    with serving(folder, settings_for(supabase_server, relay)) as served, served.browser() as browser:
+    with serving(folder, settings_for(supabase_server, proxy)) as served, served.browser() as browser:
         supabase_server.sql("alter table sources disable row level security")
         try:
             answer = sign_in(browser, first)
@@ -256,10 +256,10 @@ def test_the_pages_own_link_signs_out(door: Served, supabase_user: SupabaseUser)
         assert browser.get("/").status_code == 303
 
 
-def test_sign_out_with_supabase_down(door: Served, supabase_user: SupabaseUser, relay: Relay) -> None:
+def test_sign_out_with_supabase_down(door: Served, supabase_user: SupabaseUser, proxy: Proxy) -> None:
     """Sign-out works here where Supabase cannot be told."""
     with door.signed_in(supabase_user) as browser:
-        relay.weather = down
+        proxy.spoil(resetting)
         assert browser.post("/auth/sign-out").status_code == 303
         assert browser.get("/").status_code == 303
 
@@ -323,12 +323,12 @@ def test_forgotten_password(
     assert answer.status == 403
 
 
-def test_the_link_in_the_mail_leads_here(door: Served, supabase_user: SupabaseUser, relay: Relay) -> None:
+def test_the_link_in_the_mail_leads_here(door: Served, supabase_user: SupabaseUser, proxy: Proxy) -> None:
     """Supabase is asked to lead to the page that sets the password, as the browser knows it."""
     with door.browser() as browser:
         browser.post("/auth/forgot", data={"email": supabase_user.email})
-    asked = [each for each in relay.asked if each.path.startswith("/auth/v1/recover")]
-    assert parse_qs(urlsplit(asked[0].path).query)["redirect_to"] == [f"{door.url}/auth/new-password"]
+    asked = [each for each in proxy.asked if each.path.startswith("/auth/v1/recover")]
+    assert asked[0].values("redirect_to") == [f"{door.url}/auth/new-password"]
 
 
 def test_no_account_is_told(door: Served, supabase_server: Server, supabase_user: SupabaseUser) -> None:
@@ -344,21 +344,21 @@ def test_no_account_is_told(door: Served, supabase_server: Server, supabase_user
 
 
 REFUSALS = {
-    "429": refusing("/auth/v1/recover", 429, code=429, error_code="over_email_send_rate_limit", msg="x"),
-    "400": refusing("/auth/v1/recover", 400, code=400, error_code="user_not_found", msg="x"),
-    "422": refusing("/auth/v1/recover", 422, code=422, error_code="email_address_invalid", msg="x"),
-    "mail-server": refusing(
+    "429": saying("/auth/v1/recover", 429, code=429, error_code="over_email_send_rate_limit", msg="x"),
+    "400": saying("/auth/v1/recover", 400, code=400, error_code="user_not_found", msg="x"),
+    "422": saying("/auth/v1/recover", 422, code=422, error_code="email_address_invalid", msg="x"),
+    "mail-server": saying(
         "/auth/v1/recover", 500, code=500, error_code="unexpected_failure", msg="Error sending recovery email"
     ),
 }
 
 
 @pytest.mark.parametrize("weather", REFUSALS.values(), ids=REFUSALS)
-def test_no_account_is_told_by_a_refusal(door: Served, relay: Relay, weather: object) -> None:
+def test_no_account_is_told_by_a_refusal(door: Served, proxy: Proxy, weather: Behaviour) -> None:
     """What Supabase says of an address that it knows stays here: the answer is that of any address."""
     with door.browser() as browser:
         usual = browser.post("/auth/forgot", data={"email": "nobody@example.com"})
-        relay.weather = weather  # pyright: ignore[reportAttributeAccessIssue] -- one of the above
+        proxy.spoil(weather)
         refused = browser.post("/auth/forgot", data={"email": "nobody@example.com"})
     assert same_words(usual, refused, but=("x@", "x@"))
 

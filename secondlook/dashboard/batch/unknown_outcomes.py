@@ -1,4 +1,4 @@
-"""Runs that want a person: in doubt, to be settled one by one or together; and those that failed lately."""
+"""Runs that need a person: those whose outcome is unknown, and those that failed recently."""
 
 from __future__ import annotations
 
@@ -14,43 +14,44 @@ from secondlook.domain.access import Access
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.pipeline.outcome import error_of
 from secondlook.services import Services
+from secondlook.views.snapshot import SOURCE_GONE
 
 _SHOWN = 20
 _FAILED = 10
 _NAMES = "source-names"
-_SETTLED = "settled"
+_RESOLVED = "resolved"
 
 
 def show_unknown_outcomes(services: Services, access: Access) -> None:
-    """The user's runs in doubt; nothing where there are none."""
-    settled: str | None = st.session_state.pop(_SETTLED, None)
-    if settled is not None:
-        st.toast(settled, icon=":material/done_all:")
+    """Draw the user's runs whose outcome is unknown, where there are any."""
+    resolved: str | None = st.session_state.pop(_RESOLVED, None)
+    if resolved is not None:
+        st.toast(resolved, icon=":material/done_all:")
     found = services.ledger.list(access.user_id, status=RunStatus.IN_DOUBT, limit=_SHOWN + 1)
     if not found:
         return
-    st.header("In doubt", anchor=False)
+    st.header("Outcome unknown", anchor=False)
     st.warning(
-        "**Nobody knows whether these were answered.** Each may have been paid for already: to send it "
-        "again may pay for the same snapshot twice. An answer that still comes settles its run by itself.",
+        "**The provider has not confirmed whether it processed these requests.** Retrying may charge you "
+        "twice. A late answer still resolves its run.",
         icon=":material/help:",
     )
     shown = found[:_SHOWN]
-    sure = st.toggle("I know that each may be paid twice", key="twice")
+    sure = st.toggle("I accept that I may be charged twice", key="twice")
     _show_together(shown, sure=sure)
     for run in shown:
-        _show_doubt(run, _name(services, access, run.source_id), sure=sure)
+        _show_unknown_outcome(run, _name(services, access, run.source_id), sure=sure)
     if len(found) > _SHOWN:
-        st.caption(f"The newest {_SHOWN} are shown; the others follow when these are settled.")
+        st.caption(f"The newest {_SHOWN} are shown. The others follow when these are resolved.")
 
 
 def show_failed(services: Services, access: Access) -> None:
-    """What failed lately, in batches or not, each with its reason and its source; read when asked for."""
-    if not st.toggle("Show runs that failed lately", key="failed"):
+    """Draw runs that failed recently, each with its reason and source, where somebody asks for them."""
+    if not st.toggle("Show recently failed runs", key="failed"):
         return
     found = services.ledger.list(access.user_id, status=RunStatus.FAILED, limit=_FAILED)
     if not found:
-        st.caption("None has failed.")
+        st.caption("No run has failed.")
     for run in found:
         with st.container(border=True):
             name = _name(services, access, run.source_id)
@@ -65,67 +66,66 @@ def show_failed(services: Services, access: Access) -> None:
             if error.hint:
                 st.caption(escape(error.hint))
     if len(found) == _FAILED:
-        st.caption(f"The newest {_FAILED}; `secondlook runs --status failed` lists all.")
+        st.caption(f"The newest {_FAILED} are shown. `secondlook runs --status failed` lists all.")
 
 
 def _show_together(shown: Sequence[Run], *, sure: bool) -> None:
-    ticked = [run.run_id for run in shown if st.session_state.get(_tick(run), False)]
+    selected = [run.run_id for run in shown if st.session_state.get(_selected(run), False)]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Tick all", icon=":material/select_all:", on_click=_tick_all, args=(shown,))
+        st.button("Select all", icon=":material/select_all:", on_click=_select_all, args=(shown,))
         st.button(
-            f"Send {len(ticked)} ticked again" if ticked else "Send ticked again",
-            key="resend-ticked",
-            disabled=not (sure and ticked),
+            f"Retry {len(selected)} selected" if selected else "Retry selected",
+            key="resend-selected",
+            disabled=not (sure and selected),
             on_click=_resend,
-            args=(ticked,),
+            args=(selected,),
         )
         st.button(
-            f"Give {len(ticked)} ticked up" if ticked else "Give ticked up",
-            key="cancel-ticked",
-            disabled=not ticked,
+            f"Cancel {len(selected)} selected" if selected else "Cancel selected",
+            key="cancel-selected",
+            disabled=not selected,
             on_click=_cancel,
-            args=(ticked,),
+            args=(selected,),
         )
 
 
-def _show_doubt(run: Run, name: str, *, sure: bool) -> None:
+def _show_unknown_outcome(run: Run, name: str, *, sure: bool) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.checkbox(f"**{escape(name, limit=120)}**", key=_tick(run))
+            st.checkbox(f"**{escape(name, limit=120)}**", key=_selected(run))
             with st.container(horizontal=True, width="content"):
                 st.button(
-                    "Send again",
+                    "Retry",
                     key=f"resend-{run.run_id}",
                     disabled=not sure,
                     on_click=_resend,
                     args=([run.run_id],),
                 )
-                st.button("Give it up", key=f"cancel-{run.run_id}", on_click=_cancel, args=([run.run_id],))
+                st.button("Cancel run", key=f"cancel-{run.run_id}", on_click=_cancel, args=([run.run_id],))
         requests = f"{run.attempts} request{'' if run.attempts == 1 else 's'} sent"
-        since = "not known" if run.started_at is None else moment(run.started_at)
+        since = "an unknown time" if run.started_at is None else moment(run.started_at)
         st.markdown(
-            f"{escape(error_of(run).message)}  \n"
-            f"Since {escape(since)} · {requests} to {escape(run.model)} · may be paid twice"
+            f"{escape(error_of(run).message)}  \nSince {escape(since)} · {requests} to {escape(run.model)} "
         )
         st.caption(f"Source {escape(run.source_id)} · run {escape(run.run_id)}")
 
 
-def _tick(run: Run) -> str:
-    return f"tick-{run.run_id}"
+def _selected(run: Run) -> str:
+    return f"selected-{run.run_id}"
 
 
-def _tick_all(shown: Sequence[Run]) -> None:
+def _select_all(shown: Sequence[Run]) -> None:
     for run in shown:
-        st.session_state[_tick(run)] = True
+        st.session_state[_selected(run)] = True
 
 
 def _name(services: Services, access: Access, source_id: str) -> str:
-    """The source's name, read once a session."""
+    """Return the source's name, read once a session."""
     names: dict[tuple[str, str], str] = st.session_state.setdefault(_NAMES, {})
     key = (access.user_id, source_id)
     if key not in names:
         record = services.store(access).load(source_id, access.user_id)
-        names[key] = "A source that is gone" if record is None else record.source.shown_name
+        names[key] = SOURCE_GONE if record is None else record.source.shown_name
     return names[key]
 
 
@@ -134,17 +134,17 @@ def _resend(run_ids: Sequence[str]) -> None:
     for run_id in run_ids:
         run = resources.services().ledger.resend(run_id, access.user_id)
         resources.runner().start(run.run_id, in_batch=run.batch_id is not None)
-    _finished(len(run_ids), "sent again")
+    _report(len(run_ids), "retried")
 
 
 def _cancel(run_ids: Sequence[str]) -> None:
     access = session.require_access()
     for run_id in run_ids:
         resources.services().ledger.cancel(run_id, access.user_id)
-    _finished(len(run_ids), "given up")
+    _report(len(run_ids), "canceled")
 
 
-def _finished(number: int, what: str) -> None:
+def _report(number: int, what: str) -> None:
     body.draw_whole()
     st.session_state["twice"] = False  # each time anew
-    st.session_state[_SETTLED] = f"{number} run{'' if number == 1 else 's'} {what}"
+    st.session_state[_RESOLVED] = f"{number} run{'' if number == 1 else 's'} {what}"

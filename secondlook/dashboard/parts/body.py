@@ -1,4 +1,4 @@
-"""A page's own part: what is pressed in it draws it anew, without what all pages share around it."""
+"""The body of a page: a press in it draws the body alone, not what all pages share around it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _WHOLE = "whole"
 
 
 def show_body(draw: Callable[[], None]) -> None:
-    """Draw a page's own part.
+    """Draw the body of a page.
 
     Args:
-        draw: Draws it; asks first by what right, since a press leads here directly.
+        draw: Draws it; checks access first, since a press leads here directly.
     """
     st.session_state.pop(_WHOLE, None)  # it is being drawn
     st.fragment(_draw)(draw)
 
 
 def draw_whole() -> None:
-    """Have all of the page drawn after this press: it has changed what stands around the page's own part."""
+    """Draw the whole page after this press, because it changed what stands around the body."""
     st.session_state[_WHOLE] = True
 
 

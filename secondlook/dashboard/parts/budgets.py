@@ -1,4 +1,4 @@
-"""What may be spent and what is, and the switch that stops all sending."""
+"""Budgets, what they have left, and the switch that stops all sending."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from decimal import Decimal
 import streamlit as st
 
 from secondlook.dashboard import resources, session
-from secondlook.dashboard.parts import body, tables
+from secondlook.dashboard.parts import arrow, body
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
 from secondlook.domain.batches import BatchStatus
-from secondlook.errors import NotSignedIn
 from secondlook.ledger.budget_status import BudgetName, BudgetStatus
 from secondlook.ledger.budgets import SwitchedOff
 from secondlook.services import Services
@@ -28,25 +27,25 @@ _NAMES: Mapping[BudgetName, str] = {
 
 
 def show_switched_off(off: SwitchedOff | None) -> None:
-    """At the top of every page, where it is seen on a phone too: that nothing is sent."""
+    """Draw at the top of every page that nothing is sent, where a phone shows it too."""
     if off is not None:
         st.error(
             f"**Sending is off** since {escape(moment(off.since))}, by {escape(off.by, limit=80)}. "
-            "No call goes out to any agent; see the page Batch.",
+            "No agent is called. A reviewer can switch sending on, on the Batch page.",
             icon=":material/block:",
         )
 
 
 def moment(at: str) -> str:
-    """A time of the ledger as people read it."""
+    """Return a time of the ledger as people read it."""
     return f"{at[:16].replace('T', ' ')} UTC"
 
 
 def show_budgets(services: Services, access: Access) -> None:
-    """The four budgets as figures, and the switch."""
+    """Draw the four budgets and the switch."""
     st.header("Budgets", anchor=False)
-    st.fragment(_show_standings, run_every=_REFRESH_SECONDS if _spending(services, access) else None)()
-    st.caption("A call counts when it is sent. Days and months are those of UTC.")
+    st.fragment(_show_statuses, run_every=_REFRESH_SECONDS if _spending(services, access) else None)()
+    st.caption("A call counts on the day it is sent. Days and months are in UTC.")
     _show_switch(services, access)
 
 
@@ -55,27 +54,27 @@ def _spending(services: Services, access: Access) -> bool:
     return not moving.isdisjoint(services.batches.statuses(access.user_id).values())
 
 
-def _show_standings() -> None:
+def _show_statuses() -> None:
     show_table(resources.services().budgets.standing(session.require_access().user_id))
 
 
-def show_table(standings: Sequence[BudgetStatus]) -> None:
-    """Budgets as a table."""
+def show_table(statuses: Sequence[BudgetStatus]) -> None:
+    """Draw budgets as a table."""
     st.table(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-        tables.of_rows([_row(standing) for standing in standings]), hide_index=True, border="horizontal"
+        arrow.of_rows([_row(status) for status in statuses]), hide_index=True, border="horizontal"
     )
 
 
-def _row(standing: BudgetStatus) -> dict[str, str]:
-    limit, used = standing.limit, standing.used
-    dollars = _used(money(standing.spent_usd, estimated=False), _dollars(standing.limit_usd))
+def _row(status: BudgetStatus) -> dict[str, str]:
+    limit, used = status.limit, status.used
+    dollars = _used(money(status.spent_usd, estimated=False), _dollars(status.limit_usd))
     if used.reserved_nanousd:
-        dollars += f"; {money(standing.reserved_usd, estimated=False)} under way"
+        dollars += f"; {money(status.reserved_usd, estimated=False)} reserved"
     return {
-        "Budget": _NAMES[standing.name],
+        "Budget": _NAMES[status.name],
         "Calls": _used(f"{used.calls:,}", None if limit.calls is None else f"{limit.calls:,}"),
         "Dollars": escape(dollars),
-        "Ends": escape(moment(standing.ends_at)),
+        "Ends": escape(moment(status.ends_at)),
     }
 
 
@@ -89,33 +88,28 @@ def _dollars(dollars: Decimal | None) -> str | None:
 
 def _show_switch(services: Services, access: Access) -> None:
     off = services.budgets.switched_off()
-    may = _may_switch(services, access)
+    may = services.policy.is_reviewer(access)
     with st.container(horizontal=True, vertical_alignment="center"):
         if off is None:
             st.badge("Sending is on", icon=":material/check:", color="green")
             st.button(
-                "Switch all sending off",
+                "Stop all sending",
                 icon=":material/block:",
                 disabled=not may,
                 on_click=_switch,
                 args=(False,),
-                help="At once, for all users and processes. What is in flight finishes.",
+                help="Stops sending at once, for all users and processes. Calls in flight finish.",
             )
         else:
             st.badge("Sending is off", icon=":material/block:", color="red")
-            sure = st.toggle("Calls may go out again", key=f"sending-{off.since}", disabled=not may)
-            st.button("Switch sending on", disabled=not (may and sure), on_click=_switch, args=(True,))
+            sure = st.toggle("Confirm that calls may be sent", key=f"sending-{off.since}", disabled=not may)
+            st.button("Resume sending", disabled=not (may and sure), on_click=_switch, args=(True,))
     if not may:
-        st.caption("Reviewers can switch sending off and on.")
-
-
-def _may_switch(services: Services, access: Access) -> bool:
-    return access.reviewer or not services.requires_sign_in
+        st.caption("Only reviewers can stop or resume sending.")
 
 
 def _switch(sending: bool) -> None:
     services, access = resources.services(), session.require_access()
-    if not _may_switch(services, access):
-        raise NotSignedIn("Only reviewers can switch sending off and on", hint="Ask a reviewer.")
+    services.policy.check_reviewer(access, "stop or resume sending")
     services.budgets.switch(sending=sending, by=session.own_name())
     body.draw_whole()

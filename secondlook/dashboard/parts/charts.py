@@ -10,8 +10,8 @@ from typing import Any
 
 import altair as alt
 
-from secondlook.dashboard.parts import tables
-from secondlook.dashboard.parts.tables import Table
+from secondlook.dashboard.parts import arrow
+from secondlook.dashboard.parts.arrow import Table
 from secondlook.domain.buckets import BandCount, WeekCount
 from secondlook.views.comparison import BandChange, WeekChange
 from secondlook.views.drawing import covered
@@ -21,7 +21,7 @@ _HEIGHT_WEEKS = 220
 _BAND_STEP = 44
 _PAIRED_STEP = 18
 FIRST, SECOND = "First", "Second"
-"""How two snapshots are told apart: in each chart by the same color, whichever has the first row."""
+"""The names of two compared snapshots, which have the same colors in each chart."""
 
 LEGEND = alt.Legend(orient="top", labelLimit=0, offset=6, padding=0)
 _PADDING = {"left": 2, "right": 2, "top": 6, "bottom": 2}
@@ -109,7 +109,7 @@ PAIRED_BANDS = _paired_bands_spec()
 def weekly_rows(weeks: Sequence[WeekCount]) -> Table:
     """Columns week, count: every covered week, those without estimates as 0."""
     filled = covered(weeks)
-    return tables.of_columns(
+    return arrow.of_columns(
         {"week": [week.week for week in filled], "count": [week.count for week in filled]}
     )
 
@@ -118,7 +118,7 @@ def band_rows(bands: Sequence[BandCount]) -> Table:
     """Columns band, count, share (0 to 1 of the bands' sum), label; in the order of the bands."""
     whole = sum(band.count for band in bands)
     shares = [share(band.count, whole) for band in bands]
-    return tables.of_columns(
+    return arrow.of_columns(
         {
             "band": [band.band for band in bands],
             "count": [band.count for band in bands],
@@ -138,7 +138,7 @@ def paired_weeks(weeks: Sequence[WeekChange]) -> Table:
         for name, count in zip((FIRST, SECOND), (week.before, week.after), strict=True)
         if count is not None
     ]
-    return tables.of_rows(rows, ("week", "snapshot", "count"))
+    return arrow.of_rows(rows, ("week", "snapshot", "count"))
 
 
 def paired_bands(bands: Sequence[BandChange]) -> Table:
@@ -150,14 +150,14 @@ def paired_bands(bands: Sequence[BandChange]) -> Table:
             (FIRST, SECOND), (band.before, band.after), (band.share_before, band.share_after), strict=True
         )
     ]
-    return tables.of_rows(rows, ("band", "snapshot", "count", "share"))
+    return arrow.of_rows(rows, ("band", "snapshot", "count", "share"))
 
 
 def describe_weeks(weeks: Sequence[WeekCount]) -> str:
     """The weekly chart in words."""
     top = busiest(weeks)
     if top is None:
-        return "Weekly volume: the buckets hold no week."
+        return "Weekly volume: the buckets contain no week."
     total = sum(week.count for week in weeks)
     return (
         f"Weekly volume from {weeks[0].week} to {weeks[-1].week}: {total} estimates; "

@@ -1,4 +1,4 @@
-"""Links from one page to another, by what the other page takes in its URL."""
+"""Links from one page to another, as the URL of the other page has them."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from secondlook.dashboard import PAGES
 from secondlook.dashboard.parts.problems import escape
 
 
-def show_run_link(run_id: str, label: str = "The run under the lens") -> None:
-    """To a run's own page."""
+def show_run_link(run_id: str, label: str = "Run details") -> None:
+    """Link to a run's details."""
     _show_link("runs.py", label, ":material/search:", run=run_id)
 
 
 def show_source_link(source_id: str, label: str, **query: str) -> None:
-    """To a source's page."""
+    """Link to a source."""
     _show_link("sources.py", escape(label, limit=120), ":material/table_rows:", source=source_id, **query)
 
 
-def show_snapshot_link(snapshot_id: str, label: str = "The snapshot by itself") -> None:
-    """To a snapshot's own page."""
+def show_snapshot_link(snapshot_id: str, label: str = "Open snapshot page") -> None:
+    """Link to a snapshot's page."""
     _show_link("snapshots.py", label, ":material/photo_camera:", snapshot=snapshot_id)
 
 
 def show_snapshot_links(snapshot_id: str, source_id: str) -> None:
-    """From a source's snapshot to its own page, and to those before it."""
-    show_snapshot_link(snapshot_id, "By itself: charts and comparison")
+    """Link from a source's snapshot to its page and to the source's other snapshots."""
+    show_snapshot_link(snapshot_id, "Open snapshot page")
     show_history_link(source_id, "All snapshots of this source")
 
 
 def show_history_link(source_id: str, label: str) -> None:
-    """To the history of a source's snapshots."""
+    """Link to the history of a source's snapshots."""
     _show_link("snapshots.py", label, ":material/history:", source=source_id)
 
 
 def show_next_step(label: str, icon: str = ":material/history:", **query: str) -> None:
-    """To another part of the same page, by what its URL takes: a link to it would look like the open one."""
+    """Draw a button to another part of the same page; a link to it would look like the open page."""
     st.button(
         label,
-        key=f"way {label} {query}",
+        key=f"step {label} {query}",
         type="tertiary",
         icon=icon,
         on_click=_go,
@@ -54,7 +54,7 @@ def _go(query: Mapping[str, str]) -> None:
 
 
 def show_sources_link(label: str = "Choose a source") -> None:
-    """To the list of sources, where snapshots begin."""
+    """Link to the list of sources."""
     _show_link("sources.py", label, ":material/table_rows:")
 
 

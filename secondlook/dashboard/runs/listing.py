@@ -1,4 +1,4 @@
-"""The list of runs: filtered by the URL, counted and paged by the ledger, given away as CSV and JSON."""
+"""The list of runs: filtered by the URL, counted and paged by the ledger, exported as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from secondlook.dashboard.parts import links, panels, tables
+from secondlook.dashboard.parts import arrow, figures, links
 from secondlook.dashboard.parts.budgets import moment
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
@@ -21,26 +21,27 @@ from secondlook.ledger.history import RunPage, RunRow
 from secondlook.services import Services
 from secondlook.views import export
 from secondlook.views import run as run_view
-from secondlook.views.figures import duration, money
+from secondlook.views.figures import duration, money, tokens
 
 PAGE_SIZE = 20
 OPEN, PAGE, EVERYONE = "run", "page", "everyone"
-"""What else the URL carries: the open run, the page, and on the embedded store that everybody's are meant."""
+"""What else the URL holds: the open run, the page, and on the embedded store that all users are meant."""
 
 _ROW_PIXELS = 35
 _KEY = "runs-"  # the widgets' keys: Sources has a status and a page of its own
 _ANY = "any"
 _LONGEST = 200  # characters of a message in a line of the table
-_WORDS: Mapping[str, str] = {
+_LABELS: Mapping[str, str] = {
     "none": "none yet",
-    "in_doubt": "in doubt",
+    "refused": "rejected",
     **{code: code.replace("_", " ") for code in CODES},
+    **run_view.STATUS,
 }
 _COLUMNS = {
     "Created, UTC": st.column_config.TextColumn(width=122),
-    "Status": st.column_config.TextColumn(width=68),
+    "Status": st.column_config.TextColumn(width=126),
     "Verdict": st.column_config.TextColumn(width=74),
-    "Why": st.column_config.TextColumn(width=186),
+    "Reason": st.column_config.TextColumn(width=168),
     "Cost": st.column_config.TextColumn(width=72, alignment="right"),
     "Tokens": st.column_config.TextColumn(width=62, alignment="right"),
     "Call": st.column_config.TextColumn(width=60, alignment="right"),
@@ -52,13 +53,13 @@ _COLUMNS = {
 
 
 def wanted_runs(services: Services) -> RunFilter:
-    """The filter that the URL asks for; what of it is wrong is said, and left out."""
+    """Return the filter that the URL asks for; draw a warning for each value that is left out of it."""
     params = st.query_params.to_dict()
     if not services.requires_sign_in and EVERYONE in params:
-        params.pop("user", None)  # there it says as whom one looks
+        params.pop("user", None)  # there it names the user whose pages are shown
     found, wrong = read_filter(params)
     if not re.fullmatch("[1-9][0-9]{0,8}", params.get(PAGE, "1")):
-        wrong.append("page must be a whole number from 1; it is left out")
+        wrong.append("page must be a whole number from 1. It is ignored.")
         st.query_params.pop(PAGE, None)
     for problem in wrong:
         st.warning(escape(problem), icon=":material/filter_alt_off:")
@@ -67,8 +68,8 @@ def wanted_runs(services: Services) -> RunFilter:
 
 def show_runs(services: Services, access: Access, wanted: RunFilter) -> None:
     """Draw filters, table and pages; a chosen row goes into the URL."""
-    only = services.visible_user_id(access)
-    way = st.container(horizontal=True, vertical_alignment="center")
+    only = services.policy.visible_user_id(access)
+    hint = st.container(horizontal=True, vertical_alignment="center")
     _show_filters(services, access, wanted)
     page = int(st.query_params.get(PAGE, "1"))
     found = services.history.page(wanted, only=only, offset=(page - 1) * PAGE_SIZE, limit=PAGE_SIZE)
@@ -76,25 +77,27 @@ def show_runs(services: Services, access: Access, wanted: RunFilter) -> None:
         _show_empty(filtered=bool(wanted.params()))
         return
     if found.rows:
-        _show_way(way, found.rows[0], newest=page == 1)
+        _show_hint(hint, found.rows[0], newest=page == 1)
     _show_table(found, users=only is None)
     _show_foot(services, wanted, only, found.total, page)
 
 
-def _show_way(way: DeltaGenerator, first: RunRow, *, newest: bool) -> None:
-    """What to do first, at the top, where it is seen first."""
-    way.button(
-        "Open the newest" if newest else "Open the first shown",
+def _show_hint(place: DeltaGenerator, first: RunRow, *, newest: bool) -> None:
+    """Draw what to do first, at the top of the list."""
+    place.button(
+        "Open newest run" if newest else "Open first run",
         type="primary",
         icon=":material/search:",
         on_click=change_url,
         kwargs={OPEN: first.run_id},
     )
-    way.markdown("or tick a run in the table (Shift+Space by keyboard): why it ended so.", width="content")
+    place.markdown(
+        "Or select a run in the table (keyboard: Shift+Space) to see its details.", width="content"
+    )
 
 
 def change_url(**values: str | None) -> None:
-    """Write values into the URL, or take them out of it."""
+    """Write values into the URL, or remove those that are None."""
     for name, value in values.items():
         if value is None:
             st.query_params.pop(name, None)
@@ -106,16 +109,16 @@ def change_url(**values: str | None) -> None:
 
 
 def _show_filters(services: Services, access: Access, wanted: RunFilter) -> None:
-    """The URL is what holds: each widget shows it, and writes to it."""
+    """Draw the filters; each widget shows a value of the URL and writes to it."""
     today = datetime.now(UTC).date()
     with st.container(horizontal=True, vertical_alignment="center"):
         _switch("Failures only", "failures", wanted.failures, {"failures": "1"})
-        _switch("Differs from its input", "differs", wanted.differs, {"differs": "1"})
+        _switch("Differs from input", "differs", wanted.differs, {"differs": "1"})
         day = {"since": today.isoformat(), "until": today.isoformat()}
         _switch("Today", "today", wanted.since == wanted.until == today, day)
         if not services.requires_sign_in:
-            _hold("mine", wanted.user is not None)
-            st.toggle("Only this user's", key=f"{_KEY}mine", on_change=_set_mine, args=(access.user_id,))
+            _sync("mine", wanted.user is not None)
+            st.toggle("This user only", key=f"{_KEY}mine", on_change=_set_mine, args=(access.user_id,))
         st.button(
             "Clear filters", icon=":material/filter_alt_off:", disabled=not wanted.params(), on_click=_clear
         )
@@ -142,7 +145,7 @@ def _show_filters(services: Services, access: Access, wanted: RunFilter) -> None
 
 
 def _show_more(services: Services, access: Access, wanted: RunFilter) -> None:
-    only = services.visible_user_id(access)
+    only = services.policy.visible_user_id(access)
     choices = services.history.choices(only=only)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _choice("Model asked", "model", choices.models, wanted.model)
@@ -152,20 +155,20 @@ def _show_more(services: Services, access: Access, wanted: RunFilter) -> None:
             _choice("User", "user", choices.users, wanted.user)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for label, name, day in (("Since", "since", wanted.since), ("Until", "until", wanted.until)):
-            _hold(name, day)
-            panels.ask_day(label, name, f"{_KEY}{name}", _set, width=200)
-        _hold("source", wanted.source or "")
+            _sync(name, day)
+            figures.ask_day(label, name, f"{_KEY}{name}", _set, width=200)
+        _sync("source", wanted.source or "")
         st.text_input(
             "Source",
             key=f"{_KEY}source",
             max_chars=60,
-            placeholder="Its id",
+            placeholder="Source id",
             on_change=_set,
             args=("source",),
         )
 
 
-def _hold(name: str, value: object) -> None:
+def _sync(name: str, value: object) -> None:
     if st.session_state.get(_KEY + name) != value:
         st.session_state[_KEY + name] = value
 
@@ -173,13 +176,13 @@ def _hold(name: str, value: object) -> None:
 def _choice(label: str, name: str, values: Sequence[str], chosen: str | None) -> None:
     options = [_ANY, *map(str, values)]
     if chosen is not None and chosen not in options:
-        options.append(chosen)  # what no run has, or not among the first
-    _hold(name, _ANY if chosen is None else str(chosen))
+        options.append(chosen)  # that no run has, or that is not among the first
+    _sync(name, _ANY if chosen is None else str(chosen))
     st.selectbox(
         label,
         options,
         key=f"{_KEY}{name}",
-        format_func=lambda value: _WORDS.get(value, value),
+        format_func=lambda value: _LABELS.get(value, value),
         on_change=_set,
         args=(name,),
         width=210,
@@ -193,13 +196,13 @@ def _set(name: str) -> None:
 
 
 def _switch(label: str, name: str, on: bool, meant: Mapping[str, str]) -> None:
-    """A switch that writes what is meant into the URL, or takes it out."""
+    """A switch that writes its values into the URL, or removes them."""
 
     def turn() -> None:
         turned = st.session_state[_KEY + name]
         change_url(**{each: text if turned else None for each, text in meant.items()}, page=None)
 
-    _hold(name, on)
+    _sync(name, on)
     st.toggle(label, key=_KEY + name, on_change=turn)
 
 
@@ -217,9 +220,9 @@ def _clear() -> None:
 
 def _show_empty(*, filtered: bool) -> None:
     if filtered:
-        st.info("No run matches. Clear the filters above, or look at another day.")
+        st.info("No run matches. Clear the filters, or choose another day.")
     else:
-        st.info("There are no runs yet. Generate a snapshot: its run appears here.")
+        st.info("There are no runs yet. Generate a snapshot to see its run here.")
         links.show_sources_link()
 
 
@@ -228,7 +231,7 @@ def _show_empty(*, filtered: bool) -> None:
 
 def _show_table(found: RunPage, *, users: bool) -> None:
     ids = [row.run_id for row in found.rows]
-    key = f"runs {' '.join(ids)}"  # other rows are another table: the mark would stay at its place
+    key = f"runs {' '.join(ids)}"  # a table per list of rows, or the selection would stay
 
     def choose() -> None:
         rows: list[int] = st.session_state[key]["selection"]["rows"]
@@ -237,9 +240,9 @@ def _show_table(found: RunPage, *, users: bool) -> None:
 
     cells: dict[str, Callable[[RunRow], str]] = {
         "Created, UTC": lambda row: moment(row.created_at).removesuffix(" UTC"),
-        "Status": lambda row: row.status.replace("_", " "),
-        "Verdict": lambda row: "" if row.verdict == "none" else row.verdict,
-        "Why": _why,
+        "Status": lambda row: run_view.STATUS[row.status],
+        "Verdict": lambda row: "" if row.verdict == "none" else _LABELS.get(row.verdict, row.verdict),
+        "Reason": _reason,
         "Cost": lambda row: money(row.cost_usd, estimated=row.usage.estimated) if row.answered else "",
         "Tokens": _tokens,
         "Call": lambda row: "" if row.latency_ms is None else duration(row.latency_ms),
@@ -251,18 +254,18 @@ def _show_table(found: RunPage, *, users: bool) -> None:
     if not users:
         del cells["User"]
     st.dataframe(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-        tables.of_columns({name: [cell(row) for row in found.rows] for name, cell in cells.items()}),
+        arrow.of_columns({name: [cell(row) for row in found.rows] for name, cell in cells.items()}),
         hide_index=True,
         height=_ROW_PIXELS * (len(ids) + 1) + 3,
         column_config=_COLUMNS,
         key=key,
         on_select=choose,
         selection_mode="single-row",
-        alt="Runs, newest first; open one by its row, or by Shift and Space on it",
+        alt="Runs, newest first; select a row, or press Shift and Space on it, to open a run",
     )
 
 
-def _why(row: RunRow) -> str:
+def _reason(row: RunRow) -> str:
     if row.error is None:
         return ""
     if row.verdict == "refused":
@@ -273,13 +276,12 @@ def _why(row: RunRow) -> str:
 def _tokens(row: RunRow) -> str:
     if not row.answered:
         return ""
-    total = row.usage.total_tokens
-    return "unknown" if total is None else f"{'≈ ' if row.usage.estimated else ''}{total:,}"
+    return tokens(row.usage.total_tokens, estimated=row.usage.estimated)
 
 
 def _reviewed(row: RunRow) -> str:
-    said = [f"{number} {word}" for number, word in ((row.passed, "pass"), (row.failed, "fail")) if number]
-    return ", ".join(said)
+    results = ((row.passed, "pass"), (row.failed, "fail"))
+    return ", ".join(f"{number} {result}" for number, result in results if number)
 
 
 def _show_foot(services: Services, wanted: RunFilter, only: str | None, total: int, page: int) -> None:
@@ -292,7 +294,7 @@ def _show_foot(services: Services, wanted: RunFilter, only: str | None, total: i
             # Another list is another widget: Streamlit warns where one with a default is set from outside.
             name = f"{PAGE} {wanted.params()}"
             if _KEY + name in st.session_state:
-                _hold(name, shown)
+                _sync(name, shown)
             st.pagination(pages, default=shown, key=_KEY + name, on_change=_turn, args=(name,))
         with st.container(horizontal=True, width="content"):
             history, reviews = services.history, services.reviews
@@ -316,5 +318,5 @@ def _export(label: str, ending: str, mime: str, make: Callable[[], bytes]) -> No
         mime=mime,
         icon=":material/download:",
         on_click="ignore",
-        help="All runs that match, newest first, up to 100,000",
+        help="All matching runs, newest first, up to 100,000",
     )

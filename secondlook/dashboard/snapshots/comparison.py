@@ -1,4 +1,4 @@
-"""Two snapshots side by side: paired charts, what changed, and what to be wary of."""
+"""Two snapshots side by side: paired charts, what changed, and warnings."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from secondlook.dashboard.parts import charts, links, tables
+from secondlook.dashboard.parts import arrow, charts, links
 from secondlook.dashboard.parts.charts import FIRST, SECOND
 from secondlook.dashboard.parts.problems import escape
-from secondlook.dashboard.snapshots.history import can_be_drawn, show_marks
+from secondlook.dashboard.snapshots.history import can_be_drawn, show_badges
 from secondlook.domain.access import Access
 from secondlook.domain.identifiers import not_found
 from secondlook.services import Services
-from secondlook.views.comparison import BandChange, Comparison, Side, WeekChange, compare, read_side
+from secondlook.views.comparison import BandChange, Comparison, WeekChange, compare
+from secondlook.views.snapshot import SnapshotView, read_snapshot_view
 
 
 def show_comparison(services: Services, access: Access, pair: str) -> None:
-    """Two snapshots by their ids.
+    """Draw two snapshots by their ids.
 
     Args:
         services: The parts to work with.
@@ -28,16 +29,16 @@ def show_comparison(services: Services, access: Access, pair: str) -> None:
     if len(ids) != 2:
         raise not_found("snapshot_id")
     store, ledger = services.store(access), services.ledger
-    found = compare(*(read_side(store, ledger, each.strip(), access.user_id) for each in ids))
+    found = compare(*(read_snapshot_view(store, ledger, each.strip(), access.user_id) for each in ids))
     st.header("Comparison", divider="gray", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         links.show_next_step("All snapshots")
         st.button("Swap", icon=":material/swap_horiz:", on_click=_swap, args=(ids,))
-    for column, name, side in zip(
+    for column, name, view in zip(
         st.columns(2, border=True), (FIRST, SECOND), (found.first, found.second), strict=True
     ):
         with column:
-            _show_side(name, side)
+            _show_snapshot(name, view)
     for warning in found.warnings:
         st.warning(escape(warning), icon=":material/warning:")
     _show_totals(found)
@@ -50,21 +51,21 @@ def show_comparison(services: Services, access: Access, pair: str) -> None:
     ):
         _show_charts(found)
     else:
-        st.info("One of the results is too large to draw: see its JSON.")
+        st.info("One of the results is too large to draw. See its JSON.")
 
 
 def _swap(ids: Sequence[str]) -> None:
     st.query_params["compare"] = ",".join(reversed(ids))
 
 
-def _show_side(name: str, side: Side) -> None:
-    st.subheader(f"{name}: {escape(side.source_name or 'a source that is gone', limit=80)}", anchor=False)
-    show_marks(side)
-    if side.run is not None:
-        run = side.run
+def _show_snapshot(name: str, view: SnapshotView) -> None:
+    st.subheader(f"{name}: {escape(view.title, limit=80)}", anchor=False)
+    show_badges(view)
+    if view.run is not None:
+        run = view.run
         st.caption(f"Model {escape(run.answered_model or run.model)}, prompt {escape(run.prompt_version)}")
-    snapshot_id = side.snapshot.snapshot_id
-    links.show_next_step("The snapshot by itself", ":material/photo_camera:", snapshot=snapshot_id)
+    snapshot_id = view.snapshot.snapshot_id
+    links.show_next_step("Open snapshot page", ":material/photo_camera:", snapshot=snapshot_id)
 
 
 def _show_totals(found: Comparison) -> None:
@@ -76,7 +77,7 @@ def _show_totals(found: Comparison) -> None:
             f"{after.estimate_count:,}",
             f"{signed(found.estimates_change)} from {before.estimate_count:,}"
             if found.estimates_change
-            else "as before",
+            else "unchanged",
             delta_color="off",
             delta_arrow="off",
         )
@@ -85,15 +86,15 @@ def _show_totals(found: Comparison) -> None:
             after.confidence_level,
             f"was {before.confidence_level}"
             if before.confidence_level != after.confidence_level
-            else "as before",
+            else "unchanged",
             delta_color="off",
             delta_arrow="off",
         )
-        for name, band in (("Price band that moved most", price), ("Latency band that moved most", latency)):
+        for name, band in (("Largest price change", price), ("Largest latency change", latency)):
             if band is not None:
                 moved = bool(band.points)
                 said = escape(band.band, limit=20) if moved else "none"
-                change = f"{band.points:+.1f} points" if moved else "the same shares"
+                change = f"{band.points:+.1f} points" if moved else "unchanged"
                 st.metric(name, said, change, delta_color="off", delta_arrow="off")
 
 
@@ -102,7 +103,7 @@ def _both(found: Comparison) -> tuple[tuple[BandChange, ...], tuple[BandChange, 
 
 
 def signed(change: int) -> str:
-    """A change in counts."""
+    """Return a change in counts with its sign."""
     return f"{change:+,}" if change else "0"
 
 
@@ -155,7 +156,7 @@ def _band_row(band: BandChange) -> dict[str, str]:
 
 def _show_table(rows: Sequence[dict[str, str]]) -> None:
     shown = [{name: escape(value, limit=60) for name, value in row.items()} for row in rows]
-    st.table(tables.of_rows(shown), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+    st.table(arrow.of_rows(shown), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
 
 
 def _describe_weeks(weeks: Sequence[WeekChange]) -> str:

@@ -1,4 +1,4 @@
-"""The history of snapshots, and one of them: charts, JSON, report, and the run that made it."""
+"""The history of snapshots, and one snapshot: charts, JSON, report, and the run that made it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ import math
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from secondlook.dashboard.parts import links, panels, tables
+from secondlook.dashboard.parts import agent, arrow, buckets, links
+from secondlook.dashboard.parts import run as run_parts
+from secondlook.dashboard.parts import snapshot as snapshot_parts
 from secondlook.dashboard.parts.budgets import moment
 from secondlook.dashboard.parts.problems import escape
-from secondlook.dashboard.sources import generate
 from secondlook.domain.access import Access
 from secondlook.domain.buckets import BandCount, WeekCount
 from secondlook.domain.identifiers import canonical
-from secondlook.domain.runs import Run
 from secondlook.domain.snapshots import SnapshotPage, SnapshotResult, SnapshotRow
 from secondlook.domain.stored_snapshots import fingerprint
 from secondlook.errors import SourceNotFound
 from secondlook.services import Services
 from secondlook.stores.base import Store
-from secondlook.views import report
-from secondlook.views.comparison import Side, read_side
 from secondlook.views.drawing import MOST, draw_bands, draw_weeks
 from secondlook.views.export import neutralise
+from secondlook.views.snapshot import SOURCE_GONE, SnapshotView, read_snapshot_view
 
 PAGE_SIZE = 10
 _PAGE = "snapshots-page"
@@ -43,7 +42,7 @@ _COLUMNS = {
 
 
 def show_history(services: Services, access: Access) -> None:
-    """The user's snapshots, newest first, of the source that the URL names or of all; two can be ticked."""
+    """Draw the user's snapshots, newest first, of the source that the URL names or of all sources."""
     store = services.store(access)
     source_id = _wanted_source()
     if source_id is not None:
@@ -54,12 +53,12 @@ def show_history(services: Services, access: Access) -> None:
         st.session_state[_PAGE] = 1
         found = _read_page(store, access, source_id, 1)
     if not found.total:
-        st.info("There are no snapshots yet. Generate one: it appears here with all later ones.")
+        st.info("There are no snapshots yet. Generate one to see it here.")
         links.show_sources_link()
         return
-    way = st.container(horizontal=True, vertical_alignment="center")
-    ticked = _show_table(found.rows)
-    _show_ways(way, found.rows[0], ticked, newest=page == 1)
+    steps = st.container(horizontal=True, vertical_alignment="center")
+    selected = _show_table(found.rows)
+    _show_steps(steps, found.rows[0], selected, newest=page == 1)
     pages = math.ceil(found.total / PAGE_SIZE)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(f"{found.total:,} snapshot{'' if found.total == 1 else 's'}", width="content")
@@ -67,28 +66,30 @@ def show_history(services: Services, access: Access) -> None:
             st.pagination(pages, key=_PAGE, bind="query-params")
 
 
-def _show_ways(way: DeltaGenerator, first: SnapshotRow, ticked: list[SnapshotRow], *, newest: bool) -> None:
-    """What to do, at the top, where it is seen first."""
-    two = len(ticked) == 2
-    with way:
+def _show_steps(
+    place: DeltaGenerator, first: SnapshotRow, selected: list[SnapshotRow], *, newest: bool
+) -> None:
+    """Draw what to do, at the top of the list."""
+    two = len(selected) == 2
+    with place:
         st.button(
-            "Open snapshot" if ticked else "Open the newest" if newest else "Open the first shown",
+            "Open snapshot" if selected else "Open newest snapshot" if newest else "Open first snapshot",
             key="open-snapshot",
             type="secondary" if two else "primary",
             icon=":material/photo_camera:",
-            disabled=len(ticked) > 1,
+            disabled=len(selected) > 1,
             on_click=_open,
-            args=(ticked or [first],),
+            args=(selected or [first],),
         )
         st.button(
-            "Compare both",
+            "Compare selected",
             type="primary" if two else "secondary",
             icon=":material/compare_arrows:",
             disabled=not two,
             on_click=_compare,
-            args=(ticked,),
+            args=(selected,),
         )
-        st.markdown("Tick one to open it, two to compare them: the older one comes first.", width="content")
+        st.markdown("Select one snapshot to open it, or two to compare them.", width="content")
 
 
 def _read_page(store: Store, access: Access, source_id: str | None, page: int) -> SnapshotPage:
@@ -107,15 +108,15 @@ def _show_source(store: Store, access: Access, source_id: str) -> None:
     if record is None:
         raise SourceNotFound
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Of **{escape(record.source.shown_name, limit=120)}**", width="content")
-        links.show_source_link(source_id, "The source")
-        links.show_next_step("Of all sources")
+        st.markdown(f"Source **{escape(record.source.shown_name, limit=120)}**", width="content")
+        links.show_source_link(source_id, "Open source")
+        links.show_next_step("Show all sources")
 
 
 def _show_table(rows: tuple[SnapshotRow, ...]) -> list[SnapshotRow]:
     key = "snapshots " + " ".join(row.snapshot_id for row in rows)  # other rows are another table
     st.dataframe(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-        tables.of_columns(
+        arrow.of_columns(
             {
                 "Source": [neutralise(row.source_name[:200]) for row in rows],
                 "Generated, UTC": [moment(row.generated_at).removesuffix(" UTC") for row in rows],
@@ -131,18 +132,18 @@ def _show_table(rows: tuple[SnapshotRow, ...]) -> list[SnapshotRow]:
         key=key,
         on_select="rerun",
         selection_mode="multi-row",
-        alt="Snapshots, newest first; tick one to open it, two to compare them",
+        alt="Snapshots, newest first; select one to open it, or two to compare them",
     )
     chosen: list[int] = st.session_state[key]["selection"]["rows"]
     return [rows[index] for index in sorted(chosen) if index < len(rows)]
 
 
-def _open(ticked: list[SnapshotRow]) -> None:
-    st.query_params["snapshot"] = ticked[0].snapshot_id
+def _open(selected: list[SnapshotRow]) -> None:
+    st.query_params["snapshot"] = selected[0].snapshot_id
 
 
-def _compare(ticked: list[SnapshotRow]) -> None:
-    newer, older = ticked
+def _compare(selected: list[SnapshotRow]) -> None:
+    newer, older = selected
     st.query_params["compare"] = f"{older.snapshot_id},{newer.snapshot_id}"
 
 
@@ -150,54 +151,54 @@ def _compare(ticked: list[SnapshotRow]) -> None:
 
 
 def show_one(services: Services, access: Access, snapshot_id: str) -> None:
-    """A snapshot by its id."""
-    side = read_side(services.store(access), services.ledger, snapshot_id, access.user_id)
-    snapshot = side.snapshot
-    st.header(escape(side.source_name or "A source that is gone", limit=120), divider="gray", anchor=False)
-    show_marks(side)
+    """Draw a snapshot by its id."""
+    view = read_snapshot_view(services.store(access), services.ledger, snapshot_id, access.user_id)
+    snapshot = view.snapshot
+    st.header(escape(view.title, limit=120), divider="gray", anchor=False)
+    show_badges(view)
     with st.container(horizontal=True, vertical_alignment="center"):
         links.show_next_step("All snapshots")
-        if side.source_name:
-            links.show_next_step("This source's snapshots", source=snapshot.source_id)
-            links.show_source_link(snapshot.source_id, "The source")
-        if side.run is not None:
-            links.show_run_link(snapshot.snapshot_id, "The run that made it")
-    _show_downloads(side)
-    _show_choice(services.store(access), access, side)
+        if view.source_name:
+            links.show_next_step("Snapshots of this source", source=snapshot.source_id)
+            links.show_source_link(snapshot.source_id, "Open source")
+        if view.run is not None:
+            links.show_run_link(snapshot.snapshot_id)
+    _show_downloads(view)
+    _show_choice(services.store(access), access, view)
     show_charts(snapshot.result)
-    left, right = panels.result_place()
+    left, right = snapshot_parts.result_place()
     with left:
-        panels.show_json(snapshot, side.run)
+        snapshot_parts.show_json(view)
     with right:
-        panels.show_snapshot_usage(snapshot, side.run)
-    _show_seen(side.run)
+        snapshot_parts.show_snapshot_usage(view)
+    _show_messages(view)
 
 
-def show_marks(side: Side) -> None:
-    """What a snapshot is at a glance."""
-    snapshot, run = side.snapshot, side.run
+def show_badges(view: SnapshotView) -> None:
+    """Draw a snapshot at a glance."""
+    snapshot, run = view.snapshot, view.run
     with st.container(horizontal=True, vertical_alignment="center"):
-        said = report.standing(snapshot, run)
-        icon, color = ("help", "orange") if said.warns else ("check", "green")
-        st.badge(said.text.capitalize(), icon=f":material/{icon}:", color=color)
+        validated = view.verification.validated
+        icon, color = ("check", "green") if validated else ("help", "orange")
+        st.badge(view.verification.text, icon=f":material/{icon}:", color=color)
         if run is not None:
-            generate.show_mark(run)
+            run_parts.show_rehearsal_badge(run)
             if run.agent == "offline":
-                st.badge("Offline agent", icon=":material/cloud_off:", color="orange")
+                agent.show_offline_badge()
         st.badge(escape(moment(snapshot.generated_at)), color="gray")
         st.badge(f"{snapshot.estimate_count:,} estimates", color="gray")
         st.badge(f"{snapshot.confidence_level} confidence", color="gray")
 
 
-def _show_downloads(side: Side) -> None:
-    snapshot, demand = side.snapshot, side.result.demand
+def _show_downloads(view: SnapshotView) -> None:
+    snapshot, demand = view.snapshot, view.result.demand
     drawn = {
         "weekly volume": lambda: draw_weeks(demand.weekly_volume),
         "price bands": lambda: draw_bands("Price bands", demand.price_distribution),
-        "decision latency": lambda: draw_bands("Decision latency", side.result.decision_latency.distribution),
+        "decision latency": lambda: draw_bands("Decision latency", view.result.decision_latency.distribution),
     }
     with st.container(horizontal=True, vertical_alignment="center"):
-        panels.show_report_button(snapshot, side.source_name, side.run)
+        snapshot_parts.show_report_button(view)
         with st.popover("Charts as SVG", icon=":material/bar_chart:"):
             for name, draw in drawn.items():
                 st.download_button(
@@ -208,15 +209,15 @@ def _show_downloads(side: Side) -> None:
                     icon=":material/download:",
                     on_click="ignore",
                 )
-            st.caption("As PNG: the button above each chart.")
-    st.caption(f"SHA-256 of the canonical JSON: {fingerprint(side.result)}")
+            st.caption("For PNG, use the button above each chart.")
+    st.caption(f"SHA-256 of the canonical JSON: {fingerprint(view.result)}")
 
 
-def _show_choice(store: Store, access: Access, side: Side) -> None:
-    """Choose another snapshot to compare this one with: of its source first, then of others."""
-    own_id = side.snapshot.snapshot_id
+def _show_choice(store: Store, access: Access, view: SnapshotView) -> None:
+    """Draw the choice of a snapshot to compare with, those of the same source first."""
+    own_id = view.snapshot.snapshot_id
     found = (
-        *store.list_snapshots(access.user_id, source_id=side.snapshot.source_id, limit=_CHOICES).rows,
+        *store.list_snapshots(access.user_id, source_id=view.snapshot.source_id, limit=_CHOICES).rows,
         *store.list_snapshots(access.user_id, limit=_CHOICES).rows,
     )
     others = {row.snapshot_id: row for row in found if row.snapshot_id != own_id}
@@ -225,39 +226,39 @@ def _show_choice(store: Store, access: Access, side: Side) -> None:
 
     def name(snapshot_id: str) -> str:
         row = others[snapshot_id]
-        return f"{row.source_name[:80] or 'A source that is gone'}, {moment(row.generated_at)}"
+        return f"{row.source_name[:80] or SOURCE_GONE}, {moment(row.generated_at)}"
 
     chosen = st.selectbox(
         "Compare with",
         list(others),
         index=None,
         format_func=name,
-        placeholder="Another snapshot, of this source or of another",
+        placeholder="Choose a snapshot of this or another source",
         key=f"compare-{own_id}",
     )
     if chosen is not None:
-        newer = (side.snapshot.generated_at, own_id) > (others[chosen].generated_at, chosen)
+        newer = (view.snapshot.generated_at, own_id) > (others[chosen].generated_at, chosen)
         pair = (chosen, own_id) if newer else (own_id, chosen)
         st.query_params.from_dict(_kept() | {"compare": ",".join(pair)})
         st.rerun()
 
 
 def _kept() -> dict[str, str]:
-    """What stays in the URL whatever is shown: as whom one looks."""
+    """Return what stays in the URL whatever is shown: the user whose pages are shown."""
     return {name: st.query_params[name] for name in ("user",) if name in st.query_params}
 
 
 def show_charts(result: SnapshotResult) -> None:
-    """The three charts of a result; one of another program may be past drawing."""
+    """Draw the three charts of a result; a result of another program may be too large for that."""
     demand, latency = result.demand, result.decision_latency
     if not can_be_drawn(demand.weekly_volume, demand.price_distribution, latency.distribution):
-        st.info("This result is too large to draw: see its JSON.")
+        st.info("This result is too large to draw. See its JSON.")
         return
-    panels.show_charts(demand, latency)
+    buckets.show_charts(demand, latency)
 
 
 def can_be_drawn(weeks: tuple[WeekCount, ...], *distributions: tuple[BandCount, ...]) -> bool:
-    """Whether a browser can: neither too many nor too large, and no empty distribution."""
+    """Return whether a browser can draw it: not too many or too large values, no empty distribution."""
     lists = (weeks, *distributions)
     return (
         all(len(entries) <= MOST for entries in lists)
@@ -266,12 +267,12 @@ def can_be_drawn(weeks: tuple[WeekCount, ...], *distributions: tuple[BandCount, 
     )
 
 
-def _show_seen(run: Run | None) -> None:
+def _show_messages(view: SnapshotView) -> None:
     st.subheader("What the agent saw", anchor=False)
-    seen = report.messages_of(run)
-    if not seen:
-        st.info("Not known here: it was made elsewhere, or what was sent has been erased.")
+    messages = view.messages
+    if not messages:
+        st.info("Unknown here. Another program made this snapshot, or what was sent has been erased.")
         return
-    st.caption("These two messages, to the letter, and the locked schema of the answer; nothing else.")
-    for message in seen:
+    st.caption("The agent saw these two messages and the locked schema of the answer, nothing else.")
+    for message in messages:
         st.code(message, language=None, wrap_lines=True)

@@ -8,7 +8,7 @@ import time
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from secondlook.dashboard.parts import tables
+from secondlook.dashboard.parts import arrow
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.bucket_rules import MIN_ESTIMATES, RUNNABLE
 from secondlook.domain.identifiers import read_id
@@ -19,7 +19,7 @@ PAGE_SIZE = 10
 STATUSES = ("bucketed", "snapshot_generated", "pending", "ingested", "insufficient_data")
 SORTS: dict[str, tuple[SortKey, bool]] = {
     "Name": ("name", False),
-    "Name, Z first": ("name", True),
+    "Name, Z to A": ("name", True),
     "Type": ("type", False),
     "Status": ("status", False),
     "Newest": ("created", True),
@@ -39,8 +39,8 @@ _COUNT_SECONDS = 3
 
 
 def show_sources(store: Store, user_id: str) -> None:
-    """Draw the way, filters, table and pages; a chosen row goes into the URL."""
-    way = st.container(horizontal=True, vertical_alignment="center")
+    """Draw the next step, filters, table and pages; a selected row goes into the URL."""
+    hint = st.container(horizontal=True, vertical_alignment="center")
     filters = st.container(horizontal=True)
     search = filters.text_input(
         "Search",
@@ -56,7 +56,7 @@ def show_sources(store: Store, user_id: str) -> None:
         ("all", *STATUSES),
         key="status",
         bind="query-params",
-        format_func=_say_status,
+        format_func=_status_label,
         on_change=_first_page,
         width=210,
     )
@@ -78,22 +78,22 @@ def show_sources(store: Store, user_id: str) -> None:
     if known is None:
         st.session_state[_COUNTED] = (user_id, query, found.total, time.monotonic())
     if not found.total:
-        _show_empty(way, filtered=bool(query.search or query.status))
+        _show_empty(hint, filtered=bool(query.search or query.status))
         return
     table = _show_table(found, user_id)
-    _show_way(way, found, table)
+    _show_hint(hint, found, table)
     _show_pages(found.total)
 
 
 def _known_total(user_id: str, query: SourceQuery) -> int | None:
-    """The total as it was counted a moment ago, where only something else on the page has changed since."""
+    """Return the total as counted a moment ago, where only something else on the page has changed since."""
     counted_for, counted, total, at = st.session_state.get(_COUNTED, (None, None, None, 0.0))
     fresh = time.monotonic() - at < _COUNT_SECONDS
     return total if total and fresh and (counted_for, counted) == (user_id, query) else None
 
 
 def recount() -> None:
-    """Forget the total: a run that ended may have moved its source into another filter."""
+    """Forget the total, because a run that ended may have moved its source into another filter."""
     st.session_state.pop(_COUNTED, None)
 
 
@@ -101,14 +101,14 @@ def _first_page() -> None:
     st.session_state["page"] = 1
 
 
-def _show_empty(way: DeltaGenerator, *, filtered: bool) -> None:
+def _show_empty(place: DeltaGenerator, *, filtered: bool) -> None:
     if filtered:
-        way.markdown("No source matches. Clear the search, or choose another status.", width="content")
-        way.button("Show all sources", type="primary", icon=":material/filter_alt_off:", on_click=_show_all)
+        place.markdown("No source matches. Clear the search, or choose another status.", width="content")
+        place.button("Show all sources", type="primary", icon=":material/filter_alt_off:", on_click=_show_all)
     else:
-        way.markdown(
-            "There are no bucketed sources yet. Import estimates into 2ndlook and bucket them: the source "
-            "appears here."
+        place.markdown(
+            "There are no bucketed sources yet. Import estimates into 2ndlook and bucket them to see the "
+            "source here."
         )
 
 
@@ -116,26 +116,26 @@ def _show_all() -> None:
     st.session_state.update(search="", status="all", page=1)
 
 
-def _show_way(way: DeltaGenerator, found: SourcePage, table: str) -> None:
-    """What to do first, and afterwards what has been chosen: at the top, where it is seen first."""
+def _show_hint(place: DeltaGenerator, found: SourcePage, table: str) -> None:
+    """Draw what to do first or, once a source is open, which one, at the top of the list."""
     names = {row.source.source_id: row.source.shown_name for row in found.rows}
     chosen = st.query_params.get("source")
     if chosen is not None:
         name = names.get(read_id(chosen) or chosen)
-        said = "What you chose stands" if name is None else f"**{escape(name, limit=80)}** is open"
-        way.markdown(f"{said} below the table.", width="content")
-        way.button("Close it", icon=":material/close:", type="tertiary", on_click=_choose, args=(table,))
+        subject = "The selected source" if name is None else f"**{escape(name, limit=80)}**"
+        place.markdown(f"{subject} is open below the table.", width="content")
+        place.button("Close", icon=":material/close:", type="tertiary", on_click=_choose, args=(table,))
         return
     first = next((row for row in found.rows if _ready(row)), found.rows[0]).source
-    way.button(
+    place.button(
         f"Open {escape(first.shown_name, limit=60)}",
         type="primary",
         icon=":material/play_arrow:",
         on_click=_choose,
         args=(table, first.source_id, list(names).index(first.source_id)),
     )
-    way.markdown(
-        "or tick another source in the table: see its buckets, then generate its snapshot.", width="content"
+    place.markdown(
+        "Or select a source in the table to see its buckets and generate its snapshot.", width="content"
     )
 
 
@@ -151,12 +151,12 @@ def _ready(row: SourceRow) -> bool:
     return row.source.status == RUNNABLE and (row.estimate_count or 0) >= MIN_ESTIMATES
 
 
-def _say_status(status: str) -> str:
-    return "bucketed: ready" if status == RUNNABLE else status.replace("_", " ")
+def _status_label(status: str) -> str:
+    return "bucketed, ready" if status == RUNNABLE else status.replace("_", " ")
 
 
-def _standing(row: SourceRow) -> str:
-    return "bucketed: ready" if _ready(row) else row.source.status[:40].replace("_", " ")
+def _status_of(row: SourceRow) -> str:
+    return "bucketed, ready" if _ready(row) else row.source.status[:40].replace("_", " ")
 
 
 def _show_table(found: SourcePage, user_id: str) -> str:
@@ -166,7 +166,7 @@ def _show_table(found: SourcePage, user_id: str) -> str:
         Its key in the session's state.
     """
     ids = [row.source.source_id for row in found.rows]
-    key = f"{user_id} {' '.join(ids)}"  # other rows are another table: the mark would stay at its place
+    key = f"{user_id} {' '.join(ids)}"  # a table per list of rows, or the selection would stay
     chosen = st.query_params.get("source")
 
     def choose() -> None:
@@ -177,10 +177,10 @@ def _show_table(found: SourcePage, user_id: str) -> str:
             st.query_params.pop("source", None)
 
     st.dataframe(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-        tables.of_columns(
+        arrow.of_columns(
             {
                 "Name": [row.source.shown_name[:200] for row in found.rows],
-                "Status": [_standing(row) for row in found.rows],
+                "Status": [_status_of(row) for row in found.rows],
                 "Estimates": [row.estimate_count for row in found.rows],
                 "Confidence": [row.confidence_level for row in found.rows],
                 "Last snapshot": [(row.snapshot_at or "")[:10] for row in found.rows],
@@ -195,7 +195,7 @@ def _show_table(found: SourcePage, user_id: str) -> str:
         on_select=choose,
         selection_mode="single-row",
         selection_default={"selection": {"rows": [ids.index(chosen)]}} if chosen in ids else None,
-        alt="Your bucketed sources; choose one by its row",
+        alt="Your bucketed sources; select a row to open a source",
     )
     return key
 

@@ -1,28 +1,32 @@
 """Instructions, their version, and AgentInput → messages.
 
-Weeks are grouped by year (`2026-W 01:15 02:18`): the year and the `-W` are then paid for once, which
-takes a third off the prompt. Tokens are estimates by the formulas measured in bench/tokens.py.
+The input is laid out as the answer itself: a right answer is a copy of it. Weak models get that right where
+they get a more compact layout wrong (docs/models.md). Tokens are estimates by the formulas measured in
+bench/tokens.py.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from itertools import groupby
+from typing import Any
 
-from secondlook.domain.buckets import AgentInput, BandCount
+from secondlook.domain.buckets import AgentInput
+from secondlook.domain.questions import Message, Question
 from secondlook.domain.usage import Usage
+from secondlook.tasks.snapshot.schema import PENDING, SNAPSHOT_RESULT, answer_schema
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 """Changes with every change of the instructions or the layout; stored with each run."""
 
-INSTRUCTIONS = (
-    "Copy everything, unchanged and in order, as one line of JSON; weeks as 2026-W01; "
-    'ids and generated_at as "pending".'
-)
+INSTRUCTIONS = "Copy the JSON below, character for character."
 
 
 def messages(agent_input: AgentInput) -> list[dict[str, str]]:
-    """The two messages of a request; equal inputs give byte-identical messages."""
+    """The two messages of a request; equal inputs give byte-identical messages.
+
+    What never changes comes first, so that providers cache it.
+    """
     return [
         {"role": "system", "content": INSTRUCTIONS},
         {"role": "user", "content": lay_out(agent_input)},
@@ -30,33 +34,29 @@ def messages(agent_input: AgentInput) -> list[dict[str, str]]:
 
 
 def lay_out(agent_input: AgentInput) -> str:
-    """The input in lines, under the names of the answer's schema; a line of weeks a year."""
-    weeks = agent_input.demand.weekly_volume
-    years = [
-        f"{year}-W " + " ".join(f"{week.week[-2:]}:{week.count}" for week in of_year)
-        for year, of_year in groupby(weeks, key=lambda week: week.week[:4])
-    ]
-    return "\n".join(
-        [
-            "weekly_volume",
-            *years,
-            "price_distribution",
-            *_bands(agent_input.demand.price_distribution),
-            "decision_latency",
-            *_bands(agent_input.decision_latency.distribution),
-            f"estimate_count:{agent_input.estimate_count}",
-            f"confidence_level:{agent_input.confidence_level}",
-        ]
-    )
+    """The right answer as compact JSON."""
+    return json.dumps(right_answer(agent_input), separators=(",", ":"))
 
 
-def _bands(bands: tuple[BandCount, ...]) -> list[str]:
-    return [f"{band.band}:{band.count}" for band in bands]
+def right_answer(agent_input: AgentInput) -> dict[str, Any]:
+    """The input in the shape and key order of SnapshotResult, its identity pending."""
+    echo = agent_input.model_dump(mode="json")
+    return {
+        "meta": {
+            "snapshot_id": PENDING,
+            "source_id": PENDING,
+            "generated_at": PENDING,
+            "estimate_count": echo["estimate_count"],
+            "confidence_level": echo["confidence_level"],
+        },
+        "demand": echo["demand"],
+        "decision_latency": echo["decision_latency"],
+    }
 
 
-def estimate_prompt_tokens(weeks: int, years: int) -> int:
-    """About how many tokens a request takes, schema included, for so many weeks in so many years."""
-    return 343 + 5 * years + 4 * weeks
+def estimate_prompt_tokens(weeks: int) -> int:
+    """About how many tokens a request takes, schema and the messages' frames included, for so many weeks."""
+    return 532 + 11 * weeks
 
 
 def estimate_answer_tokens(weeks: int) -> int:
@@ -77,13 +77,17 @@ def reserve_answer_tokens(agent_input: AgentInput) -> int:
 
 def estimate_usage(agent_input: AgentInput) -> Usage:
     """About what a run will use, before anything is sent."""
-    weeks = agent_input.demand.weekly_volume
-    prompt_tokens = estimate_prompt_tokens(len(weeks), len({week.week[:4] for week in weeks}))
-    completion_tokens = estimate_answer_tokens(len(weeks))
-    return Usage(
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        total_tokens=prompt_tokens + completion_tokens,
-        cached_tokens=0,
-        estimated=True,
+    return question(agent_input).usage
+
+
+def question(agent_input: AgentInput) -> Question:
+    """What the agent is asked, whoever answers."""
+    weeks = len(agent_input.demand.weekly_volume)
+    return Question(
+        messages=tuple(Message.model_validate(message) for message in messages(agent_input)),
+        schema_name="SnapshotResult",
+        answer_schema=SNAPSHOT_RESULT,
+        fixed_schema=answer_schema(weeks),
+        prompt_tokens=estimate_prompt_tokens(weeks),
+        answer_tokens=estimate_answer_tokens(weeks),
     )

@@ -1,6 +1,7 @@
-"""Rules for answers (CONTRACT: What it must answer). No repair: an answer is accepted or rejected.
+"""Rules for a snapshot's answer: it repeats its input exactly, or is rejected.
 
-Messages name the rule and the path of the first difference, never a value.
+The source is docs/contract.md: What it must answer. Messages name the rule and the path of the first
+difference, never a value.
 """
 
 from __future__ import annotations
@@ -8,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import NoReturn, cast
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from secondlook.domain.answers import Completion
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
-from secondlook.errors import AnswerRejected
+from secondlook.tasks.checklist import ANY_ANSWER, Reading, Rule, accept, reject
 
 Json = dict[str, object]
 
@@ -74,40 +75,21 @@ def _usage(value: object) -> Usage:
 
 
 @dataclass
-class Reading:
-    """An answer while it is held against the rules, and what the ones before have found of it.
+class SnapshotReading(Reading):
+    """An answer while it is held against the rules.
 
     Attributes:
-        completion: What the body holds.
         expected: The one answer that is right.
-        answer: The text as JSON, once the rule that reads it has passed.
     """
 
-    completion: Completion
-    expected: Json
-    answer: object = None
+    expected: Json = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True)
-class Rule:
-    """One rule of those that accept an answer, in words, and what checks it.
-
-    Attributes:
-        name: Short and stable.
-        words: What holds where it passes.
-        check: Raises AnswerRejected where it does not.
-    """
-
-    name: str
-    words: str
-    check: Callable[[Reading], None]
-
-
-def check_answer(body: str, agent_input: AgentInput) -> Json:
+def check_answer(completion: Completion, agent_input: AgentInput) -> Json:
     """Accept an answer that repeats its input exactly.
 
     Args:
-        body: The journaled body of the HTTP answer.
+        completion: What came.
         agent_input: What was sent.
 
     Returns:
@@ -116,17 +98,8 @@ def check_answer(body: str, agent_input: AgentInput) -> Json:
     Raises:
         AnswerRejected: With the rule as `reason` and the `path` of the first difference.
     """
-    reading = Reading(read_completion(body), expected_answer(agent_input))
-    for rule in RULES:
-        rule.check(reading)
-    return cast("Json", reading.answer)
-
-
-def set_metadata(answer: Json, *, snapshot_id: str, source_id: str, generated_at: str) -> SnapshotResult:
-    """The result as it is stored: an accepted answer with its identity, which the agent does not know."""
-    identity = {"snapshot_id": snapshot_id, "source_id": source_id, "generated_at": generated_at}
-    meta = {**cast("Json", answer["meta"]), **identity}
-    return SnapshotResult.model_validate_json(json.dumps({**answer, "meta": meta}))
+    reading = SnapshotReading(completion, expected=expected_answer(agent_input))
+    return cast("Json", accept(RULES, reading))
 
 
 def expected_answer(agent_input: AgentInput) -> Json:
@@ -145,15 +118,19 @@ def expected_answer(agent_input: AgentInput) -> Json:
     }
 
 
-def count_matches(result: SnapshotResult, agent_input: AgentInput) -> tuple[int, int]:
+def count_matches(result: SnapshotResult, written: str) -> tuple[int, int]:
     """How many values of a result equal the input's: each week, band and count, and the two totals.
+
+    Args:
+        result: The result.
+        written: The input, as its run holds it.
 
     Returns:
         The values that match, and the values of the input in all.
     """
-    shown, sent = result.model_dump(mode="json"), agent_input.model_dump(mode="json")
+    shown = result.model_dump(mode="json")
     totals = {key: shown["meta"][key] for key in ("estimate_count", "confidence_level")}
-    values = dict(_leaves(sent))
+    values = dict(_leaves(json.loads(written)))
     found = dict(_leaves({**shown, **totals}))
     return sum(found.get(path) == value for path, value in values.items()), len(values)
 
@@ -167,30 +144,6 @@ def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
             yield from _leaves(inner, f"{path}[{index}]")
     else:
         yield path, value
-
-
-def _reject(reason: str, message: str, path: str | None = None) -> NoReturn:
-    where = f" at {path}" if path else ""
-    raise AnswerRejected(f"Answer rejected ({reason}): {message}{where}", reason=reason, path=path)
-
-
-def _parsed(text: str) -> object:
-    def no_duplicates(pairs: list[tuple[str, object]]) -> Json:
-        found: Json = {}
-        for key, value in pairs:
-            if key in found:
-                _reject("duplicate_key", "a key comes twice in one object")
-            found[key] = value
-        return found
-
-    def no_constant(_name: str) -> NoReturn:
-        raise ValueError
-
-    try:
-        return json.loads(text, object_pairs_hook=no_duplicates, parse_constant=no_constant)
-    except (ValueError, RecursionError):
-        fenced = text.lstrip().startswith("```")
-        _reject("not_json", "the text is in a code fence" if fenced else "the text is not one JSON object")
 
 
 _TYPES: dict[type, str] = {dict: "an object", list: "a list", int: "an integer", str: "a string"}
@@ -215,7 +168,7 @@ def _compare(expected: object, actual: object, path: str) -> None:
     """Reject at the first difference, in the order of the locked schema; the path of the whole is empty."""
     wrong = difference(expected, actual)
     if wrong is not None:
-        _reject(*wrong, path or "$")
+        reject(*wrong, path or "$")
     if isinstance(expected, dict):
         _compare_keys(cast("Json", expected), cast("Json", actual), path)
     elif isinstance(expected, list):
@@ -233,16 +186,15 @@ def _check_keys(expected: Json, actual: Json, path: str) -> None:
     prefix = f"{path}." if path else ""
     for key in expected:
         if key not in actual:
-            _reject("schema", "a key is missing", prefix + key)
+            reject("schema", "a key is missing", prefix + key)
     unknown = next((key for key in actual if key not in expected), None)
     if unknown is not None:
-        # The key's name is the model's own text: it is in the path, for QA, and not in the message.
-        message = f"Answer rejected (schema): a key is not in the schema at {path or '$'}"
-        raise AnswerRejected(message, reason="schema", path=prefix + _shown(unknown))
+        # The key's name is the model's own text: the path has it, for QA; the message does not.
+        reject("schema", "a key is not in the schema", prefix + _shown(unknown), place=path or "$")
 
 
 def _shown(key: str) -> str:
-    """A key that the model added, as the last part of a path: short, and quoted where it is no plain name."""
+    """Return a key that the model added as the end of a path: short, and quoted if it is no plain name."""
     short = key if len(key) <= _LONGEST_KEY else f"{key[: _LONGEST_KEY - 3]}..."
     return short if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", short) else json.dumps(short)
 
@@ -250,53 +202,19 @@ def _shown(key: str) -> str:
 def _compare_items(expected: list[object], actual: list[object], path: str) -> None:
     for index, value in enumerate(expected):
         if index >= len(actual):
-            _reject("mismatch", "a bucket is missing", f"{path}[{index}]")
+            reject("mismatch", "a bucket is missing", f"{path}[{index}]")
         _compare(value, actual[index], f"{path}[{index}]")
     if len(actual) > len(expected):
-        _reject("mismatch", "there is more than in the buckets", f"{path}[{len(expected)}]")
+        reject("mismatch", "there is more than in the buckets", f"{path}[{len(expected)}]")
 
 
 # -- the rules ------------------------------------------------------------------------------------------
 
 
-def _is_completion(reading: Reading) -> None:
-    if reading.completion.problem is not None:
-        _reject("not_completion", reading.completion.problem)
-
-
-def _not_refused(reading: Reading) -> None:
-    if reading.completion.refusal is not None:
-        _reject("refusal", "the model refused to answer", "choices[0].message.refusal")
-
-
-def _not_truncated(reading: Reading) -> None:
-    if reading.completion.finish_reason == "length":
-        _reject("truncated", "the answer was cut off at the token limit", "choices[0].finish_reason")
-
-
-def _not_filtered(reading: Reading) -> None:
-    if reading.completion.finish_reason == "content_filter":
-        _reject("content_filter", "the provider's content filter stopped it", "choices[0].finish_reason")
-
-
-def _ended(reading: Reading) -> None:
-    if reading.completion.finish_reason != "stop":
-        _reject("finish_reason", "the answer did not end by itself", "choices[0].finish_reason")
-
-
-def _has_text(reading: Reading) -> None:
-    if not reading.completion.text:
-        _reject("empty", "the message has no text", "choices[0].message.content")
-
-
-def _is_json(reading: Reading) -> None:
-    reading.answer = _parsed(reading.completion.text or "")
-
-
-def _holds(*path: str, whole: bool) -> Callable[[Reading], None]:
+def _holds(*path: str, whole: bool) -> Callable[[SnapshotReading], None]:
     """A rule on one part of the answer: all that is in it, or only that it is an object with its keys."""
 
-    def check(reading: Reading) -> None:
+    def check(reading: SnapshotReading) -> None:
         expected, actual, name = cast("object", reading.expected), reading.answer, ".".join(path)
         for key in path:  # the rules before have seen that it is there
             expected, actual = cast("Json", expected)[key], cast("Json", actual)[key]
@@ -305,20 +223,14 @@ def _holds(*path: str, whole: bool) -> Callable[[Reading], None]:
             return
         wrong = difference(expected, actual)
         if wrong is not None:
-            _reject(*wrong, name or "$")
+            reject(*wrong, name or "$")
         _check_keys(cast("Json", expected), cast("Json", actual), name)
 
     return check
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("completion", "The body is a chat completion with one choice", _is_completion),
-    Rule("refusal", "The model did not refuse", _not_refused),
-    Rule("truncated", "The answer was not cut off at the token limit", _not_truncated),
-    Rule("content_filter", "No content filter stopped it", _not_filtered),
-    Rule("finish_reason", "It ended by itself", _ended),
-    Rule("text", "The message has a text", _has_text),
-    Rule("json", "The text is JSON, and no key comes twice in an object", _is_json),
+RULES: tuple[Rule[SnapshotReading], ...] = (
+    *ANY_ANSWER,
     Rule("keys", "An object with exactly the keys meta, demand and decision_latency", _holds(whole=False)),
     Rule("meta", "meta: exactly its keys, and the input's totals", _holds("meta", whole=True)),
     Rule("demand", "demand: an object with exactly its two lists", _holds("demand", whole=False)),

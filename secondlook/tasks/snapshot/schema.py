@@ -1,17 +1,46 @@
 """The locked SnapshotResult as the strict JSON schema that is sent with every request.
 
 Written out rather than generated: it is part of the contract, and every token of it is paid for on
-every call. The two band lists share one definition, and what a schema cannot say (which weeks, which
-bands, which counts) is left to validation.
+every call. It is as narrow as it can be without depending on the input, since a provider compiles each new
+schema once, which can take seconds; it keeps to the keywords that OpenAI's strict mode supports. What it
+does not say (which weeks, which counts, the bands' order) is left to validation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-_STRING = {"type": "string"}
-_INTEGER = {"type": "integer"}
+from secondlook.domain.buckets import LatencyBand, PriceBand
+
+PENDING = "pending"
+"""What the agent answers for the identity of a snapshot, which it does not know."""
+
+_COUNT = {"type": "integer", "minimum": 0}
+_WEEK = {"type": "string", "pattern": "^[0-9]{4}-W[0-5][0-9]$"}
+
+
+def answer_schema(weeks: int | None = None) -> dict[str, Any]:
+    """The schema of an answer.
+
+    Args:
+        weeks: The number of weeks that it must list, for providers that compile schemas for nothing
+            (llama.cpp, vLLM); None leaves it open.
+    """
+    pending = _one_of([PENDING])
+    meta = {
+        "snapshot_id": pending,
+        "source_id": pending,
+        "generated_at": pending,
+        "estimate_count": _COUNT,
+        "confidence_level": _one_of(["low", "medium", "high"]),
+    }
+    demand = {
+        "weekly_volume": _list_of(_object({"week": _WEEK, "count": _COUNT}), weeks),
+        "price_distribution": _bands(PriceBand),
+    }
+    latency = {"distribution": _bands(LatencyBand)}
+    return _object({"meta": _object(meta), "demand": _object(demand), "decision_latency": _object(latency)})
 
 
 def _object(properties: Mapping[str, object]) -> dict[str, Any]:
@@ -23,35 +52,20 @@ def _object(properties: Mapping[str, object]) -> dict[str, Any]:
     }
 
 
-def _list_of(items: Mapping[str, object]) -> dict[str, Any]:
-    return {"type": "array", "items": dict(items)}
+def _one_of(values: Iterable[str]) -> dict[str, Any]:
+    return {"type": "string", "enum": [str(value) for value in values]}
 
 
-_BANDS = {"$ref": "#/$defs/b"}
+def _list_of(items: Mapping[str, object], length: int | None) -> dict[str, Any]:
+    size = {} if length is None else {"minItems": length, "maxItems": length}
+    return {"type": "array", "items": dict(items), **size}
 
-SNAPSHOT_RESULT: dict[str, Any] = {
-    **_object(
-        {
-            "meta": _object(
-                {
-                    "snapshot_id": _STRING,
-                    "source_id": _STRING,
-                    "generated_at": _STRING,
-                    "estimate_count": _INTEGER,
-                    "confidence_level": _STRING,
-                }
-            ),
-            "demand": _object(
-                {
-                    "weekly_volume": _list_of(_object({"week": _STRING, "count": _INTEGER})),
-                    "price_distribution": _BANDS,
-                }
-            ),
-            "decision_latency": _object({"distribution": _BANDS}),
-        }
-    ),
-    "$defs": {"b": _list_of(_object({"band": _STRING, "count": _INTEGER}))},
-}
+
+def _bands(bands: type[PriceBand] | type[LatencyBand]) -> dict[str, Any]:
+    return _list_of(_object({"band": _one_of(bands), "count": _COUNT}), len(bands))
+
+
+SNAPSHOT_RESULT = answer_schema()
 
 RESPONSE_FORMAT: dict[str, Any] = {
     "type": "json_schema",

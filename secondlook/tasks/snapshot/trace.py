@@ -9,21 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, cast
+from typing import cast
 
+from secondlook.domain.answers import Completion
 from secondlook.domain.buckets import AgentInput
-from secondlook.errors import AnswerRejected
-from secondlook.tasks.snapshot.rules import (
-    RULES,
-    Json,
-    Reading,
-    Rule,
-    difference,
-    expected_answer,
-    read_completion,
-)
+from secondlook.tasks.base import Cell, Mark, Trace
+from secondlook.tasks.checklist import check_each
+from secondlook.tasks.snapshot.rules import RULES, Json, SnapshotReading, difference, expected_answer
 
 MOST_VALUES = 20_000
 """Values of an answer that are looked at for what the input does not have; a right answer has far fewer."""
@@ -35,123 +28,27 @@ _DEEPEST = 8  # the locked schema has four levels
 _LONGEST = 200  # characters of a value
 _MOST_NAMED = 5  # entries of a list that a finding names
 
-Mark = Literal["equal", "any", "differs", "type", "missing", "extra", "unread"]
-"""What a value is: equal to the input's; any text, which the code replaces; another value; of another type;
-not in the answer; not in the input; in an answer that cannot be read."""
-
-State = Literal["passed", "failed", "not_reached"]
 _Path = tuple[str | int, ...]
 _UNREAD, _MISSING = object(), object()
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One value of the input or of the answer, or of both.
-
-    Attributes:
-        path: Where it is.
-        entry: The week or the band that it belongs to in the input; empty for what is in no list.
-        sent: The input's value as JSON; None where the input has none there.
-        came: The answer's value as JSON, in part where it is long; None where the answer has none there.
-    """
-
-    path: str
-    entry: str
-    sent: str | None
-    came: str | None
-    mark: Mark
-
-    @property
-    def name(self) -> str:
-        """The last part of its path."""
-        return self.path.rpartition(".")[2]
-
-    @property
-    def matches(self) -> bool:
-        """Whether the rules accept it."""
-        return self.mark in {"equal", "any"}
-
-
-@dataclass(frozen=True)
-class Check:
-    """A rule and what became of it.
-
-    Attributes:
-        reason: Where it failed, the reason that the answer is rejected with.
-        path: Where it failed, the path of the first difference; None for a rule on the whole.
-        message: Where it failed, the sentence about it.
-    """
-
-    rule: Rule
-    state: State
-    reason: str | None = None
-    path: str | None = None
-    message: str | None = None
-
-
-@dataclass(frozen=True)
-class Trace:
-    """An answer held against its input.
-
-    Attributes:
-        checks: Every rule in its order.
-        cells: Every value; those that do not match first, then in the order of the schema.
-        matched: Values of the input that the answer repeats.
-        values: Values of the input.
-        cut: Whether the answer holds more values than were looked at.
-        findings: What changed, in sentences, as far as the answer's lists can be read.
-        text: The text of the message, where there is one.
-    """
-
-    checks: tuple[Check, ...]
-    cells: tuple[Cell, ...]
-    matched: int
-    values: int
-    cut: bool
-    findings: tuple[str, ...]
-    text: str | None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether every rule holds."""
-        return all(check.state == "passed" for check in self.checks)
-
-    @property
-    def failed(self) -> Check | None:
-        """The rule that rejects the answer."""
-        return next((check for check in self.checks if check.state == "failed"), None)
-
-    @property
-    def readable(self) -> bool:
-        """Whether there is an answer whose text is JSON."""
-        return self.cells[0].mark != "unread"
-
-    @property
-    def differing(self) -> int:
-        """Values that are not as they must be, where the answer could be read."""
-        return sum(not cell.matches and cell.mark != "unread" for cell in self.cells)
-
-
-def trace(agent_input: AgentInput, body: str | None) -> Trace:
+def trace(completion: Completion | None, agent_input: AgentInput | None) -> Trace:
     """Hold an answer against its input, as far as it can be read.
 
     Args:
-        agent_input: What was sent.
-        body: The journaled body of the answer; None where none came.
+        completion: What came; None where no answer came.
+        agent_input: What was sent; None where it was erased.
     """
+    if agent_input is None:
+        return Trace(tuple(check_each(RULES, None)))
     expected = expected_answer(agent_input)
-    if body is None:
-        cells, _ = _cells(expected, _UNREAD)
-        checks = tuple(Check(rule, "not_reached") for rule in RULES)
-        return Trace(checks, tuple(cells), 0, _count(cells), cut=False, findings=(), text=None)
-    reading = Reading(read_completion(body), expected)
-    checks = tuple(_checks(reading))
-    text = reading.completion.text
+    reading = None if completion is None else SnapshotReading(completion, expected=expected)
+    text = None if completion is None else completion.text
     answer = _read(text) if text else _UNREAD
     cells, cut = _cells(expected, answer)
     return Trace(
-        checks=checks,
+        checks=tuple(check_each(RULES, reading)),
         cells=tuple(sorted(cells, key=lambda cell: cell.matches)),
         matched=sum(cell.mark == "equal" for cell in cells),
         values=_count(cells),
@@ -164,19 +61,6 @@ def trace(agent_input: AgentInput, body: str | None) -> Trace:
 def _count(cells: list[Cell]) -> int:
     """The input's values: what it has, but for the identity that it does not know."""
     return sum(cell.sent is not None for cell in cells)
-
-
-def _checks(reading: Reading) -> Iterator[Check]:
-    rules = iter(RULES)
-    for rule in rules:
-        try:
-            rule.check(reading)
-        except AnswerRejected as error:
-            yield Check(rule, "failed", error.reason, error.path, error.message)
-            break
-        yield Check(rule, "passed")
-    for rule in rules:
-        yield Check(rule, "not_reached")
 
 
 def _read(text: str) -> object:

@@ -1,0 +1,46 @@
+"""Opens the ledger's database: an SQLite file or a Postgres database, migrated to this version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from secondlook.connections.database import Database, Migration, postgres_engine, private_file, sqlite_engine
+from secondlook.errors import LedgerUnavailable
+from secondlook.ledger.migrations import MIGRATIONS
+
+
+def ledger_database(where: Path | str, migrations: Sequence[Migration] = MIGRATIONS) -> Database:
+    """The ledger's database, brought up to date.
+
+    Args:
+        where: An SQLite file, made where it does not exist, or a Postgres URL.
+        migrations: What is applied where it was not yet.
+
+    Raises:
+        LedgerUnavailable: It cannot be opened. No message has any part of a URL that may be a password's.
+    """
+    database = _connected(where)
+    try:
+        database.migrate(migrations)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _connected(where: Path | str) -> Database:
+    if isinstance(where, Path):
+        return Database(sqlite_engine(private_file(where, LedgerUnavailable)), _unavailable)
+
+    def unavailable(cause: str) -> LedgerUnavailable:
+        return _unavailable(cause, hint="See that its Postgres runs and lets this user in, then try again.")
+
+    try:
+        return Database(postgres_engine(where), unavailable)
+    except ValueError as error:
+        raise _unavailable(str(error), hint="Correct SECONDLOOK_LEDGER_URL.") from None
+
+
+def _unavailable(cause: str, *, hint: str | None = None) -> LedgerUnavailable:
+    return LedgerUnavailable(f"The ledger cannot be used: {cause}", hint=hint)

@@ -1,0 +1,281 @@
+"""Steps 1 to 5 of a run, and the one door to queue it: verify, load, count, confidence, input, ledger.
+
+Single runs, rehearsals and the runs of a batch all pass here. What is refused here leaves no run, and nothing
+is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from secondlook.domain.buckets import AgentInput
+from secondlook.domain.identifiers import canonical, new_run_id
+from secondlook.domain.runs import SNAPSHOT, AgentName, Plan, Run, RunStatus
+from secondlook.domain.sources import SourceRecord
+from secondlook.domain.usage import Usage
+from secondlook.errors import BucketsMissing, RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
+from secondlook.ledger.batches import Batches
+from secondlook.ledger.budgets import Allowance, Budgets
+from secondlook.ledger.rows import nano
+from secondlook.ledger.runs import Ledger
+from secondlook.pipeline.answers import question_of
+from secondlook.pipeline.preview import preview
+from secondlook.providers import prices
+from secondlook.providers.openai.client import build_request
+from secondlook.providers.rehearsal import KINDS
+from secondlook.settings import Settings
+from secondlook.stores.base import Store
+from secondlook.tasks.base import Tasks, find_task
+from secondlook.tasks.table import TASKS
+from secondlook.telemetry.step import step
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where runs are queued.
+
+    Args:
+        settings: What a run is to be like.
+        agent: Names the agent that a new run asks; raises `ApiKeyMissing` where there is none.
+        ledger: Where runs are queued.
+        batches: Where batches are.
+        budgets: What may be spent.
+    """
+
+    settings: Settings
+    agent: Callable[[], AgentName]
+    ledger: Ledger
+    batches: Batches
+    budgets: Budgets
+
+    def submit(
+        self,
+        source_id: str,
+        user_id: str,
+        store: Callable[[], Store],
+        *,
+        regenerate: bool = False,
+        key: str | None = None,
+        rehearsal: str | None = None,
+    ) -> Run:
+        """Check a source and queue a run of it, or join its active one. Nothing is sent yet.
+
+        Args:
+            source_id: The source's UUID.
+            user_id: Its owner's UUID.
+            store: Opens the store as this user may see it.
+            regenerate: Whether a source that has a snapshot may be run.
+            key: An Idempotency-Key: the same one gives the same run again, whatever became of it.
+            rehearsal: The model's name of a rehearsal, which joins no run and may run any source.
+
+        Raises:
+            SecondlookError: The source is refused; there is no run.
+        """
+        if rehearsal is not None and rehearsal not in KINDS:
+            raise RequestInvalid("There is no such rehearsal", hint="Choose one of those on the page.")
+        source_id = canonical(source_id)
+        asked = f"{source_id} {regenerate}"
+        named = self._named(user_id, key, asked)
+        if named is not None:
+            return named
+        run = self._queue_or_join(
+            source_id,
+            user_id,
+            store,
+            regenerate=regenerate or rehearsal is not None,
+            key=key,
+            asked=asked,
+            rehearsal=rehearsal,
+        )
+        return self._named(user_id, key, asked) or run  # another request may have taken the key
+
+    def open_batch(self, user_id: str, *, concurrency: int, per_minute: float | None = None) -> str:
+        """Make a batch without runs yet, and return its id.
+
+        Args:
+            user_id: Whose batch it is.
+            concurrency: Runs at a time, at the most.
+            per_minute: Runs started a minute, at the most.
+
+        Raises:
+            ApiKeyMissing: There is no agent that its runs could ask.
+        """
+        self.agent()
+        return self.batches.open(user_id, concurrency=concurrency, per_minute=per_minute)
+
+    def fill_batch(self, batch_id: str, records: Iterable[SourceRecord], *, regenerate: bool) -> None:
+        """Queue a run of each source that may be run, then start the batch. Nothing is sent before.
+
+        No budget refuses a batch: each of its calls is held against them when it begins.
+        """
+        self.batches.fill(batch_id, self.plans(records, regenerate=regenerate))
+
+    def plans(
+        self,
+        records: Iterable[SourceRecord],
+        *,
+        regenerate: bool,
+        refused: Callable[[SecondlookError], None] = lambda _: None,
+    ) -> Iterator[Plan]:
+        """The plan of each source that may be run; `refused` is called with the error of each other one."""
+        name = self.agent()
+        for record in records:
+            try:
+                plan = plan_of(record, regenerate=regenerate, settings=self.settings, agent=lambda: name)
+            except SecondlookError as error:
+                refused(error)
+            else:
+                yield plan
+
+    def allowance(self, user_id: str, calls: int, cost_usd: Decimal | None) -> Allowance:
+        """How many of some calls the budgets would hold now, and why not all.
+
+        Args:
+            user_id: Whose calls they are.
+            calls: How many they are.
+            cost_usd: US dollars that each of them costs at the most; None where that is unknown.
+        """
+        return self.budgets.allows(user_id, calls, nano(cost_usd))
+
+    def _named(self, user_id: str, key: str | None, asked: str) -> Run | None:
+        """The run that a key names."""
+        submitted = None if key is None else self.ledger.submitted(user_id, key)
+        if submitted is None:
+            return None
+        run_id, fingerprint = submitted
+        if fingerprint != asked:
+            raise RequestInvalid("The Idempotency-Key was used for another request", reason="idempotency_key")
+        return self.ledger.get(run_id, user_id)
+
+    def _queue_or_join(
+        self,
+        source_id: str,
+        user_id: str,
+        store: Callable[[], Store],
+        *,
+        regenerate: bool,
+        key: str | None,
+        asked: str,
+        rehearsal: str | None,
+    ) -> Run:
+        # Looked up before the source is read: a run that is queued in between is joined. One whose outcome
+        # is unknown keeps its number taken: it is refused, or joined where it was resolved meanwhile.
+        latest = self.ledger.latest(user_id, source_id)
+        if rehearsal is not None and latest is not None and not latest.status.final:
+            raise _has_open_run()
+        if latest is not None and latest.status.active:
+            check_store(latest, self.ledger.store)
+            if key is not None:
+                self.ledger.name(latest, key, asked)
+            return latest
+        rehearsing = {} if rehearsal is None else {"model": rehearsal}
+        plan = prepare(
+            source_id,
+            user_id,
+            regenerate=regenerate,
+            store=store(),
+            settings=self.settings.model_copy(update=rehearsing),
+            agent=self.agent,
+        )
+        if rehearsal is not None:
+            _check_rehearsal(plan)
+        refusal = self.allowance(user_id, 1, ceiling_of(plan)).refusal
+        if refusal is not None:
+            raise refusal
+        number = 1 if latest is None else latest.number + (latest.status is not RunStatus.IN_DOUBT)
+        run = self.ledger.submit(new_run_id(), plan, number=number, key=key, fingerprint=asked)
+        if rehearsal is not None and run.model != rehearsal:
+            raise _has_open_run()  # somebody else was first: theirs is no rehearsal
+        return run
+
+
+def prepare(
+    source_id: str,
+    user_id: str,
+    *,
+    regenerate: bool,
+    store: Store,
+    settings: Settings,
+    agent: Callable[[], AgentName],
+) -> Plan:
+    """Steps 1 to 5: verify the source, load buckets and count, determine confidence, build the input.
+
+    Raises:
+        SecondlookError: The first rule that the source breaks; last of all, a missing key.
+    """
+    timings: dict[str, float] = {}
+    with step("load", None, timings):
+        record = store.load(canonical(source_id), canonical(user_id))
+    if record is None:
+        raise SourceNotFound
+    with step("check", None, timings):
+        plan = plan_of(record, regenerate=regenerate, settings=settings, agent=agent)
+    return plan.model_copy(update={"timings": timings})
+
+
+def plan_of(
+    record: SourceRecord, *, regenerate: bool, settings: Settings, agent: Callable[[], AgentName]
+) -> Plan:
+    """Steps 2 to 5 of a source that was loaded.
+
+    Raises:
+        SecondlookError: The first rule that the source breaks; last of all, a missing key.
+    """
+    checked = preview(record, max_tokens=settings.max_tokens, regenerate=regenerate)
+    if checked.refusal is not None or checked.agent_input is None:
+        raise checked.refusal or BucketsMissing
+    name = agent()
+    request = build_request(checked.agent_input, settings)
+    return Plan(
+        task=SNAPSHOT,
+        source_id=record.source.source_id,
+        user_id=record.source.user_id,
+        agent=name,
+        model=settings.model,
+        prompt_version=find_task(TASKS, SNAPSHOT).prompt_version,
+        input=checked.agent_input.model_dump_json(),
+        request=request,
+        warnings=checked.warnings,
+        timings={},
+    )
+
+
+def ceiling_of(run: Run | Plan, tasks: Tasks = TASKS) -> Decimal | None:
+    """US dollars that a call may cost at the most: its prompt, and an answer as long as it is allowed."""
+    if run.agent == "offline":
+        return Decimal(0)
+    limit = run.request.get("max_tokens", run.request.get("max_completion_tokens"))
+    if not isinstance(limit, int):
+        return None
+    prompt_tokens = question_of(run, tasks).prompt_tokens
+    return prices.cost_usd(Usage(prompt_tokens=prompt_tokens, completion_tokens=limit), run.model)
+
+
+def check_store(run: Run, store: str) -> None:
+    """See that a run belongs to the store that this process works with.
+
+    Raises:
+        SettingInvalid: It belongs to another one.
+    """
+    if run.store != store:
+        raise SettingInvalid(
+            f"The run belongs to the store {run.store}, and the settings mean {store}",
+            hint="Set SUPABASE_URL as it was, or cancel the run.",
+        )
+
+
+def _check_rehearsal(plan: Plan) -> None:
+    weeks = KINDS[plan.model].weeks
+    if len(AgentInput.model_validate_json(plan.input).demand.weekly_volume) < weeks:
+        raise RequestInvalid(
+            f"This rehearsal takes a source with {weeks} weeks", hint="Choose another source."
+        )
+
+
+def _has_open_run() -> RequestInvalid:
+    return RequestInvalid(
+        "The source has an open run, or one whose outcome is unknown: a rehearsal would have to wait for it",
+        hint="Wait for it, or resolve it on the page Sources; or choose another source.",
+    )
