@@ -552,3 +552,96 @@ def test_the_history_reads_indexes_alone(store: SqliteStore, source_id: str | No
     assert ours
     assert all("COVERING INDEX" in step or "sqlite_autoindex" in step for step in ours), ours
     assert said.count("USE TEMP B-TREE FOR ORDER BY") == 1  # of the page's few rows
+
+
+# -- the order of names, kept between writes ------------------------------------------------------------
+
+FIRST, SECOND, THIRD = (SOURCE.replace("1", digit) for digit in "345")
+
+
+@pytest.fixture
+def three(tables: EmbeddedTables) -> EmbeddedTables:
+    """The tables, with three sources of one user."""
+    for source_id, name in ((FIRST, "apple"), (SECOND, "Birne"), (THIRD, "\u00c4pfel")):
+        tables.add_source(source_id, user_id=NOBODY, name=name)
+    return tables
+
+
+def listed(store: SqliteStore, query: SourceQuery | None = None) -> tuple[list[str], int]:
+    """The names of a page, and the total."""
+    page = store.list_sources(NOBODY, query or SourceQuery())
+    return [row.source.source_name for row in page.rows], page.total
+
+
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        pytest.param(
+            "update sources set source_name = 'zebra' where id = ?",
+            ["\u00c4pfel", "Birne", "zebra"],
+            id="renamed",
+        ),
+        pytest.param(
+            "delete from estimate_buckets where source_id = ?", ["\u00c4pfel", "Birne"], id="without buckets"
+        ),
+        pytest.param(
+            "update sources set user_id = 'nobody' where id = ?", ["\u00c4pfel", "Birne"], id="given away"
+        ),
+        pytest.param(
+            "update sources set source_name = x'ff00' where id = ?",
+            ["", "\u00c4pfel", "Birne"],
+            id="bytes for a name",
+        ),
+        pytest.param(
+            "update sources set source_name = cast(x'7aff' as text) where id = ?",
+            ["\u00c4pfel", "Birne", "z\ufffd"],
+            id="no UTF-8",
+        ),
+    ],
+)
+def test_a_list_follows_what_others_write(
+    store: SqliteStore, three: EmbeddedTables, statement: str, names: list[str]
+) -> None:
+    """The order is kept from list to list, and no longer than the file stays as it is."""
+    assert listed(store) == (["\u00c4pfel", "apple", "Birne"], 3)
+    three.run(statement, FIRST)
+    assert listed(store) == (names, len(names))
+
+
+def test_a_list_follows_its_own_writes(store: SqliteStore, three: EmbeddedTables) -> None:  # noqa: ARG001 -- it adds sources
+    """A source that got its snapshot is found by its new status at once."""
+    bucketed = SourceQuery(status="bucketed")
+    assert listed(store, bucketed)[1] == 3
+    assert store.mark_generated(FIRST, NOBODY)
+    assert listed(store, bucketed) == (["\u00c4pfel", "Birne"], 2)
+    assert listed(store, SourceQuery(status="snapshot_generated")) == (["apple"], 1)
+
+
+def test_equal_names_stay_in_the_order_of_ids(store: SqliteStore, three: EmbeddedTables) -> None:
+    """In both directions, so that no page repeats or lacks a source."""
+    three.run("update sources set source_name = 'same' where user_id = ?", NOBODY)
+    for descending in (False, True):
+        query = SourceQuery(descending=descending, limit=2)
+        ids = [row.source.source_id for row in store.list_sources(NOBODY, query).rows]
+        rest = store.list_sources(NOBODY, query.model_copy(update={"offset": 2})).rows
+        assert [*ids, *(row.source.source_id for row in rest)] == [FIRST, SECOND, THIRD]
+
+
+def test_a_list_is_put_in_order_once(store: SqliteStore, three: EmbeddedTables) -> None:
+    """Other pages, directions, searches and statuses read no more than their own rows."""
+    sorting: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "json_group_array" in statement:
+            sorting.append(statement)
+
+    engine = store._database._engine  # pyright: ignore[reportPrivateUsage] -- to see what is asked of it
+    event.listen(engine, "before_cursor_execute", note)
+    assert listed(store, SourceQuery(search="A\u0308PFEL")) == (["\u00c4pfel"], 1)
+    assert listed(store, SourceQuery(descending=True, limit=1)) == (["Birne"], 3)
+    assert listed(store, SourceQuery(offset=1, limit=1, known_total=7)) == (["apple"], 7)
+    assert listed(store, SourceQuery(status="ingested")) == ([], 0)
+    assert len(sorting) == 1
+    three.run("update sources set status = 'ingested' where id = ?", FIRST)
+    assert listed(store, SourceQuery(status="ingested")) == (["apple"], 1)
+    assert len(sorting) == 2
