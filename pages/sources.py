@@ -28,7 +28,7 @@ def draw() -> None:
     view = preview(record, max_tokens=services.settings.max_tokens, regenerate=True)
     snapshot = header.read_snapshot(record)
     run = services.ledger.latest(access.user_id, source_id)
-    header.show_source(view, snapshot)
+    header.show_source(view, snapshot, run)
     generate.show_generate(view, run)
     generate.show_result(view, run, snapshot)
     header.show_buckets(view)

@@ -23,6 +23,7 @@ import httpcore2
 import standardwebhooks
 
 from secondlook.connections.database import Database
+from secondlook.connections.retry_after import read_seconds
 from secondlook.errors import SecondlookError, SettingInvalid
 from secondlook.ledger.outbox import Deliveries, Delivery
 from secondlook.settings import Settings
@@ -156,8 +157,9 @@ class Webhook:
 
     def _deliver(self, delivery: Delivery) -> None:
         status: int | None = None
+        retry_after: float | None = None
         try:
-            status = self._post(delivery)
+            status, retry_after = self._post(delivery)
         except Exception as error:  # noqa: BLE001 -- whatever it is, one attempt failed; a message may hold the address
             code = _code(error)
         else:
@@ -166,10 +168,10 @@ class Webhook:
                 return
             code = f"http_{status}"
         log_failed(f"Webhook {delivery.id}", code)
-        self._deliveries.failed(delivery, status, code, final=status == _GONE)
+        self._deliveries.failed(delivery, status, code, final=status == _GONE, retry_after=retry_after)
 
-    def _post(self, delivery: Delivery) -> int:
-        """The status of the answer; nothing of its body is waited for."""
+    def _post(self, delivery: Delivery) -> tuple[int, float | None]:
+        """The status of the answer and the seconds of its Retry-After; its body is not read."""
         at = datetime.now(UTC)
         body = delivery.payload
         headers: dict[bytes | str, bytes | str] = {
@@ -189,7 +191,7 @@ class Webhook:
             httpcore2.ConnectionPool(ssl_context=unused, network_backend=network) as pool,
             pool.stream("POST", self._url, headers=headers, content=body.encode()) as response,
         ):
-            return response.status
+            return response.status, _retry_after(response.headers)
 
 
 class _Checked(httpcore2.NetworkBackend):
@@ -283,6 +285,14 @@ class _Timed(httpcore2.NetworkStream):
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 -- as the interface has it
         """What lies below."""
         return self._inner.get_extra_info(info)
+
+
+def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
+    """The longest wait that an answer's headers ask for; None where they ask for none."""
+    asked = (
+        read_seconds(value.decode("latin-1")) for name, value in headers if name.lower() == b"retry-after"
+    )
+    return max((seconds for seconds in asked if seconds is not None), default=None)
 
 
 def _left(until: float) -> float:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,27 @@ def test_usage_as_csv_is_harmless(secondlook: Secondlook) -> None:
     assert {row["cost_usd"] for row in rows if row["model"] == "unpriced-1"} == {"unknown"}
     assert {row["cost_usd_known"] for row in rows if row["model"] == "unpriced-1"} == {"0"}
     assert sum(int(row["runs"]) for row in rows) == 200
+
+
+@pytest.mark.parametrize("each", [(), ("--each", "run"), ("--each", "call")], ids=str)
+def test_csv_for_programs_and_for_people(
+    secondlook: Secondlook, tmp_path: Path, each: tuple[str, ...]
+) -> None:
+    """On standard output it has no byte order mark; a file that a person opens in Excel has one."""
+    done(connect().ledger)
+    printed = secondlook("usage", "--csv", *each)
+    assert printed.out.startswith(("run_id,", "call_id,") if each else "day,")
+    assert secondlook("usage", "--csv", "-", *each) == printed
+    file = tmp_path / "usage.csv"
+    assert secondlook("usage", "--csv", str(file), *each) == Said(0, "", "")
+    assert file.read_bytes() == b"\xef\xbb\xbf" + printed.out.encode()
+
+
+def test_a_csv_file_that_cannot_be_written(secondlook: Secondlook, tmp_path: Path) -> None:
+    """The message names it."""
+    said = secondlook("usage", "--csv", str(tmp_path))
+    assert (said.code, said.out) == (1, "")
+    assert said.err == f"Cannot write {tmp_path}: Is a directory\n"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from secondlook.domain.runs import Run, RunStatus
 from secondlook.errors import LedgerUnavailable, SettingInvalid
 from secondlook.ledger import outbox
 from secondlook.ledger.database import ledger_database
-from secondlook.ledger.outbox import Deliveries, Delivery, enqueue
+from secondlook.ledger.outbox import DELAYS_SECONDS, Deliveries, Delivery, enqueue
 from secondlook.settings import load_settings
 from secondlook.webhook import AT_ONCE, ATTEMPT_SECONDS, Webhook, is_public, resolve, webhook_of
 from tests.examples import SOURCE, USER
@@ -395,6 +396,43 @@ def test_any_other_status_is_tried_again(sender: Sender, receiver: Receiver, cod
     receiver.reply = status(code)
     assert sender.code() == f"http_{code}"
     assert sender.outbox.list()[0].last_status == code
+
+
+RETRY_AFTER = [
+    pytest.param(429, "120", 120, id="429, seconds"),
+    pytest.param(503, "120", 120, id="503, seconds"),
+    pytest.param(500, "120", 120, id="500, seconds"),
+    pytest.param(429, " 120 ", 120, id="spaces around"),
+    pytest.param(429, "90.5", 90.5, id="a fraction"),
+    pytest.param(429, "1", 5, id="less than the usual wait"),
+    pytest.param(429, "999999999", DELAYS_SECONDS[-1], id="thirty years"),
+    pytest.param(503, "Fri, 31 Dec 9999 23:59:59 GMT", DELAYS_SECONDS[-1], id="a far date"),
+    pytest.param(503, "Sun, 06 Nov 1994 08:49:37 GMT", 5, id="a past date"),
+    pytest.param(503, "soon", 5, id="words"),
+    pytest.param(503, "-120", 5, id="negative"),
+    pytest.param(503, "", 5, id="empty"),
+]
+
+
+@pytest.mark.parametrize(("code", "header", "seconds"), RETRY_AFTER)
+def test_retry_after_is_kept(
+    sender: Sender, receiver: Receiver, code: int, header: str, seconds: float
+) -> None:
+    """A receiver that says when it wants to be asked again is not asked before."""
+    receiver.reply = status(code, **{"Retry-After": header})
+    assert seconds - 5 < wait_of(sender.attempt()) <= 1.25 * seconds
+
+
+def test_retry_after_a_date(sender: Sender, receiver: Receiver) -> None:
+    """The header may be a date, too."""
+    until = datetime.now(UTC) + timedelta(seconds=600)
+    receiver.reply = status(503, **{"Retry-After": format_datetime(until, usegmt=True)})
+    assert 590 < wait_of(sender.attempt()) <= 1.25 * 600
+
+
+def wait_of(kept: Delivery) -> float:
+    """Seconds from now until a message is due."""
+    return (datetime.fromisoformat(kept.due_at) - datetime.now(UTC)).total_seconds()
 
 
 def test_gone_is_the_end(sender: Sender, receiver: Receiver) -> None:

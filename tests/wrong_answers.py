@@ -20,6 +20,7 @@ ANSWER = samples()[0].answer
 
 TEXT = json.dumps(ANSWER, separators=(",", ":"))
 BODY = json.dumps(completion(TEXT))
+UNKNOWN_KEY = "a key is not in the schema"
 _WEEKS = len(ANSWER["demand"]["weekly_volume"])
 
 
@@ -43,8 +44,11 @@ class WrongAnswer:
 
     @property
     def message(self) -> str:
-        """The whole message."""
-        where = f" at {self.path}" if self.path else ""
+        """The whole message. It tells where a key is unknown, not which: that is the model's own text."""
+        place = self.path
+        if self.words == UNKNOWN_KEY:
+            place = (self.path or "").rpartition(".")[0] or "$"
+        where = f" at {place}" if place else ""
         return f"Answer rejected ({self.reason}): {self.words}{where}"
 
 
@@ -141,14 +145,9 @@ _TOO_MANY: list[tuple[str, Edit, str]] = [
     ("extra band", lambda a: prices(a).append({"band": "10000+", "count": 0}), f"{_P}[4]"),
 ]
 _WRONG_KEYS: list[tuple[str, Edit, str, str]] = [
-    ("extra top-level key", lambda a: a.update(summary="a good year"), "$", "a key is not in the schema"),
-    ("extra nested key", lambda a: a["meta"].update(source_name="x"), "meta", "a key is not in the schema"),
-    (
-        "extra key of a week",
-        lambda a: weeks(a)[1].update(share=0.1),
-        f"{_V}[1]",
-        "a key is not in the schema",
-    ),
+    ("extra top-level key", lambda a: a.update(summary="a good year"), "summary", UNKNOWN_KEY),
+    ("extra nested key", lambda a: a["meta"].update(source_name="x"), "meta.source_name", UNKNOWN_KEY),
+    ("extra key of a week", lambda a: weeks(a)[1].update(share=0.1), f"{_V}[1].share", UNKNOWN_KEY),
     ("missing key", lambda a: a.pop("decision_latency"), "decision_latency", "a key is missing"),
     (
         "missing nested key",

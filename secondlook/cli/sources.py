@@ -50,7 +50,7 @@ def _sources(args: argparse.Namespace) -> int:
                 row.source.status,
                 "unknown" if row.estimate_count is None else str(row.estimate_count),
                 row.confidence_level or "unknown",
-                row.source.source_name,
+                row.source.shown_name,
             )
             for row in rows
         ],

@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secondlook.cli.arguments import Commands
 from secondlook.cli.printing import print_table
+from secondlook.errors import SecondlookError
 
 if TYPE_CHECKING:
     from secondlook.ledger.tally import Tally
     from secondlook.ledger.usage import UsageQuery, UsageReport
     from secondlook.services import Services
+    from secondlook.views.export import Cell
 
 # As in ledger.usage and providers.table, which take SQLAlchemy's and pydantic's import to read.
 _DIMENSIONS = ("day", "model", "user", "source", "status", "task")
 _AGENTS = ("openai", "azure", "compatible", "offline", "rehearsal")
+_STANDARD_OUTPUT = "-"
 
 
 def add(commands: Commands) -> None:
@@ -36,7 +41,13 @@ def add(commands: Commands) -> None:
     usage.add_argument("--user", metavar="U", help="only this user (default: all users)")
     usage.add_argument("--agent", choices=_AGENTS, help="only calls to this agent")
     usage.add_argument("--each", choices=("run", "call"), help="list every run or call instead of totals")
-    usage.add_argument("--csv", action="store_true", help="print CSV")
+    usage.add_argument(
+        "--csv",
+        nargs="?",
+        const=_STANDARD_OUTPUT,
+        metavar="FILE",
+        help="print CSV, or write it to a file that spreadsheets open",
+    )
 
 
 def _day(text: str) -> date:
@@ -52,7 +63,7 @@ def _usage(args: argparse.Namespace) -> int:
     from secondlook.domain.identifiers import canonical
     from secondlook.ledger.usage import UsageQuery
     from secondlook.services import connect
-    from secondlook.views.export import to_csv, to_json
+    from secondlook.views.export import to_json
     from secondlook.views.usage import report_fields, report_table
 
     services = connect()
@@ -67,7 +78,7 @@ def _usage(args: argparse.Namespace) -> int:
         print(to_json(report_fields(report, services.budgets.standing(user))))
     elif args.csv:
         columns, rows = report_table(report)
-        sys.stdout.write(to_csv(columns, rows, missing="unknown"))
+        _write_csv(args.csv, columns, rows, missing="unknown")
     else:
         _print_report(report)
     return 0
@@ -75,12 +86,30 @@ def _usage(args: argparse.Namespace) -> int:
 
 def _print_each(args: argparse.Namespace, services: Services, query: UsageQuery) -> None:
     from secondlook.ledger.usage import CALL_FIELDS, RUN_FIELDS
-    from secondlook.views.export import to_csv, to_json
+    from secondlook.views.export import to_json
 
     runs = args.each == "run"
     columns = RUN_FIELDS if runs else CALL_FIELDS
     rows = services.usage.each_run(query) if runs else services.usage.each_call(query)
-    sys.stdout.write(f"{to_json(rows)}\n" if args.json else to_csv(columns, rows))
+    if args.json:
+        print(to_json(rows))
+    else:
+        _write_csv(args.csv or _STANDARD_OUTPUT, columns, rows)
+
+
+def _write_csv(
+    target: str, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]], *, missing: str = ""
+) -> None:
+    """Write a table for programs to standard output, or for people to a file."""
+    from secondlook.views.export import to_csv, to_csv_file
+
+    if target == _STANDARD_OUTPUT:
+        sys.stdout.write(to_csv(columns, rows, missing=missing))
+        return
+    try:
+        Path(target).write_bytes(to_csv_file(columns, rows, missing=missing))
+    except OSError as error:
+        raise SecondlookError(f"Cannot write {target}: {error.strerror}", hint="Name another file.") from None
 
 
 def _print_report(report: UsageReport) -> None:

@@ -94,12 +94,7 @@ def private_file(path: Path, unavailable: Callable[[str], SecondlookError]) -> P
     return path
 
 
-def sqlite_engine(
-    path: Path,
-    *,
-    shared: bool = False,
-    functions: Sequence[tuple[str, Callable[[str | None], str | None]]] = (),
-) -> sa.Engine:
+def sqlite_engine(path: Path, *, shared: bool = False) -> sa.Engine:
     """An engine on an SQLite file: write-ahead log, every durable commit on disk before it returns.
 
     A transaction that may write takes the write lock at its start: upgrading later would fail at once
@@ -108,7 +103,6 @@ def sqlite_engine(
     Args:
         path: The file; made at the first connection.
         shared: Whether other programs write to it too: what is no UTF-8 is then read all the same.
-        functions: SQL functions of one text argument, by name.
     """
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),
@@ -122,8 +116,6 @@ def sqlite_engine(
             connection.text_factory = _decoded
         _write_ahead(connection)
         connection.execute("pragma foreign_keys=on")
-        for name, function in functions:
-            connection.create_function(name, 1, function, deterministic=True)
 
     @event.listens_for(engine, "checkout")
     def _still_there(_connection: sqlite3.Connection, entry: ConnectionPoolEntry, _proxy: object) -> None:

@@ -69,7 +69,7 @@ def _sources(store: Store, user_id: str) -> dict[str, str]:
             user_id, SourceQuery(status=status, limit=_SOURCES, known_total=_SOURCES)
         ).rows
     ]
-    return {source.source_id: source.source_name for source in found}
+    return {source.source_id: source.shown_name for source in found}
 
 
 def _show_choice(services: Services, access: Access, names: dict[str, str], run: Run | None) -> Run | None:

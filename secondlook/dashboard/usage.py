@@ -34,7 +34,7 @@ from secondlook.ledger.usage import (
 from secondlook.providers.table import PROVIDERS
 from secondlook.services import Services
 from secondlook.stores.samples import SAMPLE_USERS
-from secondlook.views.export import to_csv, to_json
+from secondlook.views.export import to_csv_file, to_json
 from secondlook.views.figures import money
 from secondlook.views.run import STATUS
 from secondlook.views.usage import (
@@ -313,8 +313,8 @@ def _line(name: str, tally: Tally, links: _Links, row: UsageRow | None, heading:
 
 
 def _cell(text: str) -> str:
-    """Return a cell that breaks between figures only; a table that is too wide scrolls."""
-    whole = escape(text).replace(" ", "&nbsp;").replace("&#45;", "&#45;&#8288;")
+    """Return a cell that breaks between figures and at hyphens. Browsers copy its spaces as spaces."""
+    whole = escape(text).replace(" ", "&nbsp;")
     return whole.replace("&nbsp;&#43;&nbsp;", " &#43; ").replace("&nbsp;/&nbsp;", "&nbsp;/ ")
 
 
@@ -342,11 +342,11 @@ def _show_budgets_and_files(services: Services, access: Access, report: UsageRep
     query = report.query
     name = f"usage-by-{query.by}-{query.since}-{query.until}"
 
-    def each_call() -> str:
-        return to_csv(CALL_FIELDS, services.usage.each_call(query))
+    def each_call() -> bytes:
+        return to_csv_file(CALL_FIELDS, services.usage.each_call(query))
 
     files: Sequence[tuple[str, Any, str, str]] = (
-        ("CSV", lambda: to_csv(*report_table(report), missing="unknown"), f"{name}.csv", "text/csv"),
+        ("CSV", lambda: to_csv_file(*report_table(report), missing="unknown"), f"{name}.csv", "text/csv"),
         ("JSON", lambda: to_json(report_fields(report, statuses)), f"{name}.json", "application/json"),
         ("All calls as CSV", each_call, f"calls-{query.since}-{query.until}.csv", "text/csv"),
     )

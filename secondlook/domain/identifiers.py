@@ -1,7 +1,11 @@
-"""Ids as the tables write them: a malformed id is answered like an unknown one."""
+"""Ids: one reading of each way to write them, and ids that are in the order of their making."""
 
 from __future__ import annotations
 
+import re
+import secrets
+import threading
+import time
 from uuid import UUID
 
 from secondlook.errors import SourceNotFound
@@ -10,6 +14,23 @@ _HINTS = {
     "run_id": "Check the run's id; `secondlook runs` lists a user's runs.",
     "snapshot_id": "Check the id; a run that is done has its snapshot's id.",
 }
+_CANONICAL = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DIGITS = re.compile("[0-9a-f]{32}")
+_AROUND_DIGITS = str.maketrans("", "", "{}-")
+
+
+def read_id(text: object) -> str | None:
+    """A UUID in the tables' own writing, from any writing: capitals, braces, no dashes; None for no UUID.
+
+    Args:
+        text: What somebody gave or stored.
+    """
+    if not isinstance(text, str):
+        return None
+    if _CANONICAL.fullmatch(text):
+        return text
+    digits = text.lower().removeprefix("urn:uuid:").translate(_AROUND_DIGITS)
+    return str(UUID(digits)) if _DIGITS.fullmatch(digits) else None
 
 
 def canonical(identifier: str, what: str = "source_id") -> str:
@@ -22,10 +43,10 @@ def canonical(identifier: str, what: str = "source_id") -> str:
     Raises:
         SourceNotFound: It is no UUID, so there is nothing by that name.
     """
-    try:
-        return str(UUID(identifier))
-    except (ValueError, AttributeError, TypeError):
-        raise not_found(what) from None
+    found = read_id(identifier)
+    if found is None:
+        raise not_found(what)
+    return found
 
 
 def not_found(what: str = "source_id") -> SourceNotFound:
@@ -37,9 +58,24 @@ def not_found(what: str = "source_id") -> SourceNotFound:
     return SourceNotFound(f"Invalid {what}: not found", hint=_HINTS.get(what))
 
 
-def is_uuid(identifier: str) -> bool:
-    """True for a UUID in the tables' own writing: a database would refuse another one as malformed."""
-    try:
-        return str(UUID(identifier)) == identifier
-    except ValueError:
-        return False
+class _OrderedIds:
+    """Makes UUIDs of version 7, each greater than the one before, also where the clock is set back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def make(self) -> str:
+        """The next id: 48 bits of milliseconds, 12 of their fraction, 62 at random."""
+        with self._lock:
+            self._last = max(self._last + 1, (time.time_ns() << 12) // 1_000_000)
+            milliseconds, fraction = divmod(self._last, 1 << 12)
+        return str(UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62)))
+
+
+_ordered_ids = _OrderedIds()
+
+
+def new_run_id() -> str:
+    """A run's id, which is its snapshot's: of a source's runs within one second the last has the greatest."""
+    return _ordered_ids.make()

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from secondlook.domain.base import Count, Frozen
 from secondlook.domain.buckets import ConfidenceLevel
+from secondlook.domain.names import shown_name
 
 
 class Source(Frozen):
@@ -20,6 +21,11 @@ class Source(Frozen):
     source_name: str
     status: str
     created_at: str
+
+    @property
+    def shown_name(self) -> str:
+        """What to call it: its name, or its id where it has none."""
+        return shown_name(self.source_name, self.source_id)
 
 
 class SourceRecord(Frozen):

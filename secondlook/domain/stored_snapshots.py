@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from secondlook.domain.identifiers import read_id
 from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.errors import StoreUnavailable
 
@@ -34,11 +35,16 @@ def read_snapshot(row: Mapping[str, Any]) -> Snapshot:
     except (ValidationError, RecursionError):
         raise StoreUnavailable(f"Snapshot {shown} does not match the locked schema") from None
     meta = result.meta
-    told = (meta.snapshot_id, meta.source_id, meta.estimate_count, meta.confidence_level)
-    held = (snapshot.snapshot_id, snapshot.source_id, snapshot.estimate_count, snapshot.confidence_level)
+    told = (*map(_same, (meta.snapshot_id, meta.source_id)), meta.estimate_count, meta.confidence_level)
+    ids = map(_same, (snapshot.snapshot_id, snapshot.source_id))
+    held = (*ids, snapshot.estimate_count, snapshot.confidence_level)
     if told != held:
         raise StoreUnavailable(f"Snapshot {shown} tells other things in its result than in its row")
     return snapshot
+
+
+def _same(identifier: str) -> str:
+    return read_id(identifier) or identifier
 
 
 def canonical_json(result: SnapshotResult) -> str:

@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from secondlook.connections.database import Database, now
 from secondlook.connections.write_priority import WritePriority
 from secondlook.domain.batches import Batch, BatchStatus
-from secondlook.domain.identifiers import canonical
+from secondlook.domain.identifiers import canonical, new_run_id
 from secondlook.domain.runs import Plan, RunStatus
 from secondlook.errors import SourceNotFound
 from secondlook.ledger import rate_limits
@@ -135,7 +135,7 @@ class Batches:
             if connection.scalar(mine) == BatchStatus.STOPPED:
                 return None
             queued = [
-                insert_run(connection, str(uuid4()), plan, store=self._store, batch_id=batch_id)
+                insert_run(connection, new_run_id(), plan, store=self._store, batch_id=batch_id)
                 for plan in plans
             ]
             return queued.count(None) + connection.execute(sa.delete(runs).where(_twice(batch_id))).rowcount

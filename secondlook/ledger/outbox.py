@@ -156,7 +156,15 @@ class Deliveries:
             last_error=None,
         )
 
-    def failed(self, delivery: Delivery, status: int | None, error: str, *, final: bool = False) -> None:
+    def failed(
+        self,
+        delivery: Delivery,
+        status: int | None,
+        error: str,
+        *,
+        final: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
         """Note that an attempt failed: the message is sent again later, or abandoned after the last.
 
         Where somebody else has claimed it meanwhile, it is theirs and stays as it is.
@@ -166,8 +174,9 @@ class Deliveries:
             status: The HTTP status, where there was one.
             error: What went wrong, as a code.
             final: The receiver wants no more of it.
+            retry_after: Seconds before which the receiver wants no request.
         """
-        wait = None if final else wait_after(delivery.attempts)
+        wait = None if final else wait_after(delivery.attempts, retry_after)
         self._decide(
             (deliveries.c.id == delivery.id) & (deliveries.c.attempts == delivery.attempts),
             due_at=now() + (wait or 0),
@@ -201,12 +210,18 @@ class Deliveries:
         self._database.write(lambda connection: connection.execute(change))
 
 
-def wait_after(attempts: int) -> float | None:
-    """Seconds between a failed attempt and the next, with jitter; None where there is no next."""
+def wait_after(attempts: int, retry_after: float | None = None) -> float | None:
+    """Seconds between a failed attempt and the next, with jitter; None where there is no next.
+
+    Args:
+        attempts: Attempts so far, 1 or more.
+        retry_after: Seconds that the receiver asked for; they count up to the longest wait of all.
+    """
     if attempts > len(DELAYS_SECONDS):
         return None
+    asked = min(retry_after or 0.0, DELAYS_SECONDS[-1])
     # So that the messages of a receiver that was away do not all come back at once.
-    return DELAYS_SECONDS[attempts - 1] * random.uniform(1.0, 1.25)  # noqa: S311 -- no secret
+    return max(DELAYS_SECONDS[attempts - 1], asked) * random.uniform(1.0, 1.25)  # noqa: S311 -- no secret
 
 
 def _due() -> sa.ColumnElement[bool]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from secondlook.domain import bucket_rules as rules
 from secondlook.domain.buckets import AgentInput
+from secondlook.domain.runs import Run
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.sources import Source, SourceRecord
 from secondlook.errors import SecondlookError
@@ -74,3 +75,9 @@ def changed_since(result: SnapshotResult, agent_input: AgentInput | None) -> boo
         result.decision_latency,
         result.meta.estimate_count,
     ) != (agent_input.demand, agent_input.decision_latency, agent_input.estimate_count)
+
+
+def changed_since_queued(run: Run, agent_input: AgentInput | None) -> bool:
+    """True if a source's buckets are not the input of its open run; False if that run has ended."""
+    is_open = not run.status.final and run.erased_at is None
+    return is_open and AgentInput.model_validate_json(run.input) != agent_input

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from uuid import uuid4
 
 from secondlook.domain.buckets import AgentInput
-from secondlook.domain.identifiers import canonical
+from secondlook.domain.identifiers import canonical, new_run_id
 from secondlook.domain.runs import SNAPSHOT, Plan, Run, RunStatus
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import BucketsMissing, RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
@@ -187,7 +186,7 @@ class Door:
         if refusal is not None:
             raise refusal
         number = 1 if latest is None else latest.number + (latest.status is not RunStatus.IN_DOUBT)
-        run = self.ledger.submit(str(uuid4()), plan, number=number, key=key, fingerprint=asked)
+        run = self.ledger.submit(new_run_id(), plan, number=number, key=key, fingerprint=asked)
         if rehearsal is not None and (run.agent, run.model) != (plan.agent, plan.model):
             raise _has_open_run()  # somebody else was first: theirs is no rehearsal
         return run

@@ -1,7 +1,13 @@
-"""The embedded store: the product's tables in an SQLite file (uuid, timestamps and JSON as text)."""
+"""The embedded store: the product's tables in an SQLite file (uuid, timestamps and JSON as text).
+
+Other programs write there too, each in its own way. Ids are compared by their digits, times by their moment:
+expressions of SQLite alone, so that indexes can hold them whoever writes.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +24,14 @@ from secondlook.domain.bucket_rules import (
     confidence,
     price_total,
 )
+from secondlook.domain.identifiers import read_id
+from secondlook.domain.names import shown_name
 from secondlook.domain.snapshots import Snapshot, SnapshotPage, SnapshotRow
-from secondlook.domain.sources import Source, SourcePage, SourceQuery, SourceRecord, SourceRow
+from secondlook.domain.sources import SortKey, Source, SourcePage, SourceQuery, SourceRecord, SourceRow
 from secondlook.domain.stored_snapshots import read_snapshot
 from secondlook.errors import SourceNotFound, StoreUnavailable
 from secondlook.stores.samples import SampleSource, sample_sources
+from secondlook.stores.source_order import Listed, SourceOrder
 
 _metadata = sa.MetaData()
 
@@ -80,37 +89,100 @@ snapshots = sa.Table(
     sa.Index("snapshots_by_source", "source_id", "generated_at"),
 )
 
-# The history is read and counted in these alone. A file of before there were any gets them when it is opened.
-_HISTORY = (
-    sa.Index("snapshots_by_user", snapshots.c.user_id, snapshots.c.generated_at, snapshots.c.id),
-    sa.Index(
-        "snapshots_by_user_source",
-        snapshots.c.user_id,
-        snapshots.c.source_id,
-        snapshots.c.generated_at,
-        snapshots.c.id,
+
+def _digits(column: sa.Column[Any]) -> str:
+    """SQL for an id's 32 digits, however it is written."""
+    return f"replace(replace(replace(lower({column.name}), '{{', ''), '}}', ''), '-', '')"
+
+
+def _no_id(column: sa.Column[Any]) -> str:
+    """SQL that is true of an id that is no UUID."""
+    digits = _digits(column)
+    return f"length({digits}) <> 32 or {digits} glob '*[^0-9a-f]*'"
+
+
+def _moment(column: sa.Column[Any]) -> str:
+    """SQL for a time in UTC whose binary order is that of time, its fraction included."""
+    name = column.name
+    utc = (
+        f"case when substr({name}, -6, 1) in ('+', '-') and substr({name}, -3, 1) = ':' "
+        f"and substr({name}, -5) <> '00:00' "
+        f"then coalesce(strftime('%Y-%m-%dT%H:%M:%f', {name}), {name}) else {name} end"
+    )
+    return f"replace(substr({utc}, 1, 19), ' ', 'T') || rtrim(substr({utc}, 20), 'Z+-0:.')"
+
+
+_NO_ID = "{}"
+
+
+def _of(column: sa.Column[Any], write: Callable[[sa.Column[Any]], str]) -> sa.ColumnElement[str]:
+    """An expression on a column as queries name it: with its table's name, which an index must not have."""
+    qualified = sa.Column(f"{column.table.name}.{column.name}", sa.Text)
+    return sa.literal_column(f"({write(qualified)})", sa.Text)
+
+
+source_digits, source_owner = _of(sources.c.id, _digits), _of(sources.c.user_id, _digits)
+snapshot_digits, snapshot_owner = _of(snapshots.c.id, _digits), _of(snapshots.c.user_id, _digits)
+snapshot_source = _of(snapshots.c.source_id, _digits)
+generated_moment = _of(snapshots.c.generated_at, _moment)
+_NEWEST_FIRST = (generated_moment.desc(), snapshot_digits.desc())
+
+
+def _index(name: str, *expressions: str, columns: Sequence[sa.Column[Any]]) -> sa.Index:
+    return sa.Index(name, *(sa.text(expression) for expression in expressions), *columns)
+
+
+# The columns behind the expressions are held too: SQLite before 3.41 reads a row that an index has only in
+# expressions. A file of an earlier version gets these when it is opened.
+_INDEXES = (
+    _index(
+        "sources_by_owner",
+        *(_digits(sources.c.user_id), _digits(sources.c.id)),
+        columns=(sources.c.user_id, sources.c.id, sources.c.status, sources.c.source_name),
+    ),
+    sa.Index("sources_without_id", sources.c.id, sqlite_where=sa.text(_no_id(sources.c.id))),
+    _index("snapshots_by_id", _digits(snapshots.c.id), columns=(snapshots.c.id,)),
+    _index(
+        "snapshots_by_owner",
+        *(_digits(snapshots.c.user_id), _moment(snapshots.c.generated_at), _digits(snapshots.c.id)),
+        columns=(snapshots.c.user_id, snapshots.c.generated_at, snapshots.c.id),
+    ),
+    _index(
+        "snapshots_by_owner_source",
+        *(_digits(snapshots.c.user_id), _digits(snapshots.c.source_id)),
+        *(_moment(snapshots.c.generated_at), _digits(snapshots.c.id)),
+        columns=(
+            snapshots.c.user_id,
+            snapshots.c.source_id,
+            snapshots.c.generated_at,
+            snapshots.c.id,
+        ),
     ),
 )
+_DEAD_INDEXES = ("snapshots_by_user", "snapshots_by_user_source")
 
-_ORDER: dict[str, sa.Column[Any]] = {
+_ORDER: dict[SortKey, sa.ColumnElement[str]] = {
     "name": sources.c.source_name,
     "type": sources.c.source_type,
     "status": sources.c.status,
-    "created": sources.c.created_at,
+    "created": _of(sources.c.created_at, _moment),
 }
 _BANDS = [buckets.c[column] for column in (*PRICE_COLUMNS, *LATENCY_COLUMNS)]
 
 
+_ESTIMATES = (
+    sa.select(sa.func.count())
+    .where(estimates.c.source_id == sources.c.id)
+    .correlate(sources)
+    .scalar_subquery()
+    .label("n")
+)
 _RECORD = sa.select(
     sources,
     buckets.c.id.label("buckets_id"),
     *_BANDS,
     buckets.c.weekly_volume,
-    sa.select(sa.func.count())
-    .where(estimates.c.source_id == sources.c.id)
-    .correlate(sources)
-    .scalar_subquery()
-    .label("n"),
+    _ESTIMATES,
 ).outerjoin(buckets, buckets.c.source_id == sources.c.id)
 
 
@@ -125,10 +197,6 @@ def _users() -> sa.Select[tuple[str | None]]:
 _USERS = _users()
 
 
-def _casefold(text: str | None) -> str | None:
-    return text.casefold() if isinstance(text, str) else None
-
-
 class SqliteStore:
     """The product's tables in one SQLite file; where it does not exist, it is made with sample sources.
 
@@ -141,11 +209,10 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(
-            sqlite_engine(
-                private_file(path, StoreUnavailable), shared=True, functions=(("casefold", _casefold),)
-            ),
+            sqlite_engine(private_file(path, StoreUnavailable), shared=True),
             lambda words: StoreUnavailable(f"The store {path} cannot be used: {words}"),
         )
+        self._order = SourceOrder()
         if self._database.read(_is_new):
             self._database.write(_create)
         self.ping()
@@ -154,7 +221,7 @@ class SqliteStore:
 
     def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
         """See `Store.load`."""
-        names = {"source": source_id, "user": user_id}
+        names = {"source": _hex(source_id), "user": _hex(user_id)}
 
         def read(connection: sa.Connection) -> SourceRecord | None:
             found = connection.execute(_SOURCE, names).one_or_none()
@@ -164,7 +231,7 @@ class SqliteStore:
             if not with_snapshot:
                 return record
             snapshot = connection.execute(_NEWEST, names).mappings().one_or_none()
-            return record.model_copy(update={"snapshot": None if snapshot is None else dict(snapshot)})
+            return record.model_copy(update={"snapshot": None if snapshot is None else _row(snapshot)})
 
         return self._database.read(read)
 
@@ -174,12 +241,13 @@ class SqliteStore:
             return []
         query = (
             _RECORD.where(
-                sources.c.user_id == user_id,
+                source_owner == _hex(user_id),
+                _NAMEABLE,
                 sources.c.status == status,
-                sources.c.id > after,
+                source_digits > (_hex(after) if after else ""),
                 buckets.c.id.is_not(None),
             )
-            .order_by(sources.c.id)
+            .order_by(source_digits)
             .limit(limit)
         )
         return self._database.read(lambda connection: [_record(row) for row in connection.execute(query)])
@@ -197,12 +265,14 @@ class SqliteStore:
         }
 
         def insert(connection: sa.Connection) -> None:
-            if connection.execute(_STORE, {f"its_{name}": value for name, value in row.items()}).rowcount:
+            given = {f"its_{name}": value for name, value in row.items()}
+            names = {"source": _hex(snapshot.source_id), "user": _hex(snapshot.user_id)}
+            if connection.execute(_STORE, {**given, **names}).rowcount:
                 return
             stored = connection.execute(_STORED, {"snapshot": snapshot.snapshot_id}).mappings().one_or_none()
             if stored is None:
                 raise SourceNotFound(hint="The source was deleted while its snapshot was made.")
-            if dict(stored) != row:
+            if _row(stored) != row:
                 raise StoreUnavailable(
                     f"Snapshot {snapshot.snapshot_id} is stored already, with other content"
                 )
@@ -212,90 +282,62 @@ class SqliteStore:
 
     def mark_generated(self, source_id: str, user_id: str) -> bool:
         """See `Store.mark_generated`. When it has returned, the snapshot is on disk too."""
-        names = {"source": source_id, "user": user_id}
+        names = {"source": _hex(source_id), "user": _hex(user_id)}
         return self._database.write(lambda connection: connection.scalar(_MARK, names)) == GENERATED
 
     def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
         """See `Store.list_sources`."""
         if not _is_text(query.search) or not _is_text(query.status or ""):
             return SourcePage(rows=(), total=0)
-        where = [
-            sources.c.user_id == user_id,
-            sa.exists().where(buckets.c.source_id == sources.c.id),
-        ]
-        if query.status is not None:
-            where.append(sources.c.status == query.status)
-        if query.search:
-            name = sa.func.casefold(sources.c.source_name)
-            where.append(sa.func.instr(name, query.search.casefold()) > 0)
-        order = _ORDER[query.sort]
-        page = (
-            sa.select(sources)
-            .where(*where)
-            .order_by(order.desc() if query.descending else order, sources.c.id)
-            .limit(query.limit)
-            .offset(query.offset)
-            .cte("page")
-        )
-        newest = (
-            sa.select(snapshots.c.id)
-            .where(snapshots.c.source_id == page.c.id, snapshots.c.user_id == user_id)
-            .order_by(snapshots.c.generated_at.desc())
-            .limit(1)
-            .correlate(page)
-            .scalar_subquery()
-        )
-        count = (
-            sa.select(sa.func.count())
-            .where(estimates.c.source_id == page.c.id)
-            .correlate(page)
-            .scalar_subquery()
-        )
-        order = page.c[order.name]
-        rows = (
-            sa.select(page, *(buckets.c[column] for column in PRICE_COLUMNS), count.label("n"))
-            .add_columns(snapshots.c.id.label("snapshot_id"), snapshots.c.generated_at.label("snapshot_at"))
-            .join(buckets, buckets.c.source_id == page.c.id)
-            .outerjoin(snapshots, snapshots.c.id == newest)
-            .order_by(order.desc() if query.descending else order, page.c.id)
-        )
-        total = sa.select(sa.func.count()).select_from(sources).where(*where)
+        user = _hex(user_id)
+        version = self._database.version()
 
         def read(connection: sa.Connection) -> SourcePage:
-            found = tuple(_source_row(row) for row in connection.execute(rows))
-            known = query.known_total
-            if known is None:
-                known = connection.scalar(total) or 0
-            return SourcePage(rows=found, total=known)
+            def read_all() -> Listed:
+                return Listed(*map(json.loads, connection.execute(_LISTED[query.sort], {"user": user}).one()))
+
+            found = self._order.find(user, query, version, read_all)
+            ids = found[query.offset : query.offset + query.limit]
+            rows = {row.id: row for row in connection.execute(_PAGE, {"user": user, "ids": ids})}
+            return SourcePage(
+                rows=tuple(_source_row(rows[each]) for each in ids if each in rows),
+                total=len(found) if query.known_total is None else query.known_total,
+            )
 
         return self._database.read(read)
 
     def get_snapshot(self, snapshot_id: str, user_id: str) -> Snapshot | None:
         """See `Store.get_snapshot`."""
-        query = sa.select(snapshots).where(snapshots.c.id == snapshot_id, snapshots.c.user_id == user_id)
-        row = self._database.read(lambda connection: connection.execute(query).mappings().one_or_none())
-        return None if row is None else read_snapshot(dict(row))
+        names = {"snapshot": _hex(snapshot_id), "user": _hex(user_id)}
+        row = self._database.read(
+            lambda connection: connection.execute(_SNAPSHOT, names).mappings().one_or_none()
+        )
+        return None if row is None else read_snapshot(_row(row))
 
     def list_snapshots(
         self, user_id: str, *, source_id: str | None = None, offset: int = 0, limit: int = 25
     ) -> SnapshotPage:
         """See `Store.list_snapshots`."""
-        where = [snapshots.c.user_id == user_id]
+        where = [snapshot_owner == _hex(user_id)]
         if source_id is not None:
-            where.append(snapshots.c.source_id == source_id)
+            where.append(snapshot_source == _hex(source_id))
         page = (
             sa.select(snapshots.c.id)
             .where(*where)
-            .order_by(snapshots.c.generated_at.desc(), snapshots.c.id.desc())
+            .order_by(*_NEWEST_FIRST)
             .limit(limit)
             .offset(offset)
             .cte("page")
         )
         rows = (
-            sa.select(*(column for column in snapshots.c if column.name != "result"), sources.c.source_name)
+            sa.select(
+                *(column for column in snapshots.c if column.name != "result"),
+                sources.c.source_name,
+                sources.c.id.label("its_source"),
+            )
             .join(page, page.c.id == snapshots.c.id)
-            .outerjoin(sources, (sources.c.id == snapshots.c.source_id) & (sources.c.user_id == user_id))
-            .order_by(snapshots.c.generated_at.desc(), snapshots.c.id.desc())
+            .outerjoin(sources, (sources.c.id == snapshots.c.source_id) & (source_owner == _hex(user_id)))
+            .order_by(*_NEWEST_FIRST)
         )
         total = sa.select(sa.func.count()).select_from(snapshots).where(*where)
 
@@ -307,7 +349,8 @@ class SqliteStore:
 
     def users(self) -> list[str]:
         """See `Store.users`: whoever owns a source."""
-        return self._database.read(lambda connection: [str(user) for user in connection.scalars(_USERS)])
+        found = self._database.read(lambda connection: connection.scalars(_USERS).all())
+        return sorted({user for user in map(read_id, found) if user is not None})
 
     def ping(self) -> None:
         """See `Store.ping`."""
@@ -319,12 +362,55 @@ class SqliteStore:
 
 
 # Made once: to make them anew for each snapshot took longer than to run them.
-_OWNED = (sources.c.id == sa.bindparam("source")) & (sources.c.user_id == sa.bindparam("user"))
-_SOURCE = _RECORD.where(_OWNED)
+_OWNED = (source_digits == sa.bindparam("source")) & (source_owner == sa.bindparam("user"))
+_NAMEABLE = sources.c.id.not_in(
+    sa.select(sa.literal_column("nameless.id", sa.Text))
+    .select_from(sa.text("sources as nameless"))
+    .where(sa.text(_no_id(sa.Column("nameless.id"))))
+)
+"""What is no UUID cannot be asked for by anybody."""
+
+
+def _listed(sorted_by: sa.ColumnElement[str]) -> sa.Executable:
+    """A user's sources, a JSON array a column: SQLite hands over rows at several times the cost."""
+    texts = (sources.c.source_name, sources.c.status, sorted_by)
+    given = (sa.case((sa.func.typeof(text) == "text", text), else_="") for text in texts)  # JSON has no bytes
+    columns = (sources.c.id, source_digits, *given)
+    return sa.select(*(sa.func.json_group_array(column, type_=sa.Text) for column in columns)).where(
+        source_owner == sa.bindparam("user"),
+        _NAMEABLE,
+        sa.func.typeof(sources.c.id) == "text",
+        sa.exists().where(buckets.c.source_id == sources.c.id),
+    )
+
+
+_LISTED = {sort: _listed(sorted_by) for sort, sorted_by in _ORDER.items()}
+_NEWEST_ID = (
+    sa.select(snapshots.c.id)
+    .where(snapshots.c.source_id == sources.c.id, snapshot_owner == sa.bindparam("user"))
+    .order_by(*_NEWEST_FIRST)
+    .limit(1)
+    .correlate(sources)
+    .scalar_subquery()
+)
+_PAGE = (
+    sa.select(sources, *(buckets.c[column] for column in PRICE_COLUMNS), _ESTIMATES)
+    .add_columns(snapshots.c.id.label("snapshot_id"), snapshots.c.generated_at.label("snapshot_at"))
+    .join(buckets, buckets.c.source_id == sources.c.id)
+    .outerjoin(snapshots, snapshots.c.id == _NEWEST_ID)
+    .where(sources.c.id.in_(sa.bindparam("ids", expanding=True)))
+)
+_SOURCE = _RECORD.where(_OWNED).order_by(sources.c.id).limit(1)
 _NEWEST = (
     sa.select(snapshots)
-    .where(snapshots.c.source_id == sa.bindparam("source"), snapshots.c.user_id == sa.bindparam("user"))
-    .order_by(snapshots.c.generated_at.desc())
+    .where(snapshot_source == sa.bindparam("source"), snapshot_owner == sa.bindparam("user"))
+    .order_by(*_NEWEST_FIRST)
+    .limit(1)
+)
+_SNAPSHOT = (
+    sa.select(snapshots)
+    .where(snapshot_digits == sa.bindparam("snapshot"), snapshot_owner == sa.bindparam("user"))
+    .order_by(snapshots.c.id)
     .limit(1)
 )
 _STORED = sa.select(snapshots).where(snapshots.c.id == sa.bindparam("snapshot"))
@@ -332,9 +418,18 @@ _STORE = (  # nothing where the source is not there any more, or the snapshot is
     sqlite.insert(snapshots)
     .from_select(
         [column.name for column in snapshots.c],
-        sa.select(*(sa.bindparam(f"its_{column.name}", type_=column.type) for column in snapshots.c)).where(
-            sources.c.id == sa.bindparam("its_source_id"), sources.c.user_id == sa.bindparam("its_user_id")
-        ),
+        sa.select(
+            *(
+                # A foreign key holds an id as it is written there, and so does whoever looks for its owner.
+                {"source_id": sources.c.id, "user_id": sources.c.user_id}.get(
+                    column.name, sa.bindparam(f"its_{column.name}", type_=column.type)
+                )
+                for column in snapshots.c
+            )
+        )
+        .where(_OWNED)
+        .order_by(sources.c.id)
+        .limit(1),
     )
     .on_conflict_do_nothing(index_elements=[snapshots.c.id])
 )
@@ -351,13 +446,17 @@ def _is_new(connection: sa.Connection) -> bool:
 
 
 def _lacks_index(connection: sa.Connection) -> bool:
-    known = sa.inspect(connection).get_indexes("snapshots")
-    return not {index.name for index in _HISTORY} <= {index["name"] for index in known}
+    known = connection.exec_driver_sql("select name from sqlite_master where type = 'index'")
+    return not {index.name for index in _INDEXES} <= set(known.scalars())
 
 
 def _add_indexes(connection: sa.Connection) -> None:
-    for index in _HISTORY:
-        index.create(connection, checkfirst=True)
+    for name in _DEAD_INDEXES:
+        connection.exec_driver_sql(f"drop index if exists {name}")
+    known = set(connection.exec_driver_sql("select name from sqlite_master where type = 'index'").scalars())
+    for index in _INDEXES:
+        if index.name not in known:
+            index.create(connection)
 
 
 def _create(connection: sa.Connection) -> None:
@@ -388,10 +487,26 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _id(value: object) -> str:
+    """An id in the one writing; what is none stays as it is."""
+    return read_id(value) or _text(value)
+
+
+def _hex(identifier: str) -> str:
+    """An id's digits, as `_digits` gives them; for what is no id a text that it never gives."""
+    found = read_id(identifier)
+    return _NO_ID if found is None else found.replace("-", "")
+
+
+def _row(row: sa.RowMapping) -> dict[str, object]:
+    """A row of snapshots, its ids in the one writing."""
+    return {**row, **{name: _id(row[name]) for name in ("id", "source_id", "user_id")}}
+
+
 def _source(row: sa.Row[Any]) -> Source:
     return Source(
-        source_id=_text(row.id),
-        user_id=_text(row.user_id),
+        source_id=_id(row.id),
+        user_id=_id(row.user_id),
         source_type=_text(row.source_type),
         source_name=_text(row.source_name),
         status=_text(row.status),
@@ -414,7 +529,7 @@ def _source_row(row: sa.Row[Any]) -> SourceRow:
         source=_source(row),
         estimate_count=count,
         confidence_level=None if count is None else confidence(count),
-        snapshot_id=_text(row.snapshot_id) or None,
+        snapshot_id=_id(row.snapshot_id) or None,
         snapshot_at=_text(row.snapshot_at) or None,
     )
 
@@ -422,9 +537,9 @@ def _source_row(row: sa.Row[Any]) -> SourceRow:
 def _snapshot_row(row: sa.Row[Any]) -> SnapshotRow:
     count: object = row.estimate_count
     return SnapshotRow(
-        snapshot_id=_text(row.id),
-        source_id=_text(row.source_id),
-        source_name=_text(row.source_name),
+        snapshot_id=_id(row.id),
+        source_id=_id(row.source_id),
+        source_name="" if row.its_source is None else shown_name(_text(row.source_name), _id(row.its_source)),
         estimate_count=count if isinstance(count, int) and count >= 0 else None,
         confidence_level=_text(row.confidence_level),
         generated_at=_text(row.generated_at),

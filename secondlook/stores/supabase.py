@@ -6,6 +6,7 @@ secret key passes it. Nothing is written but the columns of docs/contract.md.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -24,7 +25,8 @@ from secondlook.domain.bucket_rules import (
     confidence,
     price_total,
 )
-from secondlook.domain.identifiers import is_uuid
+from secondlook.domain.identifiers import read_id
+from secondlook.domain.names import shown_name
 from secondlook.domain.snapshots import Snapshot, SnapshotPage, SnapshotRow
 from secondlook.domain.sources import Source, SourcePage, SourceQuery, SourceRecord, SourceRow
 from secondlook.domain.stored_snapshots import read_snapshot
@@ -45,6 +47,8 @@ _SNAPSHOT_ROW = "id,source_id,estimate_count,confidence_level,generated_at"
 _COUNT = "estimates_normalized(count)"  # a number: no row of estimates is ever fetched
 
 _LONGEST = 10_000
+_LONGEST_PATTERN = 500
+_REGEX_SIGNS = frozenset("\\.*+?()[]{}|^$")
 
 _ORDER = {"name": "source_name", "type": "source_type", "status": "status", "created": "created_at"}
 
@@ -69,16 +73,18 @@ class SupabaseStore:
 
     def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
         """See `Store.load`: one request."""
-        if not is_uuid(source_id) or not is_uuid(user_id):
+        source, user = read_id(source_id), read_id(user_id)
+        if source is None or user is None:
             return None
         wanted = [_SOURCE, f"estimate_buckets({_BUCKETS})", _COUNT]
         if with_snapshot:
             wanted.append(f"snapshots({_SNAPSHOT})")
-        query = self._table("sources").select(*wanted).eq("id", source_id).eq("user_id", user_id)
+        query = self._table("sources").select(*wanted).eq("id", source).eq("user_id", user)
         if with_snapshot:
             query = (
-                query.eq("snapshots.user_id", user_id)
+                query.eq("snapshots.user_id", user)
                 .order("generated_at", desc=True, foreign_table="snapshots")
+                .order("id", desc=True, foreign_table="snapshots")
                 .limit(1, foreign_table="snapshots")
             )
         rows = self._rows(query)
@@ -88,12 +94,13 @@ class SupabaseStore:
 
     def records(self, user_id: str, *, status: str, after: str, limit: int) -> list[SourceRecord]:
         """See `Store.records`: one request."""
-        if not is_uuid(user_id) or not _is_text(status):
+        user = read_id(user_id)
+        if user is None or not _is_text(status):
             return []
         query = (
             self._table("sources")
             .select(_SOURCE, f"estimate_buckets!inner({_BUCKETS})", _COUNT)
-            .eq("user_id", user_id)
+            .eq("user_id", user)
             .filter("status", "in", f"({_quoted(status)})")
             .order("id")
             .limit(limit)
@@ -129,19 +136,27 @@ class SupabaseStore:
 
     def mark_generated(self, source_id: str, user_id: str) -> bool:
         """See `Store.mark_generated`: one request, which says whether a row was changed."""
+        source, user = read_id(source_id), read_id(user_id)
+        if source is None or user is None:
+            return False
         query = (
             self._table("sources")
             .update({"status": GENERATED})
-            .eq("id", source_id)
-            .eq("user_id", user_id)
+            .eq("id", source)
+            .eq("user_id", user)
             .in_("status", (RUNNABLE, GENERATED))
             .select("id")
         )
         return len(self._rows(query)) == 1
 
     def list_sources(self, user_id: str, query: SourceQuery) -> SourcePage:
-        """See `Store.list_sources`: one request, counted, filtered, sorted and cut by the server."""
-        if not is_uuid(user_id) or not _is_text(query.search + (query.status or "")):
+        """See `Store.list_sources`: one request, counted, filtered, sorted and cut by the server.
+
+        Names come in the order of the database's collation, which is that of `sort_key` on a hosted project:
+        PostgREST can ask for no other.
+        """
+        user = read_id(user_id)
+        if user is None or not _is_text(query.search + (query.status or "")):
             return SourcePage(rows=(), total=0)
         counted = CountMethod.exact if query.known_total is None else None
         rows = (
@@ -153,9 +168,10 @@ class SupabaseStore:
                 "snapshots(id,generated_at)",
                 count=counted,
             )
-            .eq("user_id", user_id)
-            .eq("snapshots.user_id", user_id)
+            .eq("user_id", user)
+            .eq("snapshots.user_id", user)
             .order("generated_at", desc=True, foreign_table="snapshots")
+            .order("id", desc=True, foreign_table="snapshots")
             .limit(1, foreign_table="snapshots")
             .order(_ORDER[query.sort], desc=query.descending)
             .order("id")
@@ -165,8 +181,7 @@ class SupabaseStore:
         if query.status is not None:
             rows = rows.filter("status", "in", f"({_quoted(query.status)})")  # quoted: `true` is a text too
         if query.search:
-            # Like would take * for a wildcard that cannot be escaped; ***= makes a pattern a plain text.
-            rows = rows.filter("source_name", "imatch", f"***={query.search}")
+            rows = rows.filter("source_name", "imatch", _pattern(query.search))
         try:
             answer = self._send(rows)
         except Refused as refused:
@@ -181,9 +196,10 @@ class SupabaseStore:
 
     def get_snapshot(self, snapshot_id: str, user_id: str) -> Snapshot | None:
         """See `Store.get_snapshot`: one request."""
-        if not is_uuid(snapshot_id) or not is_uuid(user_id):
+        snapshot, user = read_id(snapshot_id), read_id(user_id)
+        if snapshot is None or user is None:
             return None
-        query = self._table("snapshots").select(_SNAPSHOT).eq("id", snapshot_id).eq("user_id", user_id)
+        query = self._table("snapshots").select(_SNAPSHOT).eq("id", snapshot).eq("user_id", user)
         rows = self._rows(query)
         return _as(lambda row: read_snapshot(_in_utc(row, "generated_at")), rows[0]) if rows else None
 
@@ -191,20 +207,21 @@ class SupabaseStore:
         self, user_id: str, *, source_id: str | None = None, offset: int = 0, limit: int = 25
     ) -> SnapshotPage:
         """See `Store.list_snapshots`: one request, counted and cut by the server."""
-        if not is_uuid(user_id) or (source_id is not None and not is_uuid(source_id)):
+        user, source = read_id(user_id), None if source_id is None else read_id(source_id)
+        if user is None or (source_id is not None and source is None):
             return SnapshotPage(rows=(), total=0)
         query = (
             self._table("snapshots")
             .select(_SNAPSHOT_ROW, "sources(source_name)", count=CountMethod.exact)
-            .eq("user_id", user_id)
-            .eq("sources.user_id", user_id)
+            .eq("user_id", user)
+            .eq("sources.user_id", user)
             .order("generated_at", desc=True)
             .order("id", desc=True)
             .limit(limit)
             .offset(offset)
         )
-        if source_id is not None:
-            query = query.eq("source_id", source_id)
+        if source is not None:
+            query = query.eq("source_id", source)
         try:
             answer = self._send(query)
         except Refused as refused:
@@ -388,7 +405,9 @@ def _snapshot_row(row: Row) -> SnapshotRow:
     return SnapshotRow(
         snapshot_id=str(row["id"]),
         source_id=str(row["source_id"]),
-        source_name="" if source is None else str(source["source_name"] or ""),
+        source_name=""
+        if source is None
+        else shown_name(str(source["source_name"] or ""), str(row["source_id"])),
         estimate_count=row["estimate_count"],
         confidence_level=str(row["confidence_level"] or ""),
         generated_at=_utc(row["generated_at"]),
@@ -405,6 +424,25 @@ def _utc(moment: object) -> str:
         return datetime.fromisoformat(str(moment)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError):
         return str(moment or "")
+
+
+def _pattern(text: str) -> str:
+    """A regular expression that finds a text, each of its letters composed or decomposed.
+
+    Postgres compares letter by letter. Like would take * for a wildcard that cannot be escaped; ***= makes a
+    pattern a plain text.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    if len(text) > _LONGEST_PATTERN or unicodedata.is_normalized("NFD", composed):
+        return f"***={text}"
+    return "(?:)" + "".join(map(_letter, composed))
+
+
+def _letter(character: str) -> str:
+    parts = unicodedata.normalize("NFD", character)
+    if parts != character:
+        return f"(?:{character}|{parts})"
+    return f"\\{character}" if character in _REGEX_SIGNS else character
 
 
 def _quoted(text: str) -> str:

@@ -92,15 +92,17 @@ def check_each(rules: Sequence[Rule[R]], reading: R | None) -> Iterator[Check]:
         yield Check(rule, "not_reached")
 
 
-def reject(reason: str, message: str, path: str | None = None) -> NoReturn:
+def reject(reason: str, message: str, path: str | None = None, *, place: str | None = None) -> NoReturn:
     """Raise AnswerRejected.
 
     Args:
         reason: Short and stable.
         message: What is wrong, without a value.
         path: Where; None for the whole.
+        place: The part of the path that the message may repeat; all of it where not given.
     """
-    where = f" at {path}" if path else ""
+    place = place or path
+    where = f" at {place}" if place else ""
     raise AnswerRejected(f"Answer rejected ({reason}): {message}{where}", reason=reason, path=path)
 
 

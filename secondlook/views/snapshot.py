@@ -90,7 +90,7 @@ def read_snapshot_view(store: Store, ledger: Ledger, snapshot_id: str, user_id: 
     if snapshot is None:
         raise not_found("snapshot_id")
     record = store.load(snapshot.source_id, user_id)
-    name = "" if record is None else record.source.source_name
+    name = "" if record is None else record.source.shown_name
     return view_snapshot(snapshot, name, run_of(snapshot, ledger))
 
 

@@ -19,11 +19,12 @@ from sqlalchemy import event
 
 from secondlook.connections import database
 from secondlook.domain import bucket_rules
-from secondlook.domain.sources import SourceQuery
+from secondlook.domain.snapshots import Snapshot, SnapshotResult
+from secondlook.domain.sources import SourcePage, SourceQuery
 from secondlook.errors import StoreUnavailable
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.stores.sqlite import SqliteStore
-from tests.examples import NOBODY, OTHER_USER, SOURCE, TODAY, USER, bucket_row
+from tests.examples import NOBODY, OTHER_USER, SNAPSHOT, SOURCE, TODAY, USER, bucket_row, echo
 from tests.tables import EmbeddedTables, newest
 
 
@@ -238,8 +239,9 @@ def test_tables_of_another_program(path: Path) -> None:
         SqliteStore(path).list_sources(USER, SourceQuery())
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """So is a store that cannot be made."""
+    (tmp_path / "nowhere").touch()
     with pytest.raises(StoreUnavailable, match="cannot be used"):
         SqliteStore(tmp_path / "nowhere" / "store.db")
 
@@ -397,10 +399,138 @@ def test_a_file_of_an_earlier_version_gets_its_indexes(
     """The history is as fast in a file that was made before there was one."""
     made = {name for (name,) in tables.run("select name from sqlite_master where type = 'index'")}
     store.close()
-    for name in ("snapshots_by_user", "snapshots_by_user_source"):
-        tables.run(f"drop index {name}")
-    SqliteStore(path).close()
-    assert {name for (name,) in tables.run("select name from sqlite_master where type = 'index'")} == made
+    for name in made:
+        if not str(name).startswith("sqlite_"):
+            tables.run(f"drop index {name}")
+    tables.run("create index snapshots_by_user on snapshots (user_id, generated_at, id)")
+    for _ in range(2):
+        SqliteStore(path).close()
+    found = {name for (name,) in tables.run("select name from sqlite_master where type = 'index'")}
+    assert found == made - {"sources_by_name", "snapshots_by_source"}
+
+
+WRITINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "upper case": str.upper,
+    "mixed case": lambda identifier: identifier[:18].upper() + identifier[18:],
+    "in braces": lambda identifier: f"{{{identifier}}}",
+    "upper case in braces": lambda identifier: f"{{{identifier.upper()}}}",
+    "no dashes": lambda identifier: identifier.replace("-", ""),
+    "upper case without dashes": lambda identifier: identifier.replace("-", "").upper(),
+}
+
+
+@pytest.mark.parametrize("write", WRITINGS.values(), ids=WRITINGS)
+@pytest.mark.parametrize("ask", [str, str.upper], ids=["asked for as it is", "asked for in upper case"])
+def test_an_id_is_the_same_in_any_writing(
+    store: SqliteStore, tables: EmbeddedTables, write: Callable[[str], str], ask: Callable[[str], str]
+) -> None:
+    """What is listed can be loaded, run, stored and marked, whoever wrote the ids of source and user."""
+    source, user = SOURCE.replace("1", "a"), NOBODY.replace("0", "c")
+    tables.add_source(write(source), user_id=write(user))
+    tables.add_estimates(write(source), 3)
+    assert user in store.users()
+    for rows in (
+        [row.source for row in store.list_sources(ask(user), SourceQuery()).rows],
+        [each.source for each in store.records(ask(user), status="bucketed", after="", limit=9)],
+    ):
+        assert [(row.source_id, row.user_id) for row in rows] == [(source, user)]
+    assert store.records(user, status="bucketed", after=source, limit=9) == []
+    loaded = store.load(ask(source), ask(user))
+    assert loaded is not None
+    assert (loaded.source.source_id, loaded.estimate_rows) == (source, 3)
+
+    made = stored(source, user)
+    store.save_snapshot(made)
+    store.save_snapshot(made)
+    assert tables.run("select source_id, user_id from snapshots") == [(write(source), write(user))]
+    assert store.mark_generated(ask(source), ask(user))
+    assert tables.status(write(source)) == "snapshot_generated"
+    assert newest(store, ask(source), ask(user)) == store.get_snapshot(ask(SNAPSHOT), ask(user)) == made
+    (row,) = store.list_snapshots(ask(user), source_id=ask(source)).rows
+    assert (row.snapshot_id, row.source_id, row.source_name) == (SNAPSHOT, source, "A source")
+    assert store.list_sources(user, SourceQuery()).rows[0].snapshot_id == SNAPSHOT
+
+    for other in (USER, "", "nobody", "{}", "-"):
+        assert store.load(source, other) is store.get_snapshot(SNAPSHOT, other) is None
+        assert store.list_snapshots(other).total == 0
+        assert not store.mark_generated(source, other)
+
+
+@pytest.mark.parametrize("write", WRITINGS.values(), ids=WRITINGS)
+def test_a_snapshots_ids_in_any_writing(
+    store: SqliteStore, tables: EmbeddedTables, write: Callable[[str], str]
+) -> None:
+    """Another program's snapshot is found and agrees with its row, in whatever writing each of its ids is."""
+    snapshot_id, source = SNAPSHOT.replace("1", "a"), SOURCE.replace("1", "a")
+    tables.add_source(source, user_id=NOBODY)
+    made = stored(write(source), NOBODY, snapshot_id)
+    tables.run(
+        "insert into snapshots values (?, ?, ?, 35, 'low', ?, ?)",
+        *(write(snapshot_id), source, write(NOBODY), made.result.model_dump_json(), made.generated_at),
+    )
+    found = store.get_snapshot(snapshot_id, NOBODY)
+    assert found is not None
+    assert (found.snapshot_id, found.source_id, found.user_id) == (snapshot_id, source, NOBODY)
+    assert newest(store, source, NOBODY) == found
+    assert [row.snapshot_id for row in store.list_snapshots(NOBODY, source_id=source).rows] == [snapshot_id]
+
+
+@pytest.mark.parametrize("identifier", ["", "1", "me", "z" * 32, SOURCE + "0", f"urn:{SOURCE}", " " + SOURCE])
+def test_a_source_without_an_id_is_not_listed(
+    store: SqliteStore, tables: EmbeddedTables, identifier: str
+) -> None:
+    """Nobody could ask for it: a batch that takes it would pay for what is then not found."""
+    tables.add_source(identifier, user_id=NOBODY)
+    assert store.list_sources(NOBODY, SourceQuery()) == SourcePage(rows=(), total=0)
+    assert store.records(NOBODY, status="bucketed", after="", limit=9) == []
+    assert store.load(identifier, NOBODY) is None
+
+
+def stored(source_id: str, user_id: str, snapshot_id: str = SNAPSHOT) -> Snapshot:
+    """A snapshot of that source."""
+    meta = {**echo()["meta"], "snapshot_id": snapshot_id, "source_id": source_id}
+    result = SnapshotResult.model_validate(
+        {**echo(), "meta": {**meta, "generated_at": "2026-11-22T10:00:00Z"}}, strict=False
+    )
+    return Snapshot(
+        snapshot_id=snapshot_id,
+        source_id=source_id,
+        user_id=user_id,
+        estimate_count=35,
+        confidence_level="low",
+        result=result,
+        generated_at="2026-11-22T10:00:00Z",
+    )
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00.500Z"),
+        ("2026-11-22T10:00:00.123456Z", "2026-11-22T10:00:00.5Z"),
+        ("2026-11-22T10:00:00.5+00:00", "2026-11-22T10:00:01Z"),
+        ("2026-11-22 10:00:00", "2026-11-22T10:00:00.001Z"),
+        ("2026-11-22T10:00:00+00:00", "2026-11-22 10:00:00.25"),
+        ("2026-11-22T11:30:00.250+02:00", "2026-11-22T10:00:00Z"),
+        ("2026-11-22T10:00:00Z", "2026-11-22T05:30:00.5-05:00"),
+    ],
+)
+def test_the_newest_by_its_moment(store: SqliteStore, tables: EmbeddedTables, older: str, newer: str) -> None:
+    """A time counts with its fraction, however another program wrote it; ids decide among equal times."""
+    tables.add_source(SOURCE, user_id=NOBODY)
+    ids = ("f" + SNAPSHOT[1:], "0" + SNAPSHOT[1:])
+    for identifier, at in zip(ids, (older, newer), strict=True):
+        result = stored(SOURCE, NOBODY, identifier).result.model_dump_json()
+        tables.run(
+            "insert into snapshots values (?, ?, ?, 35, 'low', ?, ?)",
+            *(identifier, SOURCE, NOBODY, result, at),
+        )
+    assert [row.snapshot_id for row in store.list_snapshots(NOBODY).rows] == [*ids[::-1]]
+    assert store.list_sources(NOBODY, SourceQuery()).rows[0].snapshot_id == ids[1]
+    found = newest(store, SOURCE, NOBODY)
+    assert found is not None
+    assert found.snapshot_id == ids[1]
 
 
 @pytest.mark.parametrize("source_id", [None, SOURCE], ids=["of all", "of one source"])
@@ -422,3 +552,96 @@ def test_the_history_reads_indexes_alone(store: SqliteStore, source_id: str | No
     assert ours
     assert all("COVERING INDEX" in step or "sqlite_autoindex" in step for step in ours), ours
     assert said.count("USE TEMP B-TREE FOR ORDER BY") == 1  # of the page's few rows
+
+
+# -- the order of names, kept between writes ------------------------------------------------------------
+
+FIRST, SECOND, THIRD = (SOURCE.replace("1", digit) for digit in "345")
+
+
+@pytest.fixture
+def three(tables: EmbeddedTables) -> EmbeddedTables:
+    """The tables, with three sources of one user."""
+    for source_id, name in ((FIRST, "apple"), (SECOND, "Birne"), (THIRD, "\u00c4pfel")):
+        tables.add_source(source_id, user_id=NOBODY, name=name)
+    return tables
+
+
+def listed(store: SqliteStore, query: SourceQuery | None = None) -> tuple[list[str], int]:
+    """The names of a page, and the total."""
+    page = store.list_sources(NOBODY, query or SourceQuery())
+    return [row.source.source_name for row in page.rows], page.total
+
+
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        pytest.param(
+            "update sources set source_name = 'zebra' where id = ?",
+            ["\u00c4pfel", "Birne", "zebra"],
+            id="renamed",
+        ),
+        pytest.param(
+            "delete from estimate_buckets where source_id = ?", ["\u00c4pfel", "Birne"], id="without buckets"
+        ),
+        pytest.param(
+            "update sources set user_id = 'nobody' where id = ?", ["\u00c4pfel", "Birne"], id="given away"
+        ),
+        pytest.param(
+            "update sources set source_name = x'ff00' where id = ?",
+            ["", "\u00c4pfel", "Birne"],
+            id="bytes for a name",
+        ),
+        pytest.param(
+            "update sources set source_name = cast(x'7aff' as text) where id = ?",
+            ["\u00c4pfel", "Birne", "z\ufffd"],
+            id="no UTF-8",
+        ),
+    ],
+)
+def test_a_list_follows_what_others_write(
+    store: SqliteStore, three: EmbeddedTables, statement: str, names: list[str]
+) -> None:
+    """The order is kept from list to list, and no longer than the file stays as it is."""
+    assert listed(store) == (["\u00c4pfel", "apple", "Birne"], 3)
+    three.run(statement, FIRST)
+    assert listed(store) == (names, len(names))
+
+
+def test_a_list_follows_its_own_writes(store: SqliteStore, three: EmbeddedTables) -> None:  # noqa: ARG001 -- it adds sources
+    """A source that got its snapshot is found by its new status at once."""
+    bucketed = SourceQuery(status="bucketed")
+    assert listed(store, bucketed)[1] == 3
+    assert store.mark_generated(FIRST, NOBODY)
+    assert listed(store, bucketed) == (["\u00c4pfel", "Birne"], 2)
+    assert listed(store, SourceQuery(status="snapshot_generated")) == (["apple"], 1)
+
+
+def test_equal_names_stay_in_the_order_of_ids(store: SqliteStore, three: EmbeddedTables) -> None:
+    """In both directions, so that no page repeats or lacks a source."""
+    three.run("update sources set source_name = 'same' where user_id = ?", NOBODY)
+    for descending in (False, True):
+        query = SourceQuery(descending=descending, limit=2)
+        ids = [row.source.source_id for row in store.list_sources(NOBODY, query).rows]
+        rest = store.list_sources(NOBODY, query.model_copy(update={"offset": 2})).rows
+        assert [*ids, *(row.source.source_id for row in rest)] == [FIRST, SECOND, THIRD]
+
+
+def test_a_list_is_put_in_order_once(store: SqliteStore, three: EmbeddedTables) -> None:
+    """Other pages, directions, searches and statuses read no more than their own rows."""
+    sorting: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "json_group_array" in statement:
+            sorting.append(statement)
+
+    engine = store._database._engine  # pyright: ignore[reportPrivateUsage] -- to see what is asked of it
+    event.listen(engine, "before_cursor_execute", note)
+    assert listed(store, SourceQuery(search="A\u0308PFEL")) == (["\u00c4pfel"], 1)
+    assert listed(store, SourceQuery(descending=True, limit=1)) == (["Birne"], 3)
+    assert listed(store, SourceQuery(offset=1, limit=1, known_total=7)) == (["apple"], 7)
+    assert listed(store, SourceQuery(status="ingested")) == ([], 0)
+    assert len(sorting) == 1
+    three.run("update sources set status = 'ingested' where id = ?", FIRST)
+    assert listed(store, SourceQuery(status="ingested")) == (["apple"], 1)
+    assert len(sorting) == 2

@@ -68,7 +68,7 @@ def test_every_figure_leads_to_its_runs(page: AppTest, by: Dimension) -> None:
             foreign = [each for each in wrong if not each.startswith("model must be")]
             assert foreign == []
             if not wrong:  # a model's name that no setting takes cannot be looked for
-                said = html.unescape(linked[1]).replace("\N{WORD JOINER}", "").replace("\xa0", " ")
+                said = html.unescape(linked[1]).replace("\xa0", " ")
                 assert f"{services.history.page(found).total:,}" == said.split(",  ")[0].split(", ")[0]
                 followed += 1
     assert followed > len(table)

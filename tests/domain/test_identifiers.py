@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondlook.domain.identifiers import canonical
+from secondlook.domain.identifiers import canonical, new_run_id, read_id
 from secondlook.errors import SourceNotFound
 from tests.examples import SOURCE, Json
 
@@ -46,3 +46,32 @@ def test_it_goes_by_its_name(identifier: Json) -> None:
         with pytest.raises(SourceNotFound) as caught:
             canonical(identifier, *(() if what == "source_id" else (what,)))
         assert (caught.value.message, caught.value.hint) == (f"Invalid {what}: not found", hint)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0x" + "1" * 30,
+        "+" + "1" * 31,
+        "1_" * 16,
+        f" {SOURCE}",
+        f"{SOURCE}\n",
+        "\u0661" * 32,
+        "1" * 31,
+        "1" * 33,
+    ],
+    ids=ascii,
+)
+def test_a_number_is_no_id(text: str) -> None:
+    """What Python's own reading of UUIDs takes for digits, and no database does."""
+    assert read_id(text) is None
+
+
+def test_run_ids_are_in_the_order_of_their_making(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the clock stands still or is set back, and however many are made at once."""
+    made = [new_run_id() for _ in range(100)]
+    monkeypatch.setattr("time.time_ns", lambda: 1_000_000_000)
+    made += [new_run_id() for _ in range(10_000)]
+    assert made == sorted(set(made))
+    assert {(UUID(each).version, UUID(each).variant) for each in made} == {(7, RFC_4122)}
+    assert all(canonical(each) == each for each in made)

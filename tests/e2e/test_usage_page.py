@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import string
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Locator
 
 from tests.e2e.conftest import Dashboard, assert_accessible_in_both_schemes
 from tests.mixed_runs import insert, mixed
@@ -35,7 +37,7 @@ def take(tab: Dashboard, name: str) -> Path:
 
 def rows(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -75,3 +77,24 @@ def test_axe_finds_nothing(open_page: Callable[..., Dashboard], width: int) -> N
         assert_accessible_in_both_schemes(tab.page)
         if not query:
             insert(tab.home.data / "ledger.db", mixed(60, days=9, until=time.time() - 60))
+
+
+def test_what_is_copied_can_be_pasted(dashboard: Dashboard) -> None:
+    """A day, and a figure with spaces, are copied letter by letter, and the command line takes the day."""
+    home, page = dashboard.home, dashboard.page
+    insert(home.data / "ledger.db", mixed(400, days=20, until=time.time() - 60))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_usage(dashboard)
+    cells = page.get_by_test_id("stTable").first.locator("tbody tr").nth(1).locator("td, th")
+    days = [row["day"] for row in json.loads(home.call("usage").out)["rows"]]
+
+    def copied(cell: Locator) -> str:
+        cell.evaluate("each => getSelection().selectAllChildren(each)")
+        page.keyboard.press("Control+C")
+        return str(page.evaluate("navigator.clipboard.readText()")).strip()
+
+    texts = [copied(cell) for cell in cells.all()]
+    day = texts[0]
+    assert day in days
+    assert home.call("usage", "--since", day).code == 0
+    assert set("".join(texts)) <= {*string.printable, "≈", "≥"}

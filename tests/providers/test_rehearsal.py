@@ -30,7 +30,7 @@ REJECTED = [
     ("confidence-changed", "mismatch", "meta.confidence_level"),
     ("number-as-text", "schema", "demand.price_distribution[1].count"),
     ("number-as-decimal", "schema", "demand.price_distribution[1].count"),
-    ("extra-key", "schema", "demand"),
+    ("extra-key", "schema", "demand.summary"),
     ("key-missing", "schema", "meta.confidence_level"),
     ("key-twice", "duplicate_key", None),
     ("list", "schema", "$"),

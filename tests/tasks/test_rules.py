@@ -89,6 +89,12 @@ def test_the_right_answer_is_accepted(text: str) -> None:
     assert check(body_of(text))["demand"] == echo()["demand"]
 
 
+@pytest.mark.parametrize("refusal", ["", None, [], {}, 0, False], ids=repr)
+def test_an_empty_refusal_is_none(refusal: object) -> None:
+    """Some servers send the key with nothing in it beside a right answer."""
+    assert check(body_of(RIGHT, refusal=refusal)) == echo()
+
+
 @given(agent_inputs())
 def test_an_echo_of_any_input_is_accepted(agent_input: AgentInput) -> None:
     """Whatever valid buckets there are, repeating them is right, and becomes the stored result."""
@@ -130,6 +136,27 @@ def test_the_right_answer_of_that_table_is_accepted() -> None:
     assert check_answer(read_completion(BODY), SAMPLE_INPUT) == ANSWER
 
 
+@pytest.mark.parametrize(
+    ("answer", "where", "key"),
+    [
+        pytest.param(changed("summary", to="fine"), "", "summary", id="at the top"),
+        pytest.param(changed("meta", "model", to="fine"), "meta", "model", id="in meta"),
+        pytest.param(changed("meta", "Model", to=1), "meta", "Model", id="capital"),
+        pytest.param(changed(*WEEKS, 0, "share", to=0.4), "demand.weekly_volume[0]", "share", id="in a week"),
+        pytest.param(changed("meta", "x" * 40, to=1), "meta", "x" * 40, id="40 characters"),
+        pytest.param(changed("meta", "x" * 41, to=1), "meta", f'"{"x" * 37}..."', id="41 characters"),
+        pytest.param(changed("meta", "a.b\n\u202e", to=1), "meta", r'"a.b\n\u202e"', id="no plain name"),
+        pytest.param(changed("meta", "\ud800", to=1), "meta", r'"\ud800"', id="surrogate"),
+        pytest.param(changed("meta", "", to=1), "meta", '""', id="empty"),
+    ],
+)
+def test_an_unknown_key_is_named_in_the_path(answer: object, where: str, key: str) -> None:
+    """QA sees what the model added; the message says only where."""
+    error = rejection(body_of(answer))
+    assert (error.reason, error.path) == ("schema", f"{where}.{key}".lstrip("."))
+    assert error.message == f"Answer rejected (schema): a key is not in the schema at {where or '$'}"
+
+
 def test_the_first_difference_is_named() -> None:
     """Of several differences the first in the schema's order is named."""
     answer = changed(*LATENCIES, 0, "count", to=0)
@@ -138,13 +165,14 @@ def test_the_first_difference_is_named() -> None:
 
 
 def test_a_message_never_quotes_the_answer() -> None:
-    """What a model wrote, keys included, stays out of the message: messages are logged."""
+    """What a model wrote, keys included, stays out of the message; a path may hold a key, and no value."""
     right = echo()
-    for what, answer in mutations(changed("secret-7919", to="secret-7919")):
+    for what, answer in mutations(changed("secret-7919", to="secret-1709")):
         if answer == right:
             continue
         error = rejection(body_of(json.dumps(answer)))
-        assert "7919" not in error.message + str(error.path), what
+        assert "7919" not in error.message, what
+        assert "1709" not in error.message + str(error.path), what
 
 
 def test_the_stored_result_has_exactly_the_locked_keys() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondlook.views.export import neutralise, to_csv, to_json
+from secondlook.views.export import neutralise, to_csv, to_csv_file, to_json
 
 
 def read(text: str) -> list[list[str]]:
@@ -61,6 +61,19 @@ def test_numbers_are_exact_and_unknown_is_not_zero() -> None:
         "n,cost,sure,unknown\r\n-3,0.000000005,true,unknown\r\n"
     )
     assert to_csv(("n", "unknown"), [row]) == "n,unknown\r\n-3,\r\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["plain", "Grüße, „Söns“", "\u65e5\u672c\u8a9e", "\U0001f600", "\ufeffmarked", "\ud800", ""],
+    ids=ascii,
+)
+def test_a_file_says_that_it_is_utf_8(name: str) -> None:
+    """Excel reads a CSV file in the system's own encoding unless it begins with a byte order mark."""
+    rows = [{"note": name}]
+    file = to_csv_file(["note"], rows, missing="unknown")
+    assert file == b"\xef\xbb\xbf" + to_csv(["note"], rows, missing="unknown").encode()
+    assert not to_csv(["note"], rows).startswith("\ufeff")
 
 
 def test_json_is_exact_and_ascii() -> None:

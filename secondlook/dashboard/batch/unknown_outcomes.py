@@ -125,7 +125,7 @@ def _name(services: Services, access: Access, source_id: str) -> str:
     key = (access.user_id, source_id)
     if key not in names:
         record = services.store(access).load(source_id, access.user_id)
-        names[key] = SOURCE_GONE if record is None else record.source.source_name
+        names[key] = SOURCE_GONE if record is None else record.source.shown_name
     return names[key]
 
 

@@ -10,16 +10,23 @@ from secondlook.domain.untrusted_text import one_line
 from secondlook.errors import SecondlookError
 from secondlook.telemetry.log import log_failed
 
-_LINK = re.compile(r":(?=[/a-z])|www(?=\.)|@", re.IGNORECASE)
-"""Where Streamlit sees a link, an address, an icon or an emoji in plain text: an invisible space parts it."""
+_CHANGED = re.compile(
+    r":(?=[/a-z]|[\w+-]+:)|www(?=\.)|@"  # links, addresses, icons and emoji
+    r"|-(?=[->])|<(?=[-=])|[>~](?==)",  # arrows, dashes and signs
+    re.IGNORECASE,
+)
+"""Where Streamlit makes something else of plain text."""
+
+_NOTHING = ":small{}"
+"""An element without text: what it parts is shown letter by letter, and copied without it."""
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&@^=\"'])")
 
 
 def escape(text: str, limit: int = 300) -> str:
     """Return untrusted text for a place that takes Markdown: shown letter by letter, in one line."""
-    text = _LINK.sub("\\g<0>\u200b", one_line(text, limit))
-    return _MARKDOWN.sub(lambda mark: f"&#{ord(mark[0])};", text)
+    text = _CHANGED.sub("\\g<0>\0", one_line(text, limit))  # a null character is not left in it
+    return _MARKDOWN.sub(lambda mark: f"&#{ord(mark[0])};", text).replace("\0", _NOTHING)
 
 
 def show_error(error: SecondlookError) -> None:

@@ -204,7 +204,7 @@ def _show_stored(services: Services, access: Access, details: RunDetails) -> Non
         st.caption(":material/warning: The source was deleted from the store.")
     else:
         user = {} if services.requires_sign_in or own else {"user": run.user_id}
-        links.show_source_link(run.source_id, f"Source {stored.source.source_name}", **user)
+        links.show_source_link(run.source_id, f"Source {stored.source.shown_name}", **user)
     if stored.snapshot:
         links.show_snapshot_link(run.run_id)
     elif run.status is RunStatus.DONE:

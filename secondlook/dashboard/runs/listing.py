@@ -303,18 +303,18 @@ def _show_foot(services: Services, wanted: RunFilter, only: str | None, total: i
             def rows() -> Sequence[Mapping[str, export.Cell]]:
                 return run_view.exported(history, reviews, wanted, only=only)
 
-            _export("CSV", "csv", "text/csv", lambda: export.to_csv(run_view.COLUMNS, rows()))
-            _export("JSON", "json", "application/json", lambda: export.to_json(rows()))
+            _export("CSV", "csv", "text/csv", lambda: export.to_csv_file(run_view.COLUMNS, rows()))
+            _export("JSON", "json", "application/json", lambda: export.to_json(rows()).encode())
 
 
 def _turn(name: str) -> None:
     change_url(page=str(st.session_state[_KEY + name]))
 
 
-def _export(label: str, ending: str, mime: str, make: Callable[[], str]) -> None:
+def _export(label: str, ending: str, mime: str, make: Callable[[], bytes]) -> None:
     st.download_button(
         label,
-        lambda: make().encode("utf-8", "backslashreplace"),
+        make,
         file_name=f"runs.{ending}",
         mime=mime,
         icon=":material/download:",

@@ -108,7 +108,7 @@ def _show_source(store: Store, access: Access, source_id: str) -> None:
     if record is None:
         raise SourceNotFound
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Source **{escape(record.source.source_name, limit=120)}**", width="content")
+        st.markdown(f"Source **{escape(record.source.shown_name, limit=120)}**", width="content")
         links.show_source_link(source_id, "Open source")
         links.show_next_step("Show all sources")
 
@@ -236,7 +236,7 @@ def _show_choice(store: Store, access: Access, view: SnapshotView) -> None:
         key=f"compare-{own_id}",
     )
     if chosen is not None:
-        newer = view.snapshot.generated_at > others[chosen].generated_at
+        newer = (view.snapshot.generated_at, own_id) > (others[chosen].generated_at, chosen)
         pair = (chosen, own_id) if newer else (own_id, chosen)
         st.query_params.from_dict(_kept() | {"compare": ",".join(pair)})
         st.rerun()

@@ -93,7 +93,7 @@ def show_result(view: Preview, run: Run | None, snapshot: Snapshot | None) -> No
     elif snapshot is not None:
         newest = run is not None and run.run_id == snapshot.snapshot_id
         made_by = run if newest else run_of(snapshot, resources.services().ledger)
-        shown = view_snapshot(snapshot, view.source.source_name, made_by)
+        shown = view_snapshot(snapshot, view.source.shown_name, made_by)
         with left:
             snapshot_parts.show_json(shown, None if run is None else lambda: _show_end(run, brief=True))
         with right:

@@ -7,20 +7,23 @@ import streamlit as st
 from secondlook.dashboard.parts import buckets, figures
 from secondlook.dashboard.parts.problems import escape, show_error
 from secondlook.domain import stored_snapshots
+from secondlook.domain.runs import Run
 from secondlook.domain.snapshots import Snapshot
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import StoreUnavailable
-from secondlook.pipeline.preview import Preview, changed_since
+from secondlook.pipeline.preview import Preview, changed_since, changed_since_queued
 from secondlook.views.figures import busiest, largest
 
 
-def show_source(view: Preview, snapshot: Snapshot | None) -> None:
+def show_source(view: Preview, snapshot: Snapshot | None, run: Run | None) -> None:
     """Draw the source's name, its figures, and what is odd about its buckets."""
-    st.header(escape(view.source.source_name, limit=120), divider="gray", anchor=False)
+    st.header(escape(view.source.shown_name, limit=120), divider="gray", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(escape(view.source.source_type, limit=40), color="gray")
         st.badge(escape(view.source.status.replace("_", " "), limit=40), color="gray")
-        if snapshot is not None and changed_since(snapshot.result, view.agent_input):
+        if run is not None and changed_since_queued(run, view.agent_input):
+            st.badge("Buckets changed since this run began", icon=":material/sync_problem:", color="orange")
+        elif snapshot is not None and changed_since(snapshot.result, view.agent_input):
             st.badge("Buckets changed since this snapshot", icon=":material/sync_problem:", color="orange")
         elif snapshot is not None:
             st.badge("Snapshot is up to date", icon=":material/check:", color="green")

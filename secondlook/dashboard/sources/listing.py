@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from secondlook.dashboard.parts import arrow
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.bucket_rules import MIN_ESTIMATES, RUNNABLE
+from secondlook.domain.identifiers import read_id
 from secondlook.domain.sources import SortKey, SourcePage, SourceQuery, SourceRow
 from secondlook.stores.base import Store
 
@@ -117,17 +118,17 @@ def _show_all() -> None:
 
 def _show_hint(place: DeltaGenerator, found: SourcePage, table: str) -> None:
     """Draw what to do first or, once a source is open, which one, at the top of the list."""
-    names = {row.source.source_id: row.source.source_name for row in found.rows}
+    names = {row.source.source_id: row.source.shown_name for row in found.rows}
     chosen = st.query_params.get("source")
     if chosen is not None:
-        name = names.get(chosen)
+        name = names.get(read_id(chosen) or chosen)
         subject = "The selected source" if name is None else f"**{escape(name, limit=80)}**"
         place.markdown(f"{subject} is open below the table.", width="content")
         place.button("Close", icon=":material/close:", type="tertiary", on_click=_choose, args=(table,))
         return
     first = next((row for row in found.rows if _ready(row)), found.rows[0]).source
     place.button(
-        f"Open {escape(first.source_name, limit=60)}",
+        f"Open {escape(first.shown_name, limit=60)}",
         type="primary",
         icon=":material/play_arrow:",
         on_click=_choose,
@@ -178,7 +179,7 @@ def _show_table(found: SourcePage, user_id: str) -> str:
     st.dataframe(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
         arrow.of_columns(
             {
-                "Name": [row.source.source_name[:200] for row in found.rows],
+                "Name": [row.source.shown_name[:200] for row in found.rows],
                 "Status": [_status_of(row) for row in found.rows],
                 "Estimates": [row.estimate_count for row in found.rows],
                 "Confidence": [row.confidence_level for row in found.rows],

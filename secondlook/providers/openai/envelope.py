@@ -39,7 +39,7 @@ def read_completion(body: str) -> Completion:
     return replace(
         found,
         text=text,
-        refusal=_joined(parts, "refusal") if refusal is None else refusal,
+        refusal=(_joined(parts, "refusal") if refusal is None else refusal) or None,
         finish_reason=_text(choice.get("finish_reason")),
         reasoned=any(_text(message.get(name)) for name in _REASONING_FIELDS)
         or (text or "").lstrip().startswith("<think>")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
+from secondlook.connections.retry_after import read_seconds
 from secondlook.domain.answers import RateLimits
 
 MAX_SECONDS = 24 * 3600.0
@@ -37,15 +36,8 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return min(milliseconds / 1000, MAX_SECONDS)
-    text = headers.get("retry-after", "")
-    seconds = _number(text)
-    if seconds is None:
-        try:
-            at = parsedate_to_datetime(text)
-        except (ValueError, TypeError, IndexError):
-            return None
-        seconds = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), MAX_SECONDS)
+    seconds = read_seconds(headers.get("retry-after", ""))
+    return None if seconds is None else min(seconds, MAX_SECONDS)
 
 
 def duration(text: str | None) -> float | None:

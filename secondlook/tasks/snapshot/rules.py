@@ -7,6 +7,7 @@ difference, never a value.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
@@ -17,6 +18,8 @@ from secondlook.domain.snapshots import SnapshotResult
 from secondlook.tasks.checklist import ANY_ANSWER, Reading, Rule, accept, reject
 
 Json = dict[str, object]
+
+_LONGEST_KEY = 40
 
 
 @dataclass
@@ -132,9 +135,16 @@ def _check_keys(expected: Json, actual: Json, path: str) -> None:
     for key in expected:
         if key not in actual:
             reject("schema", "a key is missing", prefix + key)
-    if len(actual) > len(expected):
-        # The key's name is the model's own text; it stays out of messages.
-        reject("schema", "a key is not in the schema", path or "$")
+    unknown = next((key for key in actual if key not in expected), None)
+    if unknown is not None:
+        # The key's name is the model's own text: the path has it, for QA; the message does not.
+        reject("schema", "a key is not in the schema", prefix + _shown(unknown), place=path or "$")
+
+
+def _shown(key: str) -> str:
+    """Return a key that the model added as the end of a path: short, and quoted if it is no plain name."""
+    short = key if len(key) <= _LONGEST_KEY else f"{key[: _LONGEST_KEY - 3]}..."
+    return short if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", short) else json.dumps(short)
 
 
 def _compare_items(expected: list[object], actual: list[object], path: str) -> None:
