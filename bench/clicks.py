@@ -56,11 +56,11 @@ def _bars(tab: Session, turn: int) -> None:
 
 
 def _other_rows(tab: Session, turn: int) -> None:
-    tab.choose("By", turn % 2)
+    tab.choose("Group by", turn % 2)
 
 
 def _which_sources(tab: Session, turn: int) -> None:
-    tab.choose("Which sources", turn % 2)
+    tab.choose("Sources", turn % 2)
 
 
 def _what_it_does(tab: Session, turn: int) -> None:

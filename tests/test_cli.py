@@ -397,6 +397,7 @@ def test_runs_json(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     newest, oldest = secondlook("runs", "--user", NOBODY, "--json").json
     assert list(newest) == [
         "run_id",
+        "task",
         "source_id",
         "user_id",
         "agent",

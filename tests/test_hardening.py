@@ -165,7 +165,7 @@ def test_an_unexpected_error_is_no_traceback(home: Home, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Runner, "submit", fail)
     outcome = home.snapshot()
-    assert outcome.error["message"] == "Something unexpected went wrong (ZeroDivisionError)"
+    assert outcome.error["message"] == "Unexpected error (ZeroDivisionError)"
     assert "secret" not in outcome.out + outcome.err
 
 

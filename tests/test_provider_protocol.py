@@ -132,8 +132,10 @@ def all_strict(schema: Json) -> bool:
     [
         pytest.param("gpt-4o-2024-08-06", {"max_tokens": 2000, "temperature": 0.1}, id="gpt-4o"),
         pytest.param("gpt-4.1-mini", {"max_tokens": 2000, "temperature": 0.1}, id="gpt-4.1"),
-        pytest.param("gpt-5-mini", {"max_completion_tokens": 2000}, id="gpt-5"),
-        pytest.param("o4-mini", {"max_completion_tokens": 2000}, id="o-series"),
+        pytest.param(
+            "gpt-5-mini", {"max_completion_tokens": 4000, "reasoning_effort": "minimal"}, id="gpt-5"
+        ),
+        pytest.param("o4-mini", {"max_completion_tokens": 6000, "reasoning_effort": "low"}, id="o-series"),
     ],
 )
 def test_model_family(home: Home, model: str, expected: Json) -> None:
@@ -161,7 +163,7 @@ def test_settings_override_the_family(home: Home) -> None:
     is_complete(home, home.snapshot())
 
     body = home.provider.requests[0].body
-    assert (body["max_tokens"], body["temperature"]) == (3000, 1)
+    assert (body["max_tokens"], body["temperature"]) == (3000 + 2000, 1)  # with room for reasoning
     assert "max_completion_tokens" not in body
 
 
@@ -199,7 +201,9 @@ def test_log(home: Home, env: str) -> None:
     figures = {"estimate_count": 34, "confidence_level": "low"}
     generated: Json = {"snapshot_id": run_id, **figures}
     if env == "development":
-        generated["usage"] = {name: USAGE[name] for name in USAGE if name != "cached_tokens"}
+        generated["usage"] = {
+            name: USAGE[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+        }
     assert logged(outcome) == {
         "[OpenAI] Snapshot generated": generated,
         "[Orchestrator] Snapshot pipeline complete": {
@@ -556,6 +560,7 @@ def test_another_process_sees_the_run(home: Home) -> None:
 
     assert list(done) == [
         "run_id",
+        "task",
         "source_id",
         "user_id",
         "agent",

@@ -88,7 +88,7 @@ def test_the_page_and_the_report_say_the_same(page: AppTest) -> None:
 
 def test_what_is_wrong_with_a_url_is_said_and_left_out(page: AppTest) -> None:
     """Each wrong value is named once; the page is that of the others."""
-    draw(page, by="<b>", since="2026-02-30", until="tomorrow", agent="gpt")
+    draw(page, by="<b>", since="2026-02-30", until="tomorrow", agent="g" * 300)
     said = [html.unescape(warning.value) for warning in page.warning]
     assert [each.split(" must be ")[0] for each in said if " must be " in each] == [
         "agent",

@@ -49,9 +49,9 @@ def test_it_answers_any_input(agent_input: AgentInput) -> None:
     check_answer(Offline.read(ask(agent_input).body), agent_input)
 
 
-def test_a_prompt_of_an_earlier_version() -> None:
-    """A run that was queued before an update is refused, not in doubt: nothing was sent."""
-    request = {**example_request(), "messages": [{"role": "user", "content": "weekly_volume\n2026-W 01:15"}]}
+def test_a_prompt_of_an_unknown_version() -> None:
+    """A run with a prompt that nobody here can read is refused; its outcome is known: nothing was sent."""
+    request = {**example_request(), "messages": [{"role": "user", "content": "Weeks: 01 has 15"}]}
     with (
         closing(Offline(load_settings(), ANSWERERS)) as provider,
         pytest.raises(ProviderError, match="prompt is of another version") as caught,

@@ -288,16 +288,25 @@ def _repeats(message: str, request: Mapping[str, object]) -> bool:
     sent: Any = request["messages"]
     texts: list[str] = [entry["content"] for entry in sent]
     lines = (line for text in texts for line in text.splitlines() if ":" in line or " " in line)
-    letters = [_letters(text) for text in texts]
-    pieces = (text[i : i + _PIECE] for text in letters for i in range(len(text) - _PIECE + 1))
-    told = _letters(message)
     return any(line in message for line in lines) or any(
-        piece in told for piece in pieces if not piece.isalpha()
+        piece in reduce(message)
+        for reduce in (_letters, _counts)
+        for piece in _pieces([reduce(text) for text in texts])
     )
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[str]:
+    pieces = (text[i : i + _PIECE] for text in texts for i in range(len(text) - _PIECE + 1))
+    return (piece for piece in pieces if not piece.isalpha())
 
 
 def _letters(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def _counts(text: str) -> str:
+    """The digits of a text's short numbers: a quote may have left out names and years."""
+    return re.sub(r"[0-9]{4,}|[^0-9]", "", text)
 
 
 def _without(message: str, key: str) -> str:
