@@ -22,7 +22,7 @@ from secondlook.web.problems import STATUS
 from tests.documents import PAGES, rows, section
 from tests.examples import NOBODY, SOURCE, USER, bucket_row, many_weeks
 from tests.processes import Home
-from tests.provider import refusing, replying
+from tests.provider import completion, going_silent, refusing, replying
 from tests.tables import EmbeddedTables
 
 PAGE = "docs/troubleshooting.md"
@@ -62,6 +62,46 @@ def provider_says(status: int) -> Callable[[Home], str]:
 
     def provoke(home: Home) -> str:
         home.provider.behaviour = refusing(status, "No")
+        return str(home.snapshot().error["message"])
+
+    return provoke
+
+
+def selected(home: Home, agent: str) -> str:
+    """A provider is selected, and no more is set for it."""
+    home.set(SECONDLOOK_AGENT=agent)
+    return str(home.snapshot().error["message"])
+
+
+def no_address(home: Home) -> str:
+    """A server is meant, and nothing says where it is."""
+    home.set(OPENAI_BASE_URL="")
+    return selected(home, "compatible")
+
+
+def no_server(home: Home) -> str:
+    """Nobody listens where the provider should."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        home.set(OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1", SECONDLOOK_AGENT_RETRIES="0")
+        return str(home.snapshot().error["message"])
+
+
+def slow_server(home: Home) -> str:
+    """The provider takes longer than it may."""
+    home.set(SECONDLOOK_DEADLINE_SECONDS="0.2")
+    home.provider.behaviour = going_silent
+    return str(home.snapshot().error["message"])
+
+
+def says(text: str, finish_reason: str = "stop") -> Callable[[Home], str]:
+    """The model answers with some text."""
+
+    def provoke(home: Home) -> str:
+        answer = completion(text)
+        answer["choices"][0]["finish_reason"] = finish_reason
+        home.provider.behaviour = replying(json.dumps(answer))
         return str(home.snapshot().error["message"])
 
     return provoke
@@ -232,11 +272,20 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
         home, price_band_5000_plus=200, weekly_volume=many_weeks(200)
     ),
     "OPENAI_API_KEY is required. Add it to your .env.local file.": no_key,
+    "AZURE_OPENAI_API_KEY is required. Add it to your .env.local file.": lambda home: selected(home, "azure"),
+    "OPENAI_BASE_URL is not set, and SECONDLOOK_AGENT is 'compatible'": no_address,
+    "SECONDLOOK_MODEL is not set, and SECONDLOOK_AGENT is '…'": lambda home: selected(home, "compatible"),
+    "OpenAI API error (no connection): the server could not be reached at …": no_server,
+    "OpenAI API error (time-out): no whole answer within … seconds": slow_server,
+    "OpenAI API error (400): …": provider_says(400),
     "OpenAI API error (429): …": provider_says(429),
     "OpenAI API error (401): …": provider_says(401),
     "The budget of … is spent: …": spent_budget,
     "Sending is switched off since … by …": switched_off,
-    "The run waits for the … agent, and the settings mean the … agent": other_agent,
+    "This run was queued for …, but the current settings select …": other_agent,
+    "Answer rejected (truncated): …": says("{", finish_reason="length"),
+    "Answer rejected (not_json): …": says("Here it is"),
+    "Answer rejected (schema): …": says("{}"),
     "Answer rejected (…): …": rejected,
     "in_doubt": in_doubt,
     "The store … cannot be used: …": no_store,
