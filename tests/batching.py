@@ -89,7 +89,7 @@ class Weather:
     def __call__(self, exchange: Exchange) -> None:
         """Take one request."""
         asked = exchange.request.body["messages"][-1]["content"]
-        found = re.search(r"estimate_count:(\d+)", asked)
+        found = re.search(r'"estimate_count":(\d+)', asked)
         assert found is not None
         index = int(found[1]) - FIRST_COUNT
         with self.lock:
