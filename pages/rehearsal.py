@@ -1,8 +1,8 @@
-"""Rehearsals: choose how the offline agent misbehaves, watch the run, see its result."""
+"""Rehearsals of the offline agent's misbehavior, and trials of a model."""
 
 import streamlit as st
 
-from secondlook.dashboard import rehearsal, resources, session
+from secondlook.dashboard import rehearsal, resources, session, trial
 from secondlook.dashboard.parts import body
 
 
@@ -13,6 +13,7 @@ def draw() -> None:
 
     st.title("Rehearsal", anchor=False)
     rehearsal.show_rehearsal(services, access)
+    trial.show_trial(services, access)
 
 
 body.show_body(draw)

@@ -457,16 +457,18 @@ class Services:
             self._providers = {}
 
 
-def connect(*, for_pages: bool = False) -> Services:
+def connect(*, for_pages: bool = False, model: str | None = None) -> Services:
     """The services of the current settings; the same one as long as they stay the same.
 
     Args:
         for_pages: Leave the secret key out: what serves people never holds it.
+        model: The model that new runs ask; None for the one of the settings.
 
     Raises:
         SettingInvalid: A setting is not allowed.
     """
     settings = load_settings()
+    settings = settings if model is None else settings.for_model(model)
     return _connect(settings.for_pages() if for_pages else settings)
 
 

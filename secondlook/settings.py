@@ -21,6 +21,8 @@ from pydantic_settings import (
 
 from secondlook.errors import SettingInvalid
 
+_MODEL = r"^[!-~]{1,200}$"
+
 
 def _canonical_uuid(value: str) -> str:
     return str(UUID(value))
@@ -130,7 +132,7 @@ class Settings(BaseSettings):
         description="auto, openai, azure, compatible, offline: auto takes openai where OPENAI_API_KEY is "
         "set, otherwise the offline agent",
     )
-    model: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")] = Field(
+    model: Annotated[str, Field(pattern=_MODEL)] = Field(
         "gpt-4o-2024-08-06",
         validation_alias="SECONDLOOK_MODEL",
         description="a model's or deployment's name, without spaces; unset: the default, and its replacement "
@@ -326,6 +328,21 @@ class Settings(BaseSettings):
     def for_pages(self) -> Settings:
         """These settings without the secret key: what serves people never holds it."""
         return self.model_copy(update={"supabase_secret_key": None})
+
+    def for_model(self, model: str) -> Settings:
+        """These settings with another model.
+
+        Args:
+            model: Its name.
+
+        Raises:
+            SettingInvalid: No model can have that name.
+        """
+        if re.fullmatch(_MODEL, model) is None:
+            raise SettingInvalid(
+                f"The model is {model[:80]!r}; allowed: a model's or deployment's name, without spaces"
+            )
+        return self.model_copy(update={"model": model})
 
     def for_workers(self) -> Settings:
         """These settings as a worker has them, whatever SECONDLOOK_CARRY says to others.

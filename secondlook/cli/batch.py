@@ -69,17 +69,17 @@ def _batch(args: argparse.Namespace) -> int:
             return _print_forecast(found, allowance, as_json=args.json)
         if not args.json:
             _print_forecast(found, allowance, as_json=False)
-        if not found.runnable or not _confirmed():
+        if not found.runnable or not confirmed():
             return 1
         concurrency = args.concurrency or services.settings.concurrency
         begun = batches.begin(
             services, access, selection, concurrency=concurrency, per_minute=args.per_minute
         )
-    ended = batches.execute(Runner(services), begun, _show_progress if sys.stderr.isatty() else _show_nothing)
+    ended = batches.execute(Runner(services), begun, show_progress if sys.stderr.isatty() else show_nothing)
     return _print_batch(ended, as_json=args.json)
 
 
-def _confirmed() -> bool:
+def confirmed() -> bool:
     """Return whether the person agrees; without a terminal the call itself is the consent."""
     if not sys.stdin.isatty():
         return True
@@ -87,11 +87,16 @@ def _confirmed() -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _show_nothing(_batch: Batch) -> None:
-    pass
+def show_nothing(_batch: Batch) -> None:
+    """Print nothing: where standard error is no terminal."""
 
 
-def _show_progress(batch: Batch) -> None:
+def show_progress(batch: Batch) -> None:
+    """Print how far a batch has come, over the line before.
+
+    Args:
+        batch: The batch as it is now.
+    """
     from secondlook.views.figures import duration, money
 
     width = 30

@@ -143,6 +143,8 @@ def _cancel(args: argparse.Namespace) -> int:
 def _print_outcome(run: Run, *, as_json: bool) -> int:
     from secondlook.pipeline.outcome import outcome
 
+    if not run.makes_snapshot:
+        return _print_run(run, as_json=as_json)
     made = outcome(run)
     if as_json:
         from secondlook.views.run import snapshot_fields
@@ -151,6 +153,16 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
     else:
         _print_snapshot(made)
     return 0
+
+
+def _print_run(run: Run, *, as_json: bool) -> int:
+    from secondlook.views.run import run_fields
+
+    if as_json:
+        print_json(run_fields(run))
+    else:
+        _print_statuses([run])
+    return 0 if run.status == "done" else 1
 
 
 def _print_snapshot(made: SnapshotRun) -> None:

@@ -24,6 +24,7 @@ _WARM = (
     "secondlook.dashboard.batch.unknown_outcomes",
     "secondlook.dashboard.sources.listing",
     "secondlook.dashboard.rehearsal",
+    "secondlook.dashboard.trial",
     "secondlook.dashboard.runs.inspector",
     "secondlook.dashboard.usage",
     "streamlit.material_icon_names",

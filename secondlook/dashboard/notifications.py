@@ -97,4 +97,5 @@ _PLURALS = {"run": "runs", "batch": "batches"}
 
 
 def _of_batch(ended: Batch) -> str:
-    return f"Batch finished: {ended.counts.get(RunStatus.DONE, 0):,} of {ended.total:,} done."
+    done = f"{ended.counts.get(RunStatus.DONE, 0):,} of {ended.total:,}"
+    return f"Model trial finished: {done} answers exact." if ended.trial else f"Batch finished: {done} done."

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from secondlook.domain.base import Frozen
-from secondlook.domain.runs import RunStatus
+from secondlook.domain.runs import TRIAL, RunStatus
 
 
 class BatchStatus(StrEnum):
@@ -32,6 +32,7 @@ class Batch(Frozen):
         cost_usd: Of the answers so far; None where one of them has an unknown cost.
         held: Queued runs that it has not released yet.
         stalled: Whether it is being filled, and nobody has queued a run of it for a while.
+        task: The task of its runs; None while it has none.
         elapsed_s: Seconds since it was begun, until its end, without those in which it was paused or stopped.
     """
 
@@ -49,6 +50,7 @@ class Batch(Frozen):
     elapsed_s: float
     held: int = 0
     stalled: bool = False
+    task: str | None = None
 
     @property
     def total(self) -> int:
@@ -79,6 +81,11 @@ class Batch(Frozen):
     def in_flight(self) -> int:
         """Runs that were released and are not finished: they go on by themselves, whatever its status."""
         return self.total - self.finished - self.held
+
+    @property
+    def trial(self) -> bool:
+        """Whether its runs try a model and make no snapshots."""
+        return self.task == TRIAL
 
     @property
     def moving(self) -> bool:

@@ -17,6 +17,9 @@ Verdict = Literal["accepted", "refused", "none"]
 SNAPSHOT = "snapshot"
 """The task that a run has where nothing else is said, as every run had before there were tasks."""
 
+TRIAL = "trial"
+"""The task that asks what a snapshot asks, to see how well a model answers; it stores no snapshot."""
+
 
 class RunStatus(StrEnum):
     """Where a run stands."""
@@ -147,6 +150,11 @@ class Run(Frozen):
     def rehearsal(self) -> bool:
         """True where the agent was told to misbehave."""
         return self.agent == "rehearsal"
+
+    @property
+    def makes_snapshot(self) -> bool:
+        """True where an accepted answer is stored as a snapshot."""
+        return self.task == SNAPSHOT
 
 
 class SnapshotRun(Frozen):

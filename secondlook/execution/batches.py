@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 
 from secondlook.domain.access import Access
 from secondlook.domain.batches import Batch
 from secondlook.domain.bucket_rules import GENERATED, RUNNABLE
 from secondlook.domain.identifiers import canonical
+from secondlook.domain.runs import SNAPSHOT, TRIAL, Plan
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import LedgerUnavailable, SecondlookError, SourceNotFound
 from secondlook.execution.runner import Runner
@@ -30,15 +32,27 @@ PAGE = 200
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of a user's sources a batch is about: all of a status, or those that are named."""
+    """Which of a user's sources a batch is about: all of a status, or those that are named.
+
+    Attributes:
+        task: What each of them is asked for.
+        most: So many of those that can be run, at the most; None is all.
+    """
 
     status: str = RUNNABLE
     source_ids: Sequence[str] = ()
+    task: str = SNAPSHOT
+    most: int | None = None
 
     @property
     def regenerate(self) -> bool:
-        """Whether a source with a snapshot is meant: only where its status is asked for by name."""
-        return self.status == GENERATED
+        """Whether a source with a snapshot is meant: where its status is asked for by name, or in a trial."""
+        return GENERATED in self.statuses
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """The statuses that are meant; a trial takes whatever can be run, and marks nothing."""
+        return (RUNNABLE, GENERATED) if self.task == TRIAL else (self.status,)
 
 
 @dataclass
@@ -71,8 +85,7 @@ def forecast(services: Services, access: Access, selection: Selection) -> Foreca
     def refuse(error: SecondlookError) -> None:
         found.refused[error.code] += 1
 
-    records = _records(services, access, selection)
-    for plan in services.door.plans(records, regenerate=selection.regenerate, refused=refuse):
+    for plan in _plans(services, access, selection, refuse):
         found.runnable += 1
         usage = question_of(plan).usage
         cost = services.provider(plan.agent).cost_usd(usage, plan.model)
@@ -156,8 +169,20 @@ class Filler:
 
 
 def _fill(services: Services, access: Access, selection: Selection, batch_id: str) -> None:
+    services.door.fill_batch(batch_id, _plans(services, access, selection))
+
+
+def _plans(
+    services: Services,
+    access: Access,
+    selection: Selection,
+    refused: Callable[[SecondlookError], None] = lambda _: None,
+) -> Iterator[Plan]:
     records = _records(services, access, selection)
-    services.door.fill_batch(batch_id, records, regenerate=selection.regenerate)
+    plans = services.door.plans(
+        records, regenerate=selection.regenerate, task=selection.task, refused=refused
+    )
+    return islice(plans, selection.most)
 
 
 def execute(runner: Runner, batch: Batch, show: Callable[[Batch], None] = lambda _: None) -> Batch:
@@ -201,7 +226,8 @@ def _records(services: Services, access: Access, selection: Selection) -> Iterab
                 raise SourceNotFound
             yield record
         return
-    after = ""
-    while page := store.records(access.user_id, status=selection.status, after=after, limit=PAGE):
-        yield from page
-        after = page[-1].source.source_id
+    for status in selection.statuses:
+        after = ""
+        while page := store.records(access.user_id, status=status, after=after, limit=PAGE):
+            yield from page
+            after = page[-1].source.source_id

@@ -418,6 +418,7 @@ _FAILURES = (
 _HELD = sa.select(sa.func.count(), sa.func.max(runs.c.created_at)).where(
     _MINE, IS_QUEUED, runs.c.due_at.is_(None)
 )
+_TASK = sa.select(runs.c.task).where(_MINE).limit(1)
 _ANSWERS = (
     sa.select(sa.func.count(), sa.func.count(calls.c.cost_nanousd), sa.func.sum(calls.c.cost_nanousd))
     .join_from(runs, calls, calls.c.run_id == runs.c.run_id)
@@ -446,4 +447,5 @@ def _read(connection: sa.Connection, row: sa.Row[Any]) -> Batch:
         elapsed_s=max(0.0, end - row.created_at - row.idle_s),
         held=held,
         stalled=stalled and row.status == BatchStatus.FILLING,
+        task=connection.scalar(_TASK, mine),
     )

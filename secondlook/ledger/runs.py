@@ -417,6 +417,12 @@ class Ledger:
         query = query.order_by(runs.c.created_at.desc(), runs.c.run_id).limit(limit).offset(offset)
         return self._database.read(lambda connection: [read_run(row) for row in connection.execute(query)])
 
+    def of_batch(self, batch_id: str, user_id: str) -> list[Run]:
+        """The runs of a batch of the user's, in the order in which they are released."""
+        query = RUNS.where(runs.c.batch_id == batch_id, runs.c.user_id == user_id)
+        query = query.order_by(runs.c.created_at, runs.c.run_id)
+        return self._database.read(lambda connection: [read_run(row) for row in connection.execute(query)])
+
     def going_on(self, user_id: str) -> dict[str, str]:
         """The user's runs outside of batches that go on by themselves: their sources by their ids."""
         found = self._database.read(lambda connection: connection.execute(_GOING_ON).all())
@@ -496,8 +502,8 @@ class Ledger:
     # -- inside -------------------------------------------------------------------------------------
 
     def _tells_of(self, run: Run) -> bool:
-        """Nobody out there is told of a rehearsal: a message could not say that it is one."""
-        return self._announces and not run.rehearsal
+        """Only real snapshots are announced: a message could not say that a run is a rehearsal or a trial."""
+        return self._announces and run.makes_snapshot and not run.rehearsal
 
     def _check_room(self) -> None:
         if self._folder is None:

@@ -107,25 +107,32 @@ class Door:
         self.agent()
         return self.batches.open(user_id, concurrency=concurrency, per_minute=per_minute)
 
-    def fill_batch(self, batch_id: str, records: Iterable[SourceRecord], *, regenerate: bool) -> None:
-        """Queue a run of each source that may be run, then start the batch. Nothing is sent before.
+    def fill_batch(self, batch_id: str, plans: Iterable[Plan]) -> None:
+        """Queue a run for each plan, then start the batch. Nothing is sent before.
 
         No budget refuses a batch: each of its calls is held against them when it begins.
         """
-        self.batches.fill(batch_id, self.plans(records, regenerate=regenerate))
+        self.batches.fill(batch_id, plans)
 
     def plans(
         self,
         records: Iterable[SourceRecord],
         *,
         regenerate: bool,
+        task: str = SNAPSHOT,
         refused: Callable[[SecondlookError], None] = lambda _: None,
     ) -> Iterator[Plan]:
         """The plan of each source that may be run; `refused` is called with the error of each other one."""
         provider = self.agent()
         for record in records:
             try:
-                plan = plan_of(record, regenerate=regenerate, settings=self.settings, agent=lambda: provider)
+                plan = plan_of(
+                    record,
+                    regenerate=regenerate,
+                    settings=self.settings,
+                    agent=lambda: provider,
+                    task=task,
+                )
             except SecondlookError as error:
                 refused(error)
             else:
@@ -217,9 +224,21 @@ def prepare(
 
 
 def plan_of(
-    record: SourceRecord, *, regenerate: bool, settings: Settings, agent: Callable[[], Provider]
+    record: SourceRecord,
+    *,
+    regenerate: bool,
+    settings: Settings,
+    agent: Callable[[], Provider],
+    task: str = SNAPSHOT,
 ) -> Plan:
     """Steps 2 to 5 of a source that was loaded.
+
+    Args:
+        record: The source.
+        regenerate: Whether a source that has a snapshot may be run.
+        settings: What the run is to be like.
+        agent: Gives the provider that it asks.
+        task: What is asked: a snapshot, or a trial of one.
 
     Raises:
         SecondlookError: The first rule that the source breaks; last of all, a missing key.
@@ -227,16 +246,16 @@ def plan_of(
     checked = preview(record, max_tokens=settings.max_tokens, regenerate=regenerate)
     if checked.refusal is not None or checked.agent_input is None:
         raise checked.refusal or BucketsMissing
-    provider, task = agent(), find_task(TASKS, SNAPSHOT)
+    provider, asked = agent(), find_task(TASKS, task)
     return Plan(
-        task=task.name,
+        task=asked.name,
         source_id=record.source.source_id,
         user_id=record.source.user_id,
         agent=provider.name,
         model=provider.model,
-        prompt_version=task.prompt_version,
+        prompt_version=asked.prompt_version,
         input=checked.agent_input.model_dump_json(),
-        request=provider.build_request(task.question(checked.agent_input)),
+        request=provider.build_request(asked.question(checked.agent_input)),
         warnings=checked.warnings,
         timings={},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from secondlook.tasks.base import Tasks
 from secondlook.tasks.snapshot.task import SnapshotTask
+from secondlook.tasks.trial.task import TrialTask
 
-TASKS: Tasks = {task.name: task for task in (SnapshotTask(),)}
+TASKS: Tasks = {task.name: task for task in (SnapshotTask(), TrialTask())}
 """Every task by its name."""

@@ -85,7 +85,7 @@ def view_run(run: Run) -> RunView:
 
     return RunView(
         status=STATUS[run.status],
-        outcome=_OUTCOMES.get(run.status, "Generating… {}").format(total),
+        outcome=_outcome(run).format(total),
         error=error_of(run) if run.error is not None or ended_in_error else None,
         agent=label_of(run.agent),
         model=run.answered_model or run.model,
@@ -103,6 +103,12 @@ def view_run(run: Run) -> RunView:
         provider=_time(provider),
         overhead=_time(None if call is None or provider is None else max(0, call - provider)),
     )
+
+
+def _outcome(run: Run) -> str:
+    if run.status is RunStatus.DONE and not run.makes_snapshot:
+        return "Answer accepted in {}"
+    return _OUTCOMES.get(run.status, "Generating… {}")
 
 
 def _time(milliseconds: int | None) -> str:

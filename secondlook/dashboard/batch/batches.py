@@ -99,8 +99,9 @@ def _show_batch(each: Batch) -> None:
     label, icon, color = _BADGES[each.status]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
+            name = "Model trial" if each.trial else "Batch"
             st.markdown(
-                f"**Batch of {each.total:,}**, created {escape(moment(each.created_at))}", width="content"
+                f"**{name} of {each.total:,}**, created {escape(moment(each.created_at))}", width="content"
             )
             st.badge(label, icon=icon, color=color)
         if each.total:
@@ -133,7 +134,8 @@ def _offline() -> bool:
 
 
 def _title(each: Batch) -> str:
-    return f"{_BADGES[each.status][0].lower()}, {_progress(each)}"
+    name = "model trial, " if each.trial else ""
+    return f"{name}{_BADGES[each.status][0].lower()}, {_progress(each)}"
 
 
 def _progress(each: Batch) -> str:

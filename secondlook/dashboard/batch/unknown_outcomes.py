@@ -62,7 +62,9 @@ def show_failed(services: Services, access: Access) -> None:
                 query_params={"source": run.source_id, **session.in_url()},
             )
             error = error_of(run)
-            st.markdown(f"{escape(error.message)}  \n{escape(moment(run.finished_at or run.created_at))}")
+            when = escape(moment(run.finished_at or run.created_at))
+            what = "" if run.makes_snapshot else f" · {escape(run.task)} run"
+            st.markdown(f"{escape(error.message)}  \n{when}{what}")
             if error.hint:
                 st.caption(escape(error.hint))
     if len(found) == _FAILED:
@@ -107,7 +109,8 @@ def _show_unknown_outcome(run: Run, name: str, *, sure: bool) -> None:
         st.markdown(
             f"{escape(error_of(run).message)}  \nSince {escape(since)} · {requests} to {escape(run.model)} "
         )
-        st.caption(f"Source {escape(run.source_id)} · run {escape(run.run_id)}")
+        what = "run" if run.makes_snapshot else f"{escape(run.task)} run"
+        st.caption(f"Source {escape(run.source_id)} · {what} {escape(run.run_id)}")
 
 
 def _selected(run: Run) -> str:

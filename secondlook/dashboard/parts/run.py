@@ -9,7 +9,7 @@ import streamlit as st
 
 from secondlook.dashboard.parts import figures
 from secondlook.dashboard.parts.problems import escape
-from secondlook.domain.runs import Run, RunStatus
+from secondlook.domain.runs import TRIAL, Run, RunStatus
 from secondlook.views.figures import duration
 from secondlook.views.run import STATUS, view_run
 
@@ -33,6 +33,9 @@ STEPS = (
 )
 """The nine steps as they are timed: steps that share a round trip share a line."""
 
+_STORING = 4
+"""Where the steps begin that a run without a snapshot does not have."""
+
 
 def show_status_badge(run: Run) -> None:
     """Draw a run's status."""
@@ -44,6 +47,12 @@ def show_rehearsal_badge(run: Run) -> None:
     """Draw that a run is a rehearsal, where it is one."""
     if run.rehearsal:
         st.badge(f"Rehearsal: {escape(run.model)}", icon=":material/theater_comedy:", color="violet")
+
+
+def show_trial_badge(run: Run) -> None:
+    """Draw that a run tries a model, where it does."""
+    if run.task == TRIAL:
+        st.badge("Trial, no snapshot", icon=":material/experiment:", color="violet")
 
 
 def status_icon(status: RunStatus) -> str:
@@ -58,7 +67,7 @@ def step_lines(run: Run) -> list[str]:
     if run.latency_ms is not None:
         timings.setdefault("call", run.latency_ms)
     reached = True
-    for step, text in STEPS:
+    for step, text in STEPS if run.makes_snapshot else STEPS[:_STORING]:
         if step in timings:
             took = duration(timings[step]).replace(" ", "\u00a0")
             lines.append(f":material/check: {text} · {took}")

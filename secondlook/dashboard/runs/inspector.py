@@ -121,6 +121,7 @@ def _show_head(details: RunDetails) -> None:
             st.badge("Answer rejected", icon=":material/block:", color="red")
         agent.show_local_badge(run)
         run_parts.show_rehearsal_badge(run)
+        run_parts.show_trial_badge(run)
         for review in details.reviews:
             reviews.show_review_badge(review)
     for warning in run.warnings:
@@ -167,7 +168,7 @@ def _show_steps(details: RunDetails) -> None:
 def _facts(details: RunDetails) -> dict[str, str]:
     run, view = details.run, details.view
     return {
-        "Run and snapshot id": run.run_id,
+        "Run and snapshot id" if run.makes_snapshot else "Run id": run.run_id,
         "Source": run.source_id,
         "User": run.user_id,
         "Run number of the source": f"{run.number:,}",
@@ -207,7 +208,7 @@ def _show_stored(services: Services, access: Access, details: RunDetails) -> Non
         links.show_source_link(run.source_id, f"Source {stored.source.shown_name}", **user)
     if stored.snapshot:
         links.show_snapshot_link(run.run_id)
-    elif run.status is RunStatus.DONE:
+    elif run.status is RunStatus.DONE and run.makes_snapshot:
         st.caption(":material/warning: The snapshot was deleted from the store.")
 
 

@@ -136,9 +136,8 @@ def _schema(provider: ChatCompletions, kind: Server | None, entry: _Entry | None
     else:
         known, by = None, ""
     if known is None:
-        return Finding(
-            "schema", ok=True, detail="unknown whether answers are held to a JSON schema: try one run"
-        )
+        detail = "unknown whether answers are held to a JSON schema: run `secondlook try-model`"
+        return Finding("schema", ok=True, detail=detail)
     if known:
         return Finding("schema", ok=True, detail=f"answers are held to a JSON schema, {by}")
     return Finding(
