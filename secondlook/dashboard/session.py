@@ -31,7 +31,7 @@ def show_identity() -> None:
 
 
 def require_access() -> Access:
-    """By what right this page is drawn: the first line of every page, and of what a press or a timer starts.
+    """Return the access of the current user: the first call of every page, and of every press or timer.
 
     The session is looked up each time: a page that is open elsewhere ends with it.
 
