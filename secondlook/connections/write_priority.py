@@ -1,8 +1,8 @@
 """The order in which threads write to an SQLite file, which takes one writer only.
 
 First come, first served would keep simultaneous runs in lockstep: all answers would be journaled, then all
-next runs claimed, then all sent, and each step would wait for the whole group. Instead, a thread that is nearer
-to sending goes first: the first next run is sent after one run's time, and the group spreads out.
+next runs claimed, then all sent, and each step would wait for the whole group. Instead, a thread that is
+nearer to sending goes first: the first next run is sent after one run's time, and the group spreads out.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def _warm_up() -> None:
 
 
 def _share_arenas() -> None:
-    """Let threads share memory arenas: each page run is a thread, and glibc's arenas per thread hardly shrink."""
+    """Let threads share memory arenas: each page run is a thread, and glibc's arenas hardly ever shrink."""
     with suppress(
         AttributeError, OSError, TypeError
     ):  # another C library has no such setting, or no need of it

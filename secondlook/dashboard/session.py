@@ -72,7 +72,7 @@ def _require_session() -> SignedIn:
 
 
 def _choose_user() -> None:
-    """The URL carries the choice."""
+    """Draw the choice of users; the URL holds it."""
     services = resources.services()
     default = services.default_user()
     users = services.store(Access(default)).users()

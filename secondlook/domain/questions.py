@@ -22,7 +22,7 @@ class Question(Frozen):
     Attributes:
         schema_name: The schema's name, as providers want one.
         answer_schema: The schema; it does not depend on the input, so that providers compile it once.
-        fixed_schema: The same, with this input's list lengths: for providers where compiling a schema is cheap.
+        fixed_schema: The same, with this input's list lengths, for providers that compile schemas cheaply.
         prompt_tokens: About how many tokens messages and schema take.
         answer_tokens: About how many tokens a right answer takes.
     """

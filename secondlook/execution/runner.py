@@ -155,10 +155,10 @@ class Runner:
                 self._pool.drain()
 
     def pick_up(self, run_id: str, in_batch: bool = False) -> None:
-        """Execute a run in this thread as far as possible now; an error that blocks it is logged and recorded.
+        """Execute a run in this thread as far as possible; an error that blocks it is logged and recorded.
 
-        The next run of a batch is released as soon as this one's answer is kept, and again when it ends, so that
-        no slot stays empty.
+        The next run of a batch is released as soon as this one's answer is kept, and again when it ends, so
+        that no slot stays empty.
         """
         look_again = self.look_again if in_batch else lambda: None
         try:

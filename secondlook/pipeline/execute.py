@@ -115,7 +115,7 @@ def _call(
     try:
         agent.ask(run.request, journal)
     except ProviderError as error:
-        elapsed = _seconds_begun(run) + time.monotonic() - asked
+        elapsed = _seconds_since_start(run) + time.monotonic() - asked
         seconds = retries.wait(error, sent=number, elapsed=elapsed)
         if seconds is None:
             ledger.end_call(run, number, error)
@@ -123,11 +123,11 @@ def _call(
             ledger.postpone(run, number, error, seconds)
 
 
-def _seconds_begun(run: Run) -> float:
+def _seconds_since_start(run: Run) -> float:
     """Seconds since a claimed run was first picked up; a batch run may have been queued long before."""
     queued = datetime.fromisoformat(run.created_at)
-    begun = datetime.fromisoformat(run.started_at or run.created_at)
-    return max(0.0, run.elapsed_ms / 1000 - (begun - queued).total_seconds())
+    started = datetime.fromisoformat(run.started_at or run.created_at)
+    return max(0.0, run.elapsed_ms / 1000 - (started - queued).total_seconds())
 
 
 def _keep(
