@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from secondlook.domain.usage import Usage
 
 Outcome = Literal["not_processed", "refused", "unknown"]
-"""What became of a request that was not answered: certainly not processed, refused by an HTTP
-status, or nobody knows (it may have been answered, and paid for)."""
+"""The outcome of a request without an answer: certainly not processed, refused by an HTTP status, or unknown
+(it may have been answered and billed)."""
 
 
 class SecondlookError(Exception):
@@ -43,7 +43,7 @@ class SecondlookError(Exception):
         message: One sentence for people, without any bucket's content.
         hint: What to do about it.
         run_id: The run it happened in; None where it was refused before the agent was called.
-        usage: What the rejected answer cost in tokens, where there was one.
+        usage: The tokens of the rejected answer, where there was one.
     """
 
     code: ClassVar[str] = "error"
@@ -109,7 +109,7 @@ class NotEnoughEstimates(SecondlookError):
 
 
 class InDoubt(SecondlookError):
-    """A request was sent and nobody knows whether it was answered; only a person may send it again."""
+    """A request was sent and its outcome is unknown; only a person may send it again."""
 
     code = "in_doubt"
     default_hint = (
@@ -143,10 +143,10 @@ class ProviderError(SecondlookError):
     """The provider answered with an HTTP error, or could not be reached.
 
     Attributes:
-        outcome: What became of the request.
+        outcome: The outcome of the request.
         status: The HTTP status; None where there was no HTTP answer.
         request_id: The provider's x-request-id.
-        retry_after: Seconds that the provider wants to have waited before the next request.
+        retry_after: Seconds that the provider asks to wait before the next request.
     """
 
     code = "provider_error"

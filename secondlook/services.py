@@ -1,4 +1,4 @@
-"""Settings, and who is asking → which store, which agent, which ledger."""
+"""Opens the store, agent and ledger that the settings select."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 REHEARSAL = "rehearsal"
 
 Dispatcher = Callable[[str, bool], None]
-"""Tells the workers of a run that may go on: its id, and whether it is of a batch."""
+"""Announces a run to the workers: its id, and whether it is of a batch."""
 
 
 class part(Generic[T]):  # noqa: N801 -- read as a decorator, like property
@@ -61,7 +61,7 @@ class part(Generic[T]):  # noqa: N801 -- read as a decorator, like property
 
 
 class Services:
-    """The parts that a process works with, each opened when it is first used.
+    """The services that a process works with, each opened when it is first used.
 
     Args:
         settings: The settings they follow.
@@ -69,7 +69,9 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._folder = settings.data_dir.absolute()  # of the start: a later change of folder moves nothing
+        self._folder = (
+            settings.data_dir.absolute()
+        )  # resolved now: a later change of the working directory has no effect
         self._lock = threading.RLock()
         self._parts: dict[Callable[..., object], object] = {}
         self._providers: dict[str, Provider] = {}
@@ -88,7 +90,7 @@ class Services:
 
     @property
     def has_service_key(self) -> bool:
-        """Whether this process may act for a user who is not there."""
+        """Whether this process may act for a user without their session."""
         return not self.requires_sign_in or self.settings.supabase_secret_key is not None
 
     @property
@@ -97,7 +99,7 @@ class Services:
         return Policy(tells_people_apart=self.requires_sign_in)
 
     def own_access(self, user_id: str) -> Access:
-        """This process's own right to act for a user.
+        """An access to a user's data by this process's own credentials.
 
         Raises:
             SettingInvalid: On Supabase without the secret key, only the person themself may.
@@ -110,7 +112,7 @@ class Services:
         return Access(user_id)
 
     def default_user(self) -> str:
-        """Who asks where nobody is named: SECONDLOOK_USER, or on the embedded store the first sample user.
+        """The default user: SECONDLOOK_USER, or on the embedded store the first sample user.
 
         Raises:
             SettingInvalid: On Supabase, somebody must be named.
@@ -124,7 +126,7 @@ class Services:
     # -- the product's store ------------------------------------------------------------------------
 
     def store(self, access: Access) -> Store:
-        """The store, as one who asks may see it.
+        """The store with the rights of an access.
 
         Raises:
             StoreUnavailable: It cannot be opened, or its row security does not hold.
@@ -140,7 +142,7 @@ class Services:
         return SupabaseStore(self.project, access.token)
 
     def ping_store(self) -> None:
-        """See that the store is there, with what this process may use of it.
+        """Check that the store can be reached with this process's credentials.
 
         Raises:
             StoreUnavailable: It is not, or its row security does not hold.
@@ -172,7 +174,7 @@ class Services:
 
     @part
     def row_security(self) -> RowSecurity:
-        """What is known of the project's row security."""
+        """The checks of the project's row security."""
         from secondlook.stores.row_security import RowSecurity
 
         return RowSecurity(self.project)
@@ -229,7 +231,7 @@ class Services:
 
     @part
     def budgets(self) -> Budgets:
-        """What may be spent, and what is."""
+        """The budgets and their use."""
         from secondlook.ledger.budget_status import Limits
         from secondlook.ledger.budgets import Budgets
 
@@ -252,35 +254,35 @@ class Services:
 
     @part
     def history(self) -> History:
-        """Runs as people look back at them."""
+        """Past runs."""
         from secondlook.ledger.history import History
 
         return History(self._database)
 
     @part
     def reviews(self) -> Reviews:
-        """What people say of runs."""
+        """Reviews of runs."""
         from secondlook.ledger.reviews import Reviews
 
         return Reviews(self._database)
 
     @part
     def usage(self) -> UsageLog:
-        """Runs and calls, added up."""
+        """Sums of runs and calls."""
         from secondlook.ledger.usage import UsageLog
 
         return UsageLog(self._database)
 
     @part
     def pruning(self) -> Pruning:
-        """What erases inputs and answers."""
+        """Erases inputs and answers."""
         from secondlook.ledger.pruning import Pruning
 
         return Pruning(self._database)
 
     @part
     def webhook(self) -> Webhook | None:
-        """Who is told when a run ends; None where nobody is.
+        """The webhook that is told when a run ends; None where none is set.
 
         Raises:
             SettingInvalid: Its address is set without its secret, or the other way round.
@@ -291,7 +293,7 @@ class Services:
 
     @part
     def jobs(self) -> Jobs:
-        """What the workers are told through."""
+        """The workers' queue."""
         from secondlook.ledger.jobs import Jobs
 
         return Jobs(self._database)
@@ -306,7 +308,7 @@ class Services:
 
     @part
     def attempts(self) -> Attempts:
-        """How often somebody has tried to sign in."""
+        """Attempts to sign in."""
         from secondlook.auth.attempts import Attempts
 
         return Attempts(self._database)
@@ -315,15 +317,15 @@ class Services:
 
     @property
     def dispatcher(self) -> Dispatcher | None:
-        """Tells workers of runs that may go on; None where this process executes them itself.
+        """Announces runs to workers; None where this process executes them itself.
 
-        Telling raises `LedgerUnavailable` where it cannot be done now.
+        A call raises `LedgerUnavailable` where the run cannot be announced now.
         """
         if self.settings.dispatch == "here":
             return None
 
         def tell(run_id: str, in_batch: bool) -> None:
-            self.jobs.defer(run_id, in_batch)  # opened when there is something to tell, not before
+            self.jobs.defer(run_id, in_batch)  # opened only when it is needed
 
         return tell
 
@@ -367,7 +369,7 @@ class Services:
         return self.provider("offline") if provider.missing() is not None and stands_in else provider
 
     def provider(self, name: str) -> Provider:
-        """The provider of that name, as the settings mean it; not opened yet.
+        """The provider of that name with the current settings; not opened yet.
 
         Raises:
             SettingInvalid: There is none of that name.
@@ -380,7 +382,7 @@ class Services:
             return self._providers[name]
 
     def agent(self, name: str) -> Provider:
-        """The provider of that name, ready to be asked.
+        """The provider of that name, opened.
 
         Raises:
             ApiKeyMissing: It needs a key, and there is none.
@@ -416,11 +418,11 @@ class Services:
         return Rehearsal(self.settings, self._answerers(), kind=model)
 
     def refuse_rehearsal(self) -> None:
-        """See that rehearsals stand between nobody and their snapshots.
+        """Check that rehearsals are allowed here: they must not mix with real runs.
 
         Raises:
-            SettingInvalid: They do.
-            ApiKeyMissing: No agent is meant at all.
+            SettingInvalid: They are not.
+            ApiKeyMissing: The settings select no agent.
         """
         if self.requires_sign_in:
             raise SettingInvalid(
@@ -440,7 +442,7 @@ class Services:
         return offline.ANSWERERS
 
     def get_part(self, make: Callable[[Services], T]) -> T:
-        """What a function makes of these services; made once, and made again where it failed."""
+        """The result of a function of these services; cached, and computed again if it failed."""
         with self._lock:
             if make not in self._parts:
                 self._parts[make] = make(self)

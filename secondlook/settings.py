@@ -314,7 +314,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- the library names them
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The files one by one: read as one, a setting's second name in the first file would lose."""
+        """The files as separate sources: merged, a setting's second name in the first file would lose."""
         files = (
             DotEnvSettingsSource(settings_cls, env_file=name, env_file_encoding="utf-8")
             for name in (".env.local", ".env")
@@ -345,17 +345,17 @@ class Settings(BaseSettings):
         return self.model_copy(update={"model": model})
 
     def for_workers(self) -> Settings:
-        """These settings as a worker has them, whatever SECONDLOOK_CARRY says to others.
+        """These settings for a worker, whatever the value of SECONDLOOK_CARRY.
 
         Raises:
-            SettingInvalid: Nothing can be handed to workers.
+            SettingInvalid: Runs cannot be dispatched to workers.
         """
         settings = self.model_copy(update={"dispatch": "workers"})
         settings.refuse_if_apart("A worker was started")
         return settings
 
     def refuse_if_apart(self, said: str = "SECONDLOOK_CARRY is 'workers'") -> None:
-        """See that workers and whoever hands runs to them can meet.
+        """Check that workers and the processes that dispatch runs share a ledger.
 
         Raises:
             SettingInvalid: They have no common ledger.
@@ -369,7 +369,7 @@ class Settings(BaseSettings):
 
     @property
     def model_is_set(self) -> bool:
-        """Whether somebody named the model: such a one is never replaced."""
+        """Whether the model is set explicitly; such a model is never replaced."""
         return "model" in self.model_fields_set
 
     @property

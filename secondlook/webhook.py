@@ -1,4 +1,4 @@
-"""Tells another system what became of runs: signed messages to one https address (Standard Webhooks).
+"""Tells another system how runs ended: signed messages to one https address (Standard Webhooks).
 
 The address comes from the settings, and what its name resolves to comes from whoever owns the name. So every
 attempt looks the name up once, refuses it unless all of its addresses are public, and connects to those very

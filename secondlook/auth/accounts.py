@@ -75,7 +75,7 @@ class Accounts:
         )
 
     def renew(self, refresh_token: str) -> Grant:
-        """Trade a refresh token, which is good for one use, for the next tokens.
+        """Trade a refresh token for new tokens; each can be used once.
 
         Raises:
             NotSignedIn: The session was revoked or has ended.
@@ -84,7 +84,7 @@ class Accounts:
         return _grant(_ask(lambda: client.auth.refresh_session(refresh_token)))
 
     def person(self, access_token: str) -> Person:
-        """Whose access token this is, by Supabase's own word.
+        """The person that an access token belongs to, as Supabase Auth says.
 
         Raises:
             NotSignedIn: It is expired, forged or revoked.
@@ -96,7 +96,7 @@ class Accounts:
         return _person(answer.user)
 
     def ping(self) -> None:
-        """See that Supabase Auth answers: it refuses a token that is none."""
+        """Check that Supabase Auth answers: it must refuse an invalid token."""
         with suppress(NotSignedIn):
             self.person("none")
 
@@ -106,7 +106,7 @@ class Accounts:
         _ask(lambda: client.auth.admin.sign_out(access_token, "local"))
 
     def sign_out(self, access_token: str) -> None:
-        """End all of a person's sessions: no refresh token of theirs is good for anything any more."""
+        """End all of a person's sessions; none of their refresh tokens works afterwards."""
         client = self._project.client()
         _ask(lambda: client.auth.admin.sign_out(access_token, "global"))
 
@@ -114,7 +114,7 @@ class Accounts:
         """Have Supabase send a mail with a link to the page that sets a new password.
 
         Raises:
-            NotSignedIn: It did not: this may tell whether there is such an account, and is for the log.
+            NotSignedIn: Supabase sent no mail. The reason may reveal whether the account exists: log it only.
         """
         client = self._project.client()
         _ask(lambda: client.auth.reset_password_for_email(email, {"redirect_to": redirect_to}), _NO_MAIL)
@@ -140,7 +140,7 @@ class Accounts:
         client = self._project.client()
         _ask(lambda: client.auth.set_session(access_token, refresh_token), _LINK)
         changed = _ask(lambda: client.auth.update_user({"password": password}), _LINK)
-        with suppress(SecondlookError):  # it is changed, whatever becomes of the sessions
+        with suppress(SecondlookError):  # the password is changed even if the sessions remain
             _ask(lambda: client.auth.sign_out({"scope": "global"}))
         return _person(changed.user)
 

@@ -1,4 +1,4 @@
-"""How often somebody may try: counted in the ledger's database, so that all replicas count together."""
+"""Limits attempts to sign in; they are counted in the ledger's database, so all replicas share the count."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ with many addresses can close another's account for the window: the price of not
 
 
 _COUNTING = 0x5EC04D11
-"""The turn of whoever counts: of many tries at once, none may be overlooked."""
+"""The lock for counting: concurrent tries must all be counted."""
 
 
 class TooManyAttempts(NotSignedIn):
@@ -81,14 +81,14 @@ class Attempts:
             raise TooManyAttempts(wait)
 
     def forget(self, what: str, account: str, address: str) -> None:
-        """Begin to count anew for an account: its owner has signed in from this address."""
+        """Reset the count of an account whose owner has signed in from this address."""
         mine = attempts.c.key.in_((_key(what, account, address), _key(what, "account", account)))
         here = attempts.c.key == _key(what, "address", address)
         last = sa.select(sa.func.max(attempts.c.at)).where(here).scalar_subquery()
 
         def forget(connection: sa.Connection) -> None:
             connection.execute(sa.delete(attempts).where(mine))
-            # Only what failed is held against an address: behind a proxy, or an office's, are many people.
+            # Only failures count against an address: many people share a proxy's or an office's.
             connection.execute(sa.delete(attempts).where(here, attempts.c.at == last))
 
         self._database.write(forget)

@@ -28,7 +28,7 @@ from secondlook.domain.access import Access
 from secondlook.errors import NotSignedIn, SecondlookError
 
 KEPT_SECONDS = 30 * 24 * 3600
-"""A session that nobody has used for so long is forgotten."""
+"""Seconds without use after which a session is deleted."""
 
 _MARGIN_SECONDS = 60
 _RENEWAL_SECONDS = 15
@@ -44,7 +44,7 @@ class SignedIn:
 
 
 class Sessions:
-    """The sessions of all who are signed in, in the ledger's database.
+    """The sessions of all signed-in people, in the ledger's database.
 
     Every method raises `LedgerUnavailable` where it cannot be read or written.
 
@@ -93,7 +93,7 @@ class Sessions:
             token = self._token(session_id)
         self.forget(row.user_id)
         if token is not None:
-            with suppress(SecondlookError):  # no session is left here, whatever Supabase makes of it
+            with suppress(SecondlookError):  # the sessions here are gone even if Supabase fails
                 self.accounts.sign_out(token)
 
     def drop(self, session_id: str) -> None:
@@ -122,7 +122,7 @@ class Sessions:
             if self._claim(row):
                 return self._renew(session_id, row)
             if row.now < row.expires_at - _POLL_SECONDS:
-                return _open(session_id, row)["access_token"]  # another process is at it
+                return _open(session_id, row)["access_token"]  # another process is renewing it
             time.sleep(_POLL_SECONDS)
 
     def _claim(self, row: sa.Row[Any]) -> bool:

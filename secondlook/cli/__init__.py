@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SecondlookError as error:
         return print_error(error, as_json=args.json)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader went away; there is nobody to tell
+        sys.stderr.close()  # the reader closed the pipe: nothing more can be printed
         return 1
     except KeyboardInterrupt:
         print("Interrupted. `secondlook runs` lists the runs that were started.", file=sys.stderr)

@@ -60,7 +60,7 @@ def _batch(args: argparse.Namespace) -> int:
         change = services.batches.pause if args.pause else services.batches.stop
         return _print_batch(change(args.pause or args.stop, access.user_id), as_json=args.json)
     if args.resume:
-        begun = services.batches.resume(args.resume, access.user_id)
+        batch = services.batches.resume(args.resume, access.user_id)
     else:
         selection = batches.Selection(status=args.status, source_ids=args.source)
         found = batches.forecast(services, access, selection)
@@ -72,10 +72,10 @@ def _batch(args: argparse.Namespace) -> int:
         if not found.runnable or not confirmed():
             return 1
         concurrency = args.concurrency or services.settings.concurrency
-        begun = batches.begin(
+        batch = batches.begin(
             services, access, selection, concurrency=concurrency, per_minute=args.per_minute
         )
-    ended = batches.execute(Runner(services), begun, show_progress if sys.stderr.isatty() else show_nothing)
+    ended = batches.execute(Runner(services), batch, show_progress if sys.stderr.isatty() else show_nothing)
     return _print_batch(ended, as_json=args.json)
 
 

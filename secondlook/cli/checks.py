@@ -1,4 +1,4 @@
-"""What `secondlook check` looks at. It asks the agent nothing that is paid for."""
+"""The checks of `secondlook check`. None of them makes a paid request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IMPORTS = (
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: whether it is as it must be, and what was found."""
+    """One check: whether it passed, and what it found."""
 
     name: str
     ok: bool
@@ -36,7 +36,7 @@ class Check:
 
 
 def run_checks(email: str | None = None, password: str = "") -> list[Check]:
-    """Look at everything; a failure does not stop the rest, but without settings there is no rest.
+    """Run all checks. A failure does not stop the others, except that all of them need valid settings.
 
     Args:
         email: On Supabase, somebody to sign in as: row security is then tried in their name too.
@@ -89,7 +89,7 @@ def _check_supabase(services: Services, email: str | None, password: str) -> lis
 
 
 def _ping_project(services: Services) -> str:
-    """The project as people reach it, and as this process does."""
+    """Check the project with the key that people use, and with this process's own."""
     from secondlook.stores.supabase import SupabaseStore
 
     SupabaseStore(services.project).ping()
@@ -134,7 +134,7 @@ def _ping_ledger(services: Services) -> str:
 
 
 def _check_agent(services: Services) -> list[Check]:
-    """The agent, its model, and whether it holds answers to a schema, as far as that can be told for free."""
+    """Check for free the agent, its model, and whether it enforces a JSON schema."""
     try:
         agent = services.agent(services.agent_name())
     except SecondlookError as error:

@@ -7,7 +7,7 @@ import argparse
 from secondlook.cli.arguments import Commands, add_user, user_of
 from secondlook.cli.printing import print_json, print_table
 
-PAGE = 500  # sources read at a time
+PAGE = 500  # sources per read
 
 
 def add(commands: Commands) -> None:

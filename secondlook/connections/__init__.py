@@ -1,1 +1,1 @@
-"""Connections to what lies outside: an SQLite or Postgres database, a Supabase project."""
+"""Connections to external systems: an SQLite or Postgres database, a Supabase project."""

@@ -22,17 +22,17 @@ from secondlook.connections.write_priority import WritePriority, WriteQueue
 from secondlook.errors import SecondlookError
 
 BUSY_SECONDS = 5
-"""How long a writer waits for another process's write before it gives up."""
+"""How long a writer waits for another process's write before it fails."""
 
 CONNECT_SECONDS = 5
-"""How long a Postgres server may take to let in a connection."""
+"""How long a Postgres server may take to accept a connection."""
 
 ABANDONED_SECONDS = 30
-"""After this long without a word inside a transaction, Postgres takes its client for dead and releases
-its locks: an owner whose machine is gone must not keep others from its run."""
+"""After this long idle in a transaction, Postgres ends the session and releases its locks: an owner whose
+machine is gone must not block its run."""
 
 _MIGRATING = 0x5EC04D10
-"""The advisory lock of whoever migrates; any number that no other program takes."""
+"""The key of the advisory lock for migrations; any number that no other program uses."""
 
 Migration = tuple[str, Callable[[sa.Connection], None]]
 """A name, never used twice in one database, and what it does."""
@@ -61,7 +61,7 @@ def _now_on_postgres(_element: now, _compiler: object, **_options: object) -> st
 
 
 def insert_new(dialect: str, table: sa.Table) -> sa.Insert:
-    """An insert, in the words of a database, that does nothing where a row with one of its keys is there."""
+    """An insert in the database's dialect that does nothing on a key conflict."""
     if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql
 
@@ -70,7 +70,7 @@ def insert_new(dialect: str, table: sa.Table) -> sa.Insert:
 
 
 def queue_writes(connection: sa.Connection, number: int) -> None:
-    """Wait until no other transaction is in its turn; the turn ends with the transaction.
+    """Take a lock that this transaction holds until it ends.
 
     On SQLite a transaction that may write has the whole file to itself.
     """
@@ -79,7 +79,7 @@ def queue_writes(connection: sa.Connection, number: int) -> None:
 
 
 def private_file(path: Path, unavailable: Callable[[str], SecondlookError]) -> Path:
-    """A file of the data folder, both made where they are missing, for their owner alone.
+    """A file in the data folder. Both are created if missing, readable only by their owner.
 
     Args:
         path: The file.
@@ -89,7 +89,7 @@ def private_file(path: Path, unavailable: Callable[[str], SecondlookError]) -> P
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise unavailable(f"SECONDLOOK_DATA_DIR {path.parent} cannot be used: {error.strerror}") from None
-    with suppress(OSError):  # whoever opens it as a database says what is wrong with it
+    with suppress(OSError):  # opening it as a database reports the reason
         os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
     return path
 
@@ -119,7 +119,7 @@ def sqlite_engine(path: Path, *, shared: bool = False) -> sa.Engine:
 
     @event.listens_for(engine, "checkout")
     def _still_there(_connection: sqlite3.Connection, entry: ConnectionPoolEntry, _proxy: object) -> None:
-        # A file that was replaced or deleted is not the one that is open: what is written there is lost.
+        # Writes to a file that was replaced or deleted while open would be lost.
         identity = _identity(path)
         if entry.info.setdefault("identity", identity) != identity:
             raise DisconnectionError
@@ -130,8 +130,8 @@ def sqlite_engine(path: Path, *, shared: bool = False) -> sa.Engine:
 def postgres_engine(url: str) -> sa.Engine:
     """An engine on a Postgres database, directly or through a pooler in any mode.
 
-    What only reads sees one moment and can write nothing. What may write is READ COMMITTED: an update that
-    waited for another looks at its conditions again, which is what a compare-and-set needs.
+    Reading transactions see one snapshot and cannot write. Writing ones are READ COMMITTED: an update that
+    waited for another checks its conditions again, as a compare-and-set needs.
 
     Args:
         url: postgresql://user:password@host:5432/database; its query goes to libpq.
@@ -147,7 +147,7 @@ def postgres_engine(url: str) -> sa.Engine:
             "client_encoding": "utf8",
             "fallback_application_name": "secondlook",
             "prepare_threshold": None,  # a pooler may give each transaction another session
-            # A server that went without a word is found gone before the lease is over.
+            # A server that disappeared is noticed before the lease expires.
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
@@ -156,7 +156,7 @@ def postgres_engine(url: str) -> sa.Engine:
         use_native_hstore=False,
         hide_parameters=True,  # parameters would put answers into exception texts
         pool_pre_ping=True,
-        # Connections are held for milliseconds: enough for each run, its call and its lease at once.
+        # Connections are held for milliseconds, so this is enough for all runs, calls and leases.
         pool_size=8,
         max_overflow=16,
         pool_timeout=BUSY_SECONDS,
@@ -190,7 +190,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log; SQLite itself does not wait here for another program's write."""
+    """Switch to the write-ahead log; SQLite's own busy timeout does not apply here."""
     give_up = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -204,16 +204,16 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 Kind = Literal["read", "durable", "soft"]
-"""Of a transaction: one that only reads, one that is on disk when it has ended, or one that will be."""
+"""The kind of a transaction: it reads, it is on disk when it ends, or it gets there later (soft)."""
 
 
 def _begin_on_sqlite(connection: sa.Connection, kind: Kind) -> None:
-    # By the driver itself: around statements as small as these, SQLAlchemy takes ten times as long as they.
+    # Directly through the driver: SQLAlchemy's overhead is ten times the time of such small statements.
     driver: Any = connection.connection.driver_connection
     if kind == "read":
         driver.execute("begin")
         return
-    # What is not flushed is not lost where this process dies, only where the machine does.
+    # Unflushed commits survive a crash of this process, not one of the machine.
     flush = "full" if kind == "durable" else "normal"
     if connection.info.get("flush") != flush:
         driver.execute(f"pragma synchronous={flush}")
@@ -232,7 +232,7 @@ def _begin_on_postgres(connection: sa.Connection, kind: Kind) -> None:
     )
 
 
-# Not as listeners of the engine's events: with one of them, SQLAlchemy tells of every statement.
+# Not as event listeners of the engine: those make SQLAlchemy slower on every statement.
 _BEGIN: Mapping[str, Callable[[sa.Connection, Kind], None]] = {
     "sqlite": _begin_on_sqlite,
     "postgresql": _begin_on_postgres,
@@ -244,7 +244,7 @@ _SNAPSHOT = sa.text("select pg_current_snapshot()::text")
 
 
 class _Watch:
-    """Tells whether anybody wrote to an SQLite file, by a connection that never does so itself."""
+    """Detects writes to an SQLite file through a connection that never writes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -257,7 +257,7 @@ class _Watch:
         with self._lock:
             identity = _identity(self._path)
             if identity is None:
-                return object()  # of a file that is not there nothing holds
+                return object()  # a missing file never equals an earlier version
             if self._connection is None or identity != self._identity:
                 self._close()
                 self._connection = sqlite3.connect(
@@ -265,7 +265,7 @@ class _Watch:
                 )
                 self._identity = identity
                 self._opened += 1
-            # What the pragma gives is a number of this connection's own.
+            # The pragma's number is only comparable within one connection.
             return self._opened, self._connection.execute("pragma data_version").fetchone()
 
     def close(self) -> None:
@@ -279,7 +279,7 @@ class _Watch:
 
 
 class Database:
-    """A database as the layers above use it: whole transactions, and one kind of error.
+    """A database that runs whole transactions and raises one kind of error.
 
     Several modules may keep their tables in one, each with migrations of its own.
 
@@ -305,15 +305,15 @@ class Database:
             return self._guard("durable", work)
 
     def write_soft(self, work: Callable[[sa.Connection], T], turn: WritePriority = WritePriority.USUAL) -> T:
-        """Run a writing transaction that a machine's power cut may undo, with all soft ones after it.
+        """Run a writing transaction that a power cut may undo, together with all soft ones after it.
 
-        It is never undone alone: what a later durable transaction has written stands on it.
+        A later durable transaction makes it durable too.
         """
         with self._in_turn(turn):
             return self._guard("soft", work)
 
     def migrate(self, migrations: Sequence[Migration]) -> None:
-        """Apply, in their order, the migrations that this database has not seen. They are append-only.
+        """Apply, in order, the migrations that this database does not have yet. They are append-only.
 
         Two processes may start at once: the second waits for the first's transaction and finds it done.
         """
@@ -330,7 +330,7 @@ class Database:
         self.write(apply)
 
     def purge_log(self, *tables: str) -> None:
-        """Let what was erased from these tables not stay behind in the log, or as dead rows."""
+        """Remove what was erased from these tables from the log and from dead rows too."""
 
         def clean(connection: sa.Connection) -> None:
             if connection.dialect.name == "postgresql":
@@ -341,7 +341,7 @@ class Database:
         self._guard(None, clean)
 
     def version(self) -> object:
-        """What is another one after each transaction that wrote, whoever's: while it is equal, so is all."""
+        """A version that changes with every write by any process; equal versions mean equal contents."""
         if self._watch is None:
             return self.read(lambda connection: connection.scalar(_SNAPSHOT))
         try:
@@ -357,7 +357,7 @@ class Database:
 
     @contextmanager
     def _in_turn(self, turn: WritePriority) -> Generator[None]:
-        """Let one thread write at a time where the database would: SQLite itself would have the rest poll."""
+        """On SQLite, let threads write one by one: SQLite itself would make the waiting ones poll."""
         if self._turns is None:
             yield
             return
@@ -369,7 +369,7 @@ class Database:
             self._turns.give()
 
     def _guard(self, kind: Kind | None, work: Callable[[sa.Connection], T]) -> T:
-        """Run a transaction, or what may be in none."""
+        """Run a function in a transaction, or outside of one."""
         try:
             with self._engine.begin() as connection:
                 if kind is not None:
@@ -380,9 +380,9 @@ class Database:
 
 
 def _words(error: SQLAlchemyError | sqlite3.Error) -> str:
-    """The driver's own words, in one line; parameters are never among them."""
+    """The driver's message in one line, without parameters."""
     cause: Any = error if isinstance(error, sqlite3.Error) else getattr(error, "orig", None)
-    # Of a value that it cannot take (class 22), Postgres quotes the value.
+    # Postgres quotes a value that it cannot store (class 22).
     if cause is None or (getattr(cause, "sqlstate", None) or "").startswith("22"):
         return type(cause or error).__name__
     return (str(cause).splitlines() or [type(cause).__name__])[0][:200]

@@ -1,6 +1,6 @@
-"""The Supabase project: one HTTP client for all, and a Supabase client of its own for each who asks.
+"""The Supabase project: one shared HTTP client, and a separate Supabase client for each user.
 
-A client is never shared between users: the last one to sign in on it would speak for the others.
+Clients are never shared between users: requests would use the session of the last one who signed in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from supabase import Client
 
 UNREACHABLE = "unreachable"
-"""The reason of an error that may be over in a moment."""
+"""The reason of an error that may be temporary."""
 
 TIMEOUT = httpx.Timeout(10, connect=3)
 """Seconds for each part of a request."""
@@ -37,7 +37,7 @@ class Project:
         self._http: httpx.Client | None = None
 
     def client(self, token: str | None = None) -> Client:
-        """A client for one who asks.
+        """A client for one user.
 
         Args:
             token: Their access token; None asks with the key alone.
@@ -76,4 +76,4 @@ def unreachable(error: Exception) -> SecondlookError:
 
 def session_over() -> NotSignedIn:
     """The error of a token that is expired, forged or revoked."""
-    return NotSignedIn("The session has ended", hint="Sign in again; what was begun goes on then.")
+    return NotSignedIn("The session has ended", hint="Sign in again; your runs continue then.")

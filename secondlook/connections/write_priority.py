@@ -1,9 +1,8 @@
-"""Who goes first where only one can: threads that write to an SQLite file.
+"""The order in which threads write to an SQLite file, which takes one writer only.
 
-First come, first served would keep a crowd together: runs that are answered at the same moment would all be
-journaled, then all their successors claimed, then all sent, and each wave would be as late as the whole crowd
-takes. Whoever is nearer to sending overtakes instead: the first successor is on its way after one run's time,
-and the crowd drifts apart.
+First come, first served would keep simultaneous runs in lockstep: all answers would be journaled, then all
+next runs claimed, then all sent, and each step would wait for the whole group. Instead, a thread that is
+nearer to sending goes first: the first next run is sent after one run's time, and the group spreads out.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from itertools import count
 
 
 class WritePriority(Enum):
-    """What somebody wants to write, and for how many seconds it lets others, that come later, go first."""
+    """A kind of write, and for how many seconds it lets later writes go first."""
 
     SEND = 0.0
     CLAIM = 0.05
@@ -26,7 +25,7 @@ class WritePriority(Enum):
 
 
 class WriteQueue:
-    """A lock that is handed to who has waited longest, each one's patience taken off."""
+    """A lock that goes to the thread that has waited longest, minus its kind's seconds."""
 
     def __init__(self) -> None:
         self._inside = threading.Lock()
@@ -35,11 +34,11 @@ class WriteQueue:
         self._number = count()
 
     def take(self, turn: WritePriority, seconds: float) -> bool:
-        """Take it; whoever has it gives it back.
+        """Acquire the lock.
 
         Args:
-            turn: What for.
-            seconds: How long to wait for it.
+            turn: The kind of write.
+            seconds: How long to wait.
 
         Returns:
             False where it was not free within that time.
@@ -62,9 +61,9 @@ class WriteQueue:
         return False
 
     def give(self) -> None:
-        """Give it back."""
+        """Release the lock to the next thread."""
         with self._inside:
             if self._waiting:
-                heapq.heappop(self._waiting)[2].release()  # handed over: nobody comes in between
+                heapq.heappop(self._waiting)[2].release()  # passed on directly: no other thread can take it
             else:
                 self._taken = False

@@ -38,7 +38,7 @@ _ARENAS = 2
 
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncGenerator[dict[str, Any]]:
-    """Warm up, sweep for runs that may go on, and on the way out wait for what is in flight."""
+    """Warm up, pick up open runs while serving, and at the end wait for those in flight."""
     log.configure()
     _share_arenas()
     with ExitStack() as stack:
@@ -61,13 +61,13 @@ def _warm_up() -> None:
     with suppress(SecondlookError):
         agent = resources.services().selected_agent()
         agent.cost_usd(Usage(prompt_tokens=1, completion_tokens=1), agent.model)
-    # What is here by now stays: a full garbage collection would look at all of it, for some 70 ms each time.
+    # These objects stay: without this, each full garbage collection would scan them for about 70 ms.
     gc.collect()
     gc.freeze()
 
 
 def _share_arenas() -> None:
-    """Let threads share memory: each run of a page is one, and glibc's own for each hardly ever shrinks."""
+    """Let threads share memory arenas: each page run is a thread, and glibc's arenas hardly ever shrink."""
     with suppress(
         AttributeError, OSError, TypeError
     ):  # another C library has no such setting, or no need of it

@@ -31,7 +31,7 @@ def show_identity() -> None:
 
 
 def require_access() -> Access:
-    """By what right this page is drawn: the first line of every page, and of what a press or a timer starts.
+    """Return the access of the current user: the first call of every page, and of every press or timer.
 
     The session is looked up each time: a page that is open elsewhere ends with it.
 
@@ -72,7 +72,7 @@ def _require_session() -> SignedIn:
 
 
 def _choose_user() -> None:
-    """The URL carries the choice."""
+    """Draw the choice of users; the URL holds it."""
     services = resources.services()
     default = services.default_user()
     users = services.store(Access(default)).users()

@@ -1,1 +1,1 @@
-"""What the words mean: pure types and rules, and nothing that reads or writes."""
+"""Pure types and rules; nothing here reads or writes."""

@@ -1,4 +1,4 @@
-"""Who is asking, by what right, and who may see and do what. An Access opens one user's data alone."""
+"""Who asks, with which credentials, and who may see and do what. An Access opens one user's data only."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from secondlook.errors import NotSignedIn
 
 @dataclass(frozen=True)
 class Access:
-    """One user, and what opens the store for them.
+    """One user and the credentials that open the store for them.
 
     Attributes:
         user_id: Whose data it opens.
         reviewer: Whether they may also see other people's runs in the ledger, never their rows in the store.
-        token: Gives an access token that is valid now, or raises `NotSignedIn`; None where the process asks
-            by its own right: on the embedded store, or with the project's secret key.
+        token: Returns an access token that is valid now, or raises `NotSignedIn`; None where the process uses
+            its own credentials: on the embedded store, or with the project's secret key.
         renews: Whether the token is renewed for as long as the session lives.
     """
 
@@ -31,7 +31,7 @@ class Policy:
     """Who may see and do what.
 
     Attributes:
-        tells_people_apart: Whether people sign in. Where they do not, everybody may do everything.
+        tells_people_apart: Whether people sign in. If they do not, everybody may do everything.
     """
 
     tells_people_apart: bool
@@ -41,7 +41,7 @@ class Policy:
         return access.reviewer or not self.tells_people_apart
 
     def check_reviewer(self, access: Access, action: str) -> None:
-        """See that somebody may do what only reviewers may.
+        """Check that somebody may do what only reviewers may.
 
         Args:
             access: Who asks.

@@ -1,4 +1,4 @@
-"""Addresses as they may be shown."""
+"""Addresses made safe to show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 def public_address(url: str) -> str:
-    """An address without a user, password or query that it may hold."""
+    """An address without its user, password and query."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""

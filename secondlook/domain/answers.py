@@ -1,4 +1,4 @@
-"""What a provider answered, before anything is made of it."""
+"""A provider's answer before it is validated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from secondlook.domain.usage import Usage
 
 @dataclass(frozen=True)
 class Completion:
-    """What could be read of an answer's body; `problem` says why there is nothing to check.
+    """The parsed parts of an answer's body; `problem` says why there is nothing to check.
 
     Not a pydantic type: the text may hold what pydantic refuses in a string, such as lone surrogates.
 
@@ -18,7 +18,7 @@ class Completion:
         problem: None where the body is a chat completion.
         text: The message's content.
         refusal: The model's refusal, where it refused.
-        reasoned: Whether the model's reasoning came with the answer, before or beside it.
+        reasoned: Whether the answer includes the model's reasoning, before it or as a separate field.
     """
 
     problem: str | None = None
@@ -31,7 +31,7 @@ class Completion:
 
 
 class RateLimits(Frozen):
-    """What a provider says it will still take; None where it does not say. Resets are in seconds from now."""
+    """A provider's remaining rate limits; None where it does not say. Resets are in seconds from now."""
 
     requests: Count | None
     requests_reset: float
@@ -40,14 +40,14 @@ class RateLimits(Frozen):
 
 
 class AgentAnswer(Frozen):
-    """An answer as it arrived, before anything looked at it.
+    """An answer as it arrived, before it is parsed.
 
     Attributes:
         body: The whole body of the HTTP answer.
         http_status: The status it came with.
         latency_ms: From sending to the last byte.
         provider_ms: The provider's own time, where it tells (openai-processing-ms).
-        limits: What the provider will still take, where it tells.
+        limits: The provider's remaining rate limits, where it reports them.
     """
 
     body: str

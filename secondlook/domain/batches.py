@@ -1,4 +1,4 @@
-"""Runs of many sources, begun by one action."""
+"""Runs of many sources, started by one action."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from secondlook.domain.runs import TRIAL, RunStatus
 
 
 class BatchStatus(StrEnum):
-    """Where a batch stands."""
+    """The status of a batch."""
 
     FILLING = "filling"
     RUNNING = "running"
@@ -21,11 +21,11 @@ class BatchStatus(StrEnum):
 
 
 class Batch(Frozen):
-    """Runs of many sources of a user, begun by one action.
+    """Runs of many sources of a user, started by one action.
 
     Attributes:
-        concurrency: Runs at a time, at the most.
-        per_minute: Runs begun a minute, at the most; None is as many as there is room for.
+        concurrency: The most runs at the same time.
+        per_minute: The most runs started per minute; None is no limit.
         skipped: Sources that were left out before anything was sent, by the code of the reason.
         counts: Runs by status.
         failures: Failed runs by the code of their error.
@@ -59,27 +59,27 @@ class Batch(Frozen):
 
     @property
     def waiting(self) -> int:
-        """Runs that nothing was sent for yet."""
+        """Runs for which no request was sent yet."""
         return self.counts.get(RunStatus.QUEUED, 0)
 
     @property
     def finished(self) -> int:
-        """Runs that nothing more happens to, unless a person acts."""
+        """Runs that do not change unless a person acts."""
         return self.total - sum(self.counts.get(status, 0) for status in RunStatus if status.active)
 
     @property
     def ended(self) -> int:
-        """Runs that something was sent for, or that were refused: the finished ones that nobody canceled."""
+        """Finished runs that nobody canceled."""
         return self.finished - self.counts.get(RunStatus.CANCELLED, 0)
 
     @property
     def completed(self) -> int:
-        """How far it has come: its finished runs, of a stopped one without those that it can go on with."""
+        """Finished runs, as progress; a stopped batch does not count those that it can resume."""
         return self.ended if self.status is BatchStatus.STOPPED else self.finished
 
     @property
     def in_flight(self) -> int:
-        """Runs that were released and are not finished: they go on by themselves, whatever its status."""
+        """Runs that were released and are not finished; they continue whatever the batch's status."""
         return self.total - self.finished - self.held
 
     @property
@@ -89,17 +89,17 @@ class Batch(Frozen):
 
     @property
     def moving(self) -> bool:
-        """Whether anything of it goes on by itself."""
+        """Whether any of its runs is still active."""
         return self.status in {BatchStatus.FILLING, BatchStatus.RUNNING} or self.in_flight > 0
 
     @property
     def per_minute_now(self) -> float | None:
-        """Runs that ended a minute, over the whole time in which it went on; None before the first."""
+        """Finished runs per minute over its elapsed time; None before the first."""
         return self.ended / self.elapsed_s * 60 if self.ended and self.elapsed_s > 0 else None
 
     @property
     def left_s(self) -> float | None:
-        """About how many seconds it will still take; None where that cannot be said."""
+        """The estimated seconds until it ends; None where that is unknown."""
         rate = self.per_minute_now
         if rate is None or self.status is not BatchStatus.RUNNING:
             return None

@@ -41,7 +41,7 @@ def canonical(identifier: str, what: str = "source_id") -> str:
         what: The name it goes by in the error.
 
     Raises:
-        SourceNotFound: It is no UUID, so there is nothing by that name.
+        SourceNotFound: It is not a UUID, so nothing can have it.
     """
     found = read_id(identifier)
     if found is None:

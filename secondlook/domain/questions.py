@@ -22,7 +22,7 @@ class Question(Frozen):
     Attributes:
         schema_name: The schema's name, as providers want one.
         answer_schema: The schema; it does not depend on the input, so that providers compile it once.
-        fixed_schema: The same, with the lists' lengths of this input: for providers that compile for nothing.
+        fixed_schema: The same, with this input's list lengths, for providers that compile schemas cheaply.
         prompt_tokens: About how many tokens messages and schema take.
         answer_tokens: About how many tokens a right answer takes.
     """
@@ -36,7 +36,7 @@ class Question(Frozen):
 
     @property
     def usage(self) -> Usage:
-        """About what a run of it will use, before anything is sent."""
+        """The estimated usage of a run, before anything is sent."""
         return Usage(
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.answer_tokens,

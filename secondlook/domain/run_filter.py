@@ -1,4 +1,4 @@
-"""Which runs are meant: read from a URL that anyone may have edited, and written back into one."""
+"""A filter of runs, read from a URL that anyone may have edited, and written back to one."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True)
 class RunFilter:
-    """What a run must be; what is None or False does not matter. Each name is that of the URL.
+    """The conditions on a run; None or False is no condition. The names are those in the URL.
 
     Attributes:
-        verdict: What became of its answer: accepted, refused by a rule, or none of both.
-        code: The code of the error it stands at.
+        verdict: Whether its answer was accepted, refused by a rule, or neither.
+        code: The code of its error.
         model: The model that was asked, whichever answered.
         since: The first day of its creation, in UTC.
         until: The last day of its creation, in UTC.
-        failures: It has failed, or is in doubt.
+        failures: It failed, or its outcome is unknown.
         differs: Its answer was read, and refused by a rule of its task.
-        review: Somebody passed it, somebody failed it, or nobody has looked at it.
+        review: A reviewer passed it, a reviewer failed it, or nobody reviewed it.
     """
 
     status: RunStatus | None = None

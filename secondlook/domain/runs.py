@@ -15,14 +15,14 @@ from secondlook.errors import AnswerRejected
 Verdict = Literal["accepted", "refused", "none"]
 
 SNAPSHOT = "snapshot"
-"""The task that a run has where nothing else is said, as every run had before there were tasks."""
+"""The default task of a run, and the task of every run from before there were tasks."""
 
 TRIAL = "trial"
 """The task that asks what a snapshot asks, to see how well a model answers; it stores no snapshot."""
 
 
 class RunStatus(StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     QUEUED = "queued"
     CALLING = "calling"
@@ -34,12 +34,12 @@ class RunStatus(StrEnum):
 
     @property
     def active(self) -> bool:
-        """True where the run goes on by itself."""
+        """True where the run continues without a person."""
         return self in {RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED}
 
     @property
     def final(self) -> bool:
-        """True where nothing more happens to the run, unless a person acts."""
+        """True where the run does not change unless a person acts."""
         return self in {RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED}
 
 
@@ -61,7 +61,7 @@ def verdict_of(status: RunStatus, error: RunError | None) -> Verdict:
 
 
 class Plan(Frozen):
-    """All that a run needs, decided before it is queued: checked, built, and not yet sent.
+    """Everything that a run needs, decided before it is queued.
 
     Attributes:
         task: The name of its task.
@@ -84,7 +84,7 @@ class Plan(Frozen):
 
 
 class Run(Frozen):
-    """One press of the button, as the ledger knows it. The id of a snapshot's run is the snapshot's id.
+    """One press of the button, as the ledger stores it. A snapshot has the id of its run.
 
     Attributes:
         task: The name of its task.
@@ -100,7 +100,7 @@ class Run(Frozen):
         store: The store that holds its source; the run is never executed with another one.
         batch_id: The batch it belongs to, or None.
         waits_ms: How long it still waits before it is sent again; None where it does not wait.
-        erased_at: When its input, request and answer were erased: what stands in their place is empty.
+        erased_at: When its input, request and answer were erased; those are empty then.
     """
 
     run_id: str
@@ -138,12 +138,12 @@ class Run(Frozen):
 
     @property
     def answered(self) -> bool:
-        """True where an answer came that counts, also where it was erased since."""
+        """True where it has an answer that counts, even if that was erased since."""
         return self.answer is not None or (self.erased_at is not None and self.latency_ms is not None)
 
     @property
     def verdict(self) -> Verdict:
-        """What became of its answer."""
+        """Whether its answer was accepted, refused by a rule, or neither."""
         return verdict_of(self.status, self.error)
 
     @property

@@ -29,7 +29,7 @@ class Source(Frozen):
 
 
 class SourceRecord(Frozen):
-    """What one read of the store brings for a snapshot.
+    """What one read of the store returns for a snapshot.
 
     Attributes:
         source: The source itself.

@@ -1,4 +1,4 @@
-"""A stored snapshot, held against the locked schema: another program may have written it."""
+"""Stored snapshots, validated against the locked schema: another program may have written them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _same(identifier: str) -> str:
 
 
 def canonical_json(result: SnapshotResult) -> str:
-    """A result in the one writing that its fingerprint is of: keys sorted, no white space, UTF-8 as it is."""
+    """A result as canonical JSON, which its fingerprint hashes: keys sorted, no white space, plain UTF-8."""
     return json.dumps(
         result.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )

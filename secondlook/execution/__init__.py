@@ -1,1 +1,1 @@
-"""Who executes runs: threads here, batches, workers on other machines; who is told of their ends."""
+"""Executes runs: threads in this process, batches, and workers on other machines."""

@@ -1,4 +1,4 @@
-"""For whom this process may act: their session, their program's token, or the process's own key."""
+"""The users for whom this process may act: by their session, their program's token, or its own key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from secondlook.stores.base import Store
 
 
 class Admission:
-    """The access that each user came with last.
+    """The latest access of each user.
 
     Args:
         services: The parts to work with.
@@ -25,7 +25,7 @@ class Admission:
         self._lock = threading.Lock()
 
     def admit(self, access: Access) -> None:
-        """Let runs of this user go on by their access."""
+        """Let runs of this user continue with their access."""
         if access.token is None:
             return
         with self._lock:
@@ -34,13 +34,13 @@ class Admission:
                 self._accesses[access.user_id] = access
 
     def may_execute(self, run: OpenRun) -> bool:
-        """False for a run that waits for its user: it would only be found to wait again."""
+        """False for a run that waits for its user to sign in."""
         with self._lock:
             present = run.user_id in self._accesses
         return present or self._services.has_service_key or run.status is RunStatus.CALLING
 
     def store(self, user_id: str) -> Store:
-        """The store as this user may see it.
+        """The store with this user's rights.
 
         Raises:
             NotSignedIn: Nobody may act for them now.

@@ -27,7 +27,7 @@ from secondlook.telemetry.log import log_failed
 _POLL_SECONDS = 0.5
 
 PAGE = 200
-"""Sources read at a time."""
+"""Sources per read."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ WORKERS = 8
 
 
 class Pool:
-    """Executes each run once at a time. Runs of batches have threads of their own, to keep no other waiting.
+    """Executes runs in threads, never one twice at the same time. Batch runs have separate threads.
 
     Args:
         execute: Executes a run, by its id and whether it is of a batch; it raises nothing.
@@ -38,7 +38,7 @@ class Pool:
             self._pools[in_batch].submit(self._work, run_id, in_batch)
 
     def drain(self) -> None:
-        """Wait for what is in flight; what has not begun is left to whoever finds it."""
+        """Wait for runs in flight. Those that have not started are left to the next process."""
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
         self._pools = {}

@@ -45,12 +45,12 @@ def run_snapshot(*, source_id: str, user_id: str, regenerate: bool = False) -> S
 
 
 def batch_threads(settings: Settings) -> int:
-    """So many that what has been answered and is being stored keeps nothing from being sent."""
+    """So many threads that storing answers never delays sending requests."""
     return 2 * settings.concurrency
 
 
 class Runner:
-    """What a process does with runs.
+    """Queues and executes runs in one process.
 
     Args:
         services: The parts to work with.
@@ -63,7 +63,7 @@ class Runner:
         self._sweep = Sweep(services, self._admission.may_execute, self._start)
 
     def admit(self, access: Access) -> None:
-        """Let runs of this user go on by their access; the sweep picks up runs that waited for it."""
+        """Let runs of this user continue with their access; the sweep picks up those that waited for it."""
         self._admission.admit(access)
 
     def submit(
@@ -75,7 +75,7 @@ class Runner:
         key: str | None = None,
         rehearsal: str | None = None,
     ) -> Run:
-        """Check a source and queue a run of it by its user's access; see `Door.submit`.
+        """Check a source and queue a run of it with its user's access; see `Door.submit`.
 
         Raises:
             SecondlookError: The source is refused, or there are no rehearsals here; there is no run.
@@ -93,7 +93,7 @@ class Runner:
         )
 
     def execute(self, run_id: str) -> Run:
-        """Bring a run to its end in this thread, or wait for whoever executes it.
+        """Execute a run to its end in this thread, or wait for the worker that executes it.
 
         Returns:
             The run: done, failed, canceled, or its outcome unknown.
@@ -129,11 +129,11 @@ class Runner:
             log_failed(f"Run {run_id}", error.code)  # it is queued: the workers' sweep finds it
 
     def look_again(self) -> None:
-        """Look at once for what batches may release."""
+        """Check at once which runs batches may release."""
         self._sweep.look_again()
 
     def resume(self) -> list[Run]:
-        """Execute, one after the other, every run that may go on; what was sent is never sent again."""
+        """Execute every open run, one after the other. No request is sent twice."""
         picked_up = [run.run_id for run in self._sweep.claimable()]
         for run_id in picked_up:
             self.pick_up(run_id)
@@ -141,10 +141,10 @@ class Runner:
 
     @contextmanager
     def sweeping(self, *, for_workers: bool = False) -> Generator[None]:
-        """Pick up what may go on, again and again, while the block runs; then wait for what is in flight.
+        """Pick up open runs repeatedly while the block runs; then wait for those in flight.
 
         Args:
-            for_workers: Whether this is a worker: what may go on is told to all of them.
+            for_workers: Whether this is a worker: open runs are announced to all workers.
         """
         webhook = self.services.webhook
         with webhook.delivering() if webhook is not None else nullcontext():
@@ -155,10 +155,10 @@ class Runner:
                 self._pool.drain()
 
     def pick_up(self, run_id: str, in_batch: bool = False) -> None:
-        """Execute a run as far as it goes now, in this thread; what blocks it is logged and noted there.
+        """Execute a run in this thread as far as possible; an error that blocks it is logged and recorded.
 
-        Of a batch, the next one is looked for as soon as this one's answer is kept, and when it has ended:
-        no place stays empty.
+        The next run of a batch is released as soon as this one's answer is kept, and again when it ends, so
+        that no slot stays empty.
         """
         look_again = self.look_again if in_batch else lambda: None
         try:

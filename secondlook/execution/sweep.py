@@ -1,4 +1,4 @@
-"""Looks again and again for runs that may go on, and releases the runs of batches."""
+"""Repeatedly picks up runs that can continue, and releases the runs of batches."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from secondlook.services import Services
 from secondlook.telemetry.log import log_failed
 
 SWEEP_SECONDS = 5
-_WORKERS_SWEEP_SECONDS = 1  # nobody else begins a batch that a command has queued
+_WORKERS_SWEEP_SECONDS = 1  # nothing else starts a batch that a command has queued
 _FEED_SECONDS = 0.25
-_GATHER_SECONDS = 0.005  # runs that end together are followed by one look
+_GATHER_SECONDS = 0.005  # one sweep follows runs that end together
 
 
 class Sweep:
@@ -23,8 +23,8 @@ class Sweep:
 
     Args:
         services: The parts to work with.
-        may_execute: Whether an open run can go on in this process now.
-        start: Has a run executed, by its id and whether it is of a batch.
+        may_execute: Whether an open run can continue in this process now.
+        start: Starts a run, given its id and whether it belongs to a batch.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class Sweep:
         self._sweeps = False
 
     def claimable(self) -> list[OpenRun]:
-        """The runs that can go on in this process now."""
+        """The runs that can continue in this process now."""
         self._services.ledger.handle_clock_rollback()
         return [run for run in self._services.ledger.claimable() if self._may_execute(run)]
 
     def look_again(self) -> None:
-        """Have the sweep look at once for what batches may release; of many calls one look may come.
+        """Make the sweep check at once which runs batches may release; several calls may share one check.
 
-        A process that only dispatches runs does not sweep: it looks itself.
+        A process that only dispatches runs does not sweep, so it checks directly.
         """
         if self._services.dispatcher is None or self._sweeps:
             self._look_again.set()
@@ -57,7 +57,7 @@ class Sweep:
 
     @contextmanager
     def sweeping(self, *, for_workers: bool) -> Generator[None]:
-        """Sweep while the block runs. Where workers execute runs, each of them sweeps, and nobody else."""
+        """Sweep while the block runs. If workers execute the runs, only they sweep."""
         self._sweeps = for_workers or self._services.dispatcher is None
         most = _WORKERS_SWEEP_SECONDS if for_workers else SWEEP_SECONDS
         sweeper = threading.Thread(target=self._sweep, args=[most], name="secondlook-sweep", daemon=True)
@@ -73,12 +73,12 @@ class Sweep:
             self._stop.clear()
 
     def _sweep(self, most: float) -> None:
-        """Look for what may go on, now and then, and for what batches release whenever a run of one ends."""
+        """Pick up open runs periodically, and release runs of batches whenever one of theirs ends."""
         next_look = time.monotonic()
         while not self._stop.is_set():
             self._look_again.wait(max(0.0, next_look - time.monotonic()))
             self._stop.wait(_GATHER_SECONDS)
-            self._look_again.clear()  # before looking: what is asked for meanwhile is looked for once more
+            self._look_again.clear()  # before looking: a request during the look causes another one
             try:
                 released = self._release()
                 if time.monotonic() >= next_look:
@@ -92,14 +92,14 @@ class Sweep:
                 next_look = time.monotonic() + most
 
     def _release(self) -> bool:
-        """Start the runs that batches may release now; whether there was any."""
+        """Start the runs that batches may release now; return whether there was any."""
         released = self._services.batches.release(self._services.settings.concurrency)
         for run_id in released:
             self._start(run_id, True)
         return bool(released)
 
     def _pause(self, most: float) -> float:
-        """Seconds until there may be something to pick up."""
+        """Seconds until the next run may be picked up."""
         if self._services.batches.any_running():
             return _FEED_SECONDS
         due = self._services.ledger.seconds_until_due()

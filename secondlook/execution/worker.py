@@ -1,6 +1,6 @@
 """One of many machines that execute runs: `secondlook worker`.
 
-Dashboards, the API and batches tell of runs through procrastinate's queue in the ledger's database. A
+Dashboards, the API and batches announce runs through procrastinate's queue in the ledger's database. A
 worker takes what it is told, and calls what a dashboard that executes its own runs would call. Who may do
 what is decided by the ledger alone: procrastinate's heartbeats only clear away the jobs of dead workers.
 """
@@ -28,7 +28,7 @@ from secondlook.settings import load_settings
 from secondlook.telemetry.log import log_failed
 
 _POLL_SECONDS = 0.5
-"""How long a job waits at the most of which no notice came: a pooler in front of Postgres may drop them."""
+"""The longest that a job waits if its notification is lost: a pooler before Postgres may drop those."""
 
 _HEARTBEAT_SECONDS = 10
 _STALLED_SECONDS = 30
@@ -38,11 +38,11 @@ _FAILURES = (ProcrastinateException, psycopg.Error, OSError)
 
 
 def work(concurrency: int | None = None) -> int:
-    """Execute runs until SIGINT or SIGTERM; then let what is in flight end.
+    """Execute runs until SIGINT or SIGTERM; then finish those in flight.
 
     Args:
-        concurrency: Runs of batches at a time in this process, and as many again that somebody waits for;
-            None takes SECONDLOOK_CONCURRENCY, which batches exceed on no number of machines together.
+        concurrency: The most batch runs at the same time in this process, and as many single runs; None takes
+            SECONDLOOK_CONCURRENCY, which also limits batches on all machines together.
 
     Raises:
         SettingInvalid: A setting is missing: the ledger's, or the key by which a process acts for people.
@@ -51,13 +51,13 @@ def work(concurrency: int | None = None) -> int:
     """
     services = Services(load_settings().for_workers())
     try:
-        services.own_access("")  # said at once, rather than of each run
+        services.own_access("")  # fails at once rather than for each run
         services.ping_store()
         services.ledger.ping()
         _ = services.jobs  # makes the tables
         services.agent(
             services.agent_name()
-        )  # a missing key is said at once, and heavy imports are done with
+        )  # fails at once if the key is missing, and does the heavy imports
         worker = Worker(services, concurrency or services.settings.concurrency)
         with worker.runner.sweeping(for_workers=True):
             asyncio.run(worker.run())
@@ -69,11 +69,11 @@ def work(concurrency: int | None = None) -> int:
 class Worker:
     """Takes jobs off the queue and executes their runs.
 
-    Each queue has places of its own: no batch stands before a run that somebody waits for.
+    Each queue has its own slots, so that no batch delays a run that somebody waits for.
 
     Args:
         services: The parts to work with.
-        places: Runs at a time, of each queue.
+        places: The most runs of each queue at the same time.
     """
 
     def __init__(self, services: Services, places: int) -> None:
@@ -91,7 +91,7 @@ class Worker:
             LedgerUnavailable: There is no connection to begin with.
         """
         for name in ("procrastinate", "psycopg"):
-            # What they say of themselves names addresses and arguments; what matters is logged here.
+            # Their own log lines name addresses and arguments; what matters is logged here.
             logging.getLogger(name).addHandler(logging.NullHandler())
             logging.getLogger(name).propagate = False
         try:
@@ -123,7 +123,7 @@ class Worker:
             loop.add_signal_handler(number, stop)
 
     async def _serve(self, queue: str) -> None:
-        """Take jobs of a queue; after a failure of the database, again."""
+        """Take jobs of a queue; reconnect after a failure of the database."""
         while not self._stopping:
             try:
                 await self._app.run_worker_async(
@@ -136,13 +136,13 @@ class Worker:
                     update_heartbeat_interval=_HEARTBEAT_SECONDS,
                     stalled_worker_timeout=_STALLED_SECONDS,
                 )
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the queue must not stay alone
+            except Exception as error:  # noqa: BLE001 -- no error may leave the queue without a reader
                 log_failed("worker", type(error).__name__)
             if not self._stopping:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _clear_away(self) -> None:
-        """Drop the jobs that dead workers had. Their runs are the ledger's: its leases let the sweep on."""
+        """Delete the jobs of dead workers. The ledger's leases expire, and the sweep picks up their runs."""
         manager = self._app.job_manager
         while not self._stopping:
             try:

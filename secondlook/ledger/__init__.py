@@ -1,1 +1,1 @@
-"""What this project remembers by itself: runs, the calls they made, and the answers that were paid for."""
+"""The project's own records: runs, their calls, and the answers that were paid for."""

@@ -1,12 +1,12 @@
 """Batches: runs of many sources, started by one action, released a few at a time.
 
-All runs of a batch are queued when it begins, so that it survives anything; none may go on before it is
-released. Releasing is the one place that knows concurrency, rate and the provider's pace, and it is one
-transaction: it holds for all processes on a ledger. A released run is a run like any other.
+All runs of a batch are queued when it starts, so that no crash loses one. None may be executed before it is
+released. Only the release knows the concurrency, the start rate and the provider's rate limits. It is one
+transaction, so its limits hold for all processes on a ledger. A released run is a run like any other.
 
     filling ──▶ running ⇄ paused
-                   ├──▶ stopped   what was not sent is cancelled, what is in flight ends;
-                   │              resumed, what the stop cancelled is queued again
+                   ├──▶ stopped   runs that were not sent are canceled, those in flight finish;
+                   │              a resume queues the canceled ones again
                    └──▶ ended
 """
 
@@ -40,14 +40,14 @@ _CHUNK = 200
 _STALLED_SECONDS = 30  # several times what reading and queueing a chunk takes
 _RESUMABLE = (BatchStatus.PAUSED, BatchStatus.STOPPED, BatchStatus.FILLING)
 
-# Made once: they run whenever a run of a batch ends.
+# Built once: they run whenever a run of a batch ends.
 _RUNNING = sa.select(batches, now().label("now")).where(
     batches.c.status == BatchStatus.RUNNING, batches.c.store == sa.bindparam("its_store")
 )
 _RUNNING_HELD = _RUNNING.order_by(batches.c.created_at).with_for_update()
-# Counted here: to group by batch, SQLite would go through all runs of all batches.
-# An answer that is being stored takes no place. One that could not be does: a batch must not go on for long
-# where its snapshots have nowhere to go.
+# Counted per batch: to group by batch, SQLite would scan all runs of all batches.
+# An answer that is being stored takes no slot. One that could not be stored does: a batch must not continue
+# for long when its snapshots cannot be stored.
 _RELEASED_BEFORE = sa.select(
     runs.c.batch_id,
     ((runs.c.status != RunStatus.ANSWERED) | runs.c.owner.is_(None)).label("takes_place"),
@@ -79,15 +79,15 @@ class Batches:
         self._database = database
         self._store = store
 
-    # -- beginning ----------------------------------------------------------------------------------
+    # -- starting -----------------------------------------------------------------------------------
 
     def open(self, user_id: str, *, concurrency: int, per_minute: float | None = None) -> str:
         """Make a batch without runs yet, and return its id; `fill` queues its runs.
 
         Args:
             user_id: Whose batch it is.
-            concurrency: Runs at a time, at the most.
-            per_minute: Runs started a minute, at the most.
+            concurrency: The most runs at the same time.
+            per_minute: The most runs started per minute.
         """
         batch_id = str(uuid4())
         row = {
@@ -111,7 +111,7 @@ class Batches:
 
         Args:
             batch_id: A batch that is being filled.
-            plans: What each run is to do; read as they are written.
+            plans: The plan of each run; read while they are written.
         """
         left_out = 0
         for chunk in _chunks(plans):
@@ -127,10 +127,10 @@ class Batches:
         )
 
     def _queue(self, batch_id: str, plans: Sequence[Plan]) -> int | None:
-        """Queue a few; how many were left out. None where the batch was stopped meanwhile."""
+        """Queue a few runs and return how many were left out; None where the batch was stopped meanwhile."""
 
         def queue(connection: sa.Connection) -> int | None:
-            # Locked: whoever stops the batch cancels what is queued by then, and nothing comes after.
+            # Locked: a stop cancels what is queued by then, and nothing is queued after it.
             mine = sa.select(batches.c.status).where(batches.c.batch_id == batch_id).with_for_update()
             if connection.scalar(mine) == BatchStatus.STOPPED:
                 return None
@@ -145,22 +145,22 @@ class Batches:
     # -- releasing ----------------------------------------------------------------------------------
 
     def release(self, capacity: int) -> list[str]:
-        """Release as many runs as may go on now, from the batches in turn, and end those that are through.
+        """Release as many runs as the limits allow now, fairly from all batches, and end finished batches.
 
         Args:
-            capacity: Runs of all batches at a time, at the most.
+            capacity: The most runs of all batches at the same time.
 
         Returns:
-            Their ids: whoever released them executes them, or has them executed.
+            Their ids. The caller executes them, or has them executed.
         """
         of_store = {"its_store": self._store}
 
         def release(connection: sa.Connection) -> list[str]:
-            # Locked: of several processes each sees what the one before has released.
+            # Locked: each process sees what the one before has released.
             running = connection.execute(_RUNNING_HELD, of_store).all()
             if not running or is_switched_off(connection):
                 return []
-            # Of paused and stopped batches too: they take places all the same.
+            # Of paused and stopped batches too: their runs take slots as well.
             before = [row for row in connection.execute(_RELEASED_BEFORE, of_store) if row.batch_id]
             in_flight = Counter[str](row.batch_id for row in before if row.takes_place)
             open_ones = {row.batch_id for row in before}
@@ -171,7 +171,7 @@ class Batches:
                 waiting[batch.batch_id] = _waiting(connection, batch, slots)
                 if slots and not waiting[batch.batch_id] and batch.batch_id not in open_ones:
                     _end(connection, batch.batch_id)
-            # Of what waits, not of what has a place: a batch at its end takes none from the others.
+            # By the runs that wait: a batch that is nearly done takes no slots from the others.
             shares = _share({batch: len(ids) for batch, ids in waiting.items()}, in_flight, free)
             released: list[str] = []
             for batch in running:
@@ -182,7 +182,7 @@ class Batches:
                 rate_limits.take(connection, len(released))
             return released
 
-        # Soft: what a power cut takes back waits again, and is released again.
+        # Soft: a run whose release a power cut undoes waits again and is released again.
         return self._database.write_soft(release, WritePriority.RELEASE) if self.any_running() else []
 
     def any_running(self) -> bool:
@@ -195,7 +195,7 @@ class Batches:
     # -- a person's decisions -----------------------------------------------------------------------
 
     def pause(self, batch_id: str, user_id: str) -> Batch:
-        """Let nothing more go; what is in flight ends.
+        """Pause a batch: release no more runs; those in flight finish.
 
         Raises:
             SourceNotFound: No such batch, or another user's.
@@ -205,16 +205,15 @@ class Batches:
         def change(connection: sa.Connection) -> None:
             values = {"status": BatchStatus.PAUSED, "halted_at": now()}
             if _update(connection, batch.batch_id, (BatchStatus.RUNNING,), **values):
-                connection.execute(sa.update(runs).where(_not_begun(batch.batch_id)).values(due_at=None))
+                connection.execute(sa.update(runs).where(_unsent(batch.batch_id)).values(due_at=None))
 
         self._database.write(change)
         return self.get(batch_id, user_id)
 
     def resume(self, batch_id: str, user_id: str) -> Batch:
-        """Go on with a paused or stopped batch, or with what is queued of one whose beginner died meanwhile.
+        """Resume a paused or stopped batch, or start what is queued of one whose process died while queueing.
 
-        Of a stopped one, what the stop cancelled is queued again; a source that has had another run since
-        is left alone.
+        The runs that a stop canceled are queued again, except for sources that have had another run since.
 
         Raises:
             SourceNotFound: No such batch, or another user's.
@@ -234,7 +233,7 @@ class Batches:
             stopped_at = connection.scalar(stopped.with_for_update())
             if stopped_at is not None:
                 again = {"status": RunStatus.QUEUED, "finished_at": None}
-                cancelled = _cancelled_by_stop(batch.batch_id, stopped_at)
+                cancelled = _canceled_by_stop(batch.batch_id, stopped_at)
                 connection.execute(sa.update(runs).where(cancelled).values(again))
             _update(connection, batch.batch_id, _RESUMABLE, **values)
 
@@ -242,7 +241,7 @@ class Batches:
         return self.get(batch_id, user_id)
 
     def stop(self, batch_id: str, user_id: str) -> Batch:
-        """Cancel what was not sent; what is in flight ends.
+        """Stop a batch: cancel the runs that were not sent; those in flight finish.
 
         Raises:
             SourceNotFound: No such batch, or another user's.
@@ -259,7 +258,7 @@ class Batches:
             if _update(connection, batch.batch_id, stoppable, **values):
                 connection.execute(
                     sa.update(runs)
-                    .where(_not_begun(batch.batch_id))
+                    .where(_unsent(batch.batch_id))
                     .values(status=RunStatus.CANCELLED, finished_at=now(), due_at=None)
                 )
 
@@ -286,7 +285,7 @@ class Batches:
         return self._select(batches.c.user_id == user_id, limit=limit)
 
     def statuses(self, user_id: str, *, limit: int = 20) -> dict[str, BatchStatus]:
-        """Where the user's newest batches stand, by their ids: cheaper than to list them."""
+        """The status of the user's newest batches by their ids; cheaper than listing them."""
         query = (
             sa.select(batches.c.batch_id, batches.c.status)
             .where(batches.c.user_id == user_id)
@@ -320,7 +319,7 @@ def _chunks(plans: Iterable[Plan]) -> Iterator[Sequence[Plan]]:
 
 
 def _twice(batch_id: str) -> sa.ColumnElement[bool]:
-    """Runs of a batch that is being queued whose source may have been read before another run was done."""
+    """Runs of a batch being queued whose source may have been read before another run finished."""
     other = runs.alias("other")
     began = sa.select(batches.c.created_at).where(batches.c.batch_id == batch_id).scalar_subquery()
     done_since = sa.exists().where(
@@ -335,7 +334,7 @@ def _twice(batch_id: str) -> sa.ColumnElement[bool]:
 
 
 def _slots(batch: sa.Row[Any], in_flight: int) -> int:
-    """How many runs of a batch may be begun now, by its own limits."""
+    """How many runs of a batch may start now, by its own limits."""
     slots = max(0, batch.concurrency - in_flight)
     if batch.per_minute is None:
         return slots
@@ -345,7 +344,7 @@ def _slots(batch: sa.Row[Any], in_flight: int) -> int:
 
 
 def _share(wanted: Mapping[str, int], in_flight: Mapping[str, int], free: int) -> dict[str, int]:
-    """Free places for the batches, each to one of those that have the fewest by then."""
+    """Distribute free slots: each goes to a batch that has the fewest."""
     shares = dict.fromkeys(wanted, 0)
     for _ in range(free):
         hungry = [batch for batch in wanted if shares[batch] < wanted[batch]]
@@ -353,12 +352,12 @@ def _share(wanted: Mapping[str, int], in_flight: Mapping[str, int], free: int) -
             break
         fewest = min(in_flight.get(batch, 0) + shares[batch] for batch in hungry)
         equal = [batch for batch in hungry if in_flight.get(batch, 0) + shares[batch] == fewest]
-        shares[random.choice(equal)] += 1  # noqa: S311 -- no secret; with one place for two, none is always first
+        shares[random.choice(equal)] += 1  # noqa: S311 -- no secret; random, so that no batch is always first
     return shares
 
 
 def _waiting(connection: sa.Connection, batch: sa.Row[Any], most: int) -> Sequence[str]:
-    """Ids of a batch's next runs, at the most so many."""
+    """Ids of a batch's next runs, at most `most`."""
     values = {"batch": batch.batch_id, "most": most}
     return connection.scalars(_WAITING, values).all() if most > 0 else ()
 
@@ -368,9 +367,9 @@ def _release(connection: sa.Connection, batch: sa.Row[Any], ids: Sequence[str]) 
         return
     connection.execute(_RELEASED, [{"run": run_id} for run_id in ids])
     if batch.per_minute is not None:
-        # A second of slack is caught up on, no more: a pause is no credit.
-        begun = max(batch.next_at, batch.now - 1) + len(ids) * 60 / batch.per_minute
-        _update(connection, batch.batch_id, (BatchStatus.RUNNING,), next_at=begun)
+        # At most one second is caught up: a pause gives no credit.
+        next_at = max(batch.next_at, batch.now - 1) + len(ids) * 60 / batch.per_minute
+        _update(connection, batch.batch_id, (BatchStatus.RUNNING,), next_at=next_at)
 
 
 def _end(connection: sa.Connection, batch_id: str) -> None:
@@ -382,8 +381,8 @@ def _update(connection: sa.Connection, batch_id: str, among: Sequence[BatchStatu
     return connection.execute(change.values(**values)).rowcount == 1
 
 
-def _not_begun(batch_id: str) -> sa.ColumnElement[bool]:
-    """Runs of a batch with no request out: also those that wait to be sent again."""
+def _unsent(batch_id: str) -> sa.ColumnElement[bool]:
+    """Queued runs of a batch without a request in flight, including those that wait to be sent again."""
     return (
         (runs.c.batch_id == batch_id)
         & (runs.c.status == RunStatus.QUEUED)
@@ -391,10 +390,10 @@ def _not_begun(batch_id: str) -> sa.ColumnElement[bool]:
     )
 
 
-def _cancelled_by_stop(batch_id: str, stopped_at: float) -> sa.ColumnElement[bool]:
-    """Runs that a stop cancelled, where nobody has asked for their source since.
+def _canceled_by_stop(batch_id: str, stopped_at: float) -> sa.ColumnElement[bool]:
+    """Runs that a stop canceled and whose source has had no run since.
 
-    What a person canceled was sent, and has its due_at, or was canceled before.
+    Runs that a person canceled were sent and have a due_at, or were canceled before the stop.
     """
     other = runs.alias("other")
     since = sa.exists().where(
@@ -414,7 +413,7 @@ _FAILURES = (
     .where(_MINE, runs.c.status == RunStatus.FAILED)
     .group_by(runs.c.error_code)
 )
-# By the index of what waits to be released, alone.
+# Uses only the index of runs that wait to be released.
 _HELD = sa.select(sa.func.count(), sa.func.max(runs.c.created_at)).where(
     _MINE, IS_QUEUED, runs.c.due_at.is_(None)
 )

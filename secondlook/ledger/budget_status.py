@@ -1,6 +1,6 @@
-"""Budgets as figures: what is allowed, what is used, how much room is left, and what is said where it is not.
+"""Budgets as figures: limits, use, what is left, and the message when a call exceeds one.
 
-Pure: nothing here looks at a clock or at a database.
+Pure: nothing here reads a clock or a database.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PRICE_UNKNOWN = "price_unknown"
 
 @dataclass(frozen=True)
 class Limit:
-    """The most of one budget; None is no limit."""
+    """The limits of one budget; None is no limit."""
 
     calls: int | None = None
     nanousd: int | None = None
@@ -39,7 +39,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        """Those of the settings SECONDLOOK_BUDGET_…."""
+        """The limits from the settings SECONDLOOK_BUDGET_…."""
         return cls(
             user_day=_limit(settings.budget_user_day_calls, settings.budget_user_day_usd),
             user_month=_limit(settings.budget_user_month_calls, settings.budget_user_month_usd),
@@ -50,14 +50,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Use:
-    """What counts against a budget; dollars of calls under way are reserved."""
+    """The use of a budget; dollars of calls in flight are reserved."""
 
     calls: int = 0
     nanousd: int = 0
     reserved_nanousd: int = 0
 
     def __sub__(self, other: Use) -> Use:
-        """What is more here than there."""
+        """The difference of two uses."""
         return Use(
             self.calls - other.calls,
             self.nanousd - other.nanousd,
@@ -67,10 +67,10 @@ class Use:
 
 @dataclass(frozen=True)
 class BudgetStatus:
-    """A budget, and how much of it is used.
+    """The status of a budget: its limits, and how much is used.
 
     Attributes:
-        name: Whose it is and of which length: also a part of its settings' names.
+        name: Whose it is and its length; also a part of its settings' names.
         period: The day or month, as 2026-11-22 or 2026-11.
     """
 
@@ -91,7 +91,7 @@ class BudgetStatus:
 
     @property
     def reserved_usd(self) -> Decimal:
-        """Dollars that calls under way may cost."""
+        """Dollars reserved for calls in flight."""
         return Decimal(self.used.reserved_nanousd) / NANO
 
     @property
@@ -100,13 +100,13 @@ class BudgetStatus:
         return None if self.limit.nanousd is None else Decimal(self.limit.nanousd) / NANO
 
     def room_for_calls(self) -> int | None:
-        """How many calls are left of it; None where it has no limit of calls."""
+        """How many calls are left; None where calls are not limited."""
         return None if self.limit.calls is None else max(0, self.limit.calls - self.used.calls)
 
     def room_for_dollars(self, estimate_nanousd: int) -> int | None:
-        """For how many calls of that price dollars are left; None where it has no limit of them.
+        """How many calls of that price the dollars left allow; None where dollars are not limited.
 
-        What costs nothing takes nothing, also of a budget that is spent.
+        A free call is allowed even when the budget is spent.
         """
         if self.limit.nanousd is None or estimate_nanousd == 0:
             return None
@@ -130,15 +130,15 @@ def period_end(period: str) -> str:
 def refusal(
     standings: Sequence[BudgetStatus], estimate_nanousd: int | None, *, calls: int = 1
 ) -> OverBudget | None:
-    """Why not all of these calls may be made; None where they may.
+    """The error that says why not all of these calls may be made; None where they may.
 
     Args:
-        standings: The budgets that they count in.
-        estimate_nanousd: What each of them takes at the most; None where the model's price is unknown.
+        standings: The status of the budgets that they count in.
+        estimate_nanousd: The most that each of them costs; None where the model's price is unknown.
         calls: How many they are.
 
     Returns:
-        Of the budgets with the least room, what is to be said of the one that stays so the longest.
+        The error of the budget with the least left; of several, the one whose period ends last.
     """
     if estimate_nanousd is None:
         if any(each.limit.nanousd is not None for each in standings):
@@ -158,7 +158,7 @@ def refusal(
 
 
 def room(standings: Sequence[BudgetStatus], estimate_nanousd: int) -> int | None:
-    """How many calls of that price all these budgets allow; None is any number."""
+    """How many calls of that price all these budgets allow; None is no limit."""
     rooms = [
         left
         for each in standings
@@ -229,12 +229,12 @@ def _is_day(period: str) -> bool:
 
 
 def _dollars(nanousd: int) -> str:
-    """Exactly: a figure that is compared is not rounded."""
+    """An exact amount: a figure that is compared is not rounded."""
     return _at_least_cents(Decimal(nanousd) / NANO)
 
 
 def _about(nanousd: int) -> str:
-    """Two figures, rounded up as what it is added to is not rounded at all."""
+    """An amount rounded up to two significant digits."""
     dollars = Decimal(nanousd) / NANO
     digit = Decimal(1).scaleb(min(dollars.adjusted() - 1, -2))
     return _at_least_cents(dollars.quantize(digit, ROUND_CEILING))

@@ -1,14 +1,14 @@
-"""What may be spent: reserved before a call, counted after it, and a switch that stops all sending.
+"""Budgets: reserved before a call, charged after it, and a switch that stops all sending.
 
-    reserve ──▶ reserved ──▶ spent        what the call has cost, or the estimate where nobody knows
+    reserve ──▶ reserved ──▶ spent        the cost of the call, or the estimate where the cost is unknown
                     └──▶ released         the provider certainly did not process the request
 
-Each call counts in four rows: its user's and everybody's, of its day and of its month. What has begun on a
-day counts there, whenever it ends. A call's `Reservation` says what the rows hold of it: every change goes
-from what is recorded to what is so now, so that a repeated one adds nothing.
+Each call counts in four rows: its user's and everybody's, for its day and its month. A call counts on the
+day it was reserved, whenever it ends. A call's `Reservation` records what the rows hold of it. Each change
+adds the difference to what is recorded, so that repeating one adds nothing.
 
-No deadlock: whoever reserves holds the switch's row first, then everybody takes the four rows in one order,
-and takes them last in the transaction.
+To avoid deadlocks, a reservation locks the switch's row first, and every transaction locks the four rows in
+the same order and last.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from secondlook.ledger.rows import dump, iso
 from secondlook.ledger.tables import spending, switches
 
 MOST_NANOUSD = 10_000 * 10**9
-"""A call's cost above this is nonsense that a provider told, and counts as unknown: sums must never become
-larger than their column, since the answer is kept in the same transaction."""
+"""A call's cost above this is a provider's nonsense and counts as unknown: sums must fit their column,
+because the answer is kept in the same transaction."""
 
 _ALL = "all"  # no user's id: those are UUIDs
 _SENDING = "sending"
@@ -47,13 +47,13 @@ _SENDING = "sending"
 
 @dataclass(frozen=True)
 class Reservation:
-    """What the budgets count for one call, to be kept with the call.
+    """What the budgets count for one call; it is kept with the call.
 
     Attributes:
         user_id: Whose call it is.
-        day: When it was reserved; what follows counts on that day too.
-        estimate_nanousd: The most that it was thought to take.
-        spent_nanousd: What it counts since it has ended; None while it is under way.
+        day: The day it was reserved; its cost counts on that day too.
+        estimate_nanousd: The estimated upper limit of its cost.
+        spent_nanousd: Its cost once it has ended; None while it is in flight.
         released: Whether it counts for nothing.
     """
 
@@ -90,22 +90,22 @@ def reserve(
     *,
     at: float | None = None,
 ) -> Reservation:
-    """Count a call before it is sent, in the transaction that notes it, as the last thing there.
+    """Reserve budget for a call before it is sent, as the last step of the transaction that records it.
 
     Args:
-        connection: The transaction. It holds everybody else's reservations up until it ends.
+        connection: The transaction. It blocks all other reservations until it ends.
         limits: The budgets.
         user_id: Whose call it is.
         estimate_nanousd: The most that it may cost; None where the model's price is unknown.
         at: Seconds since 1970; by the database's clock where not given.
 
     Returns:
-        What is to be kept with the call.
+        The reservation, to be kept with the call.
 
     Raises:
         OverBudget: It may not be sent; nothing was counted.
     """
-    # For as long as this row is held nobody can switch sending off, and nobody else can reserve.
+    # While this row is locked, nobody can switch sending off, and nobody else can reserve.
     switched_off, clock = _switched_off(connection, hold=True)
     if switched_off is not None:
         raise _stopped(switched_off)
@@ -121,12 +121,12 @@ def reserve(
 
 
 def settle(connection: sa.Connection, reservation: Reservation, cost_nanousd: int | None) -> Reservation:
-    """Count what a call has cost in the place of what was reserved for it, whatever became of it before.
+    """Replace a call's reservation by its cost, whatever its state was.
 
     Args:
         connection: The transaction, in which the call's record is held; to be used as the last thing there.
         reservation: As it is recorded with the call.
-        cost_nanousd: None where it is unknown: then the estimate counts, or a cost that was known before.
+        cost_nanousd: None where it is unknown: then the estimate counts, or an earlier known cost.
 
     Returns:
         What is to be recorded now, in the same transaction.
@@ -138,7 +138,7 @@ def settle(connection: sa.Connection, reservation: Reservation, cost_nanousd: in
 
 
 def release(connection: sa.Connection, reservation: Reservation) -> Reservation:
-    """Give back a call that the provider certainly did not process; one that has ended otherwise stays.
+    """Release the reservation of a call that the provider certainly did not process, unless it has ended.
 
     Args:
         connection: The transaction, in which the call's record is held; to be used as the last thing there.
@@ -160,7 +160,7 @@ def _change(connection: sa.Connection, before: Reservation, after: Reservation) 
 
 
 def _rows(user_id: str | None, day: str) -> list[tuple[BudgetName, str, str]]:
-    """The names, scopes and periods that a call counts in, in the order in which rows are locked."""
+    """The names, scopes and periods that a call counts in, in the order of locking."""
     month = day[:7]
     everybodys: list[tuple[BudgetName, str, str]] = [("month", _ALL, month), ("day", _ALL, day)]
     if user_id is None:
@@ -172,7 +172,7 @@ def _add(connection: sa.Connection, user_id: str, day: str, difference: Use) -> 
     """Change the four rows, made where they are missing, and keep them locked until the transaction ends.
 
     Returns:
-        What they are now, by scope and period.
+        Their new values, by scope and period.
     """
     values = {"user": user_id, "day": day, "month": day[:7], **asdict(difference)}
     return _uses(connection.execute(_ADD, values))
@@ -261,7 +261,7 @@ def _stopped(switched_off: SwitchedOff) -> OverBudget:
 
 @dataclass(frozen=True)
 class Allowance:
-    """How many of some calls may be made now, and why not all of them."""
+    """How many of the requested calls may be made now, and why not all of them."""
 
     calls: int
     refusal: OverBudget | None
@@ -291,7 +291,7 @@ class Budgets:
     def allows(
         self, user_id: str, calls: int, estimate_nanousd: int | None, *, at: float | None = None
     ) -> Allowance:
-        """How many of these calls could be made now. It reserves nothing: each is asked for again.
+        """How many of these calls could be made now. It reserves nothing: each call is checked again.
 
         Args:
             user_id: Whose they are.
@@ -313,7 +313,7 @@ class Budgets:
 
         Args:
             sending: Whether calls may be sent.
-            by: Who does so. Who switches off what is off changes nothing.
+            by: Who does so. Switching sending off twice changes nothing.
         """
         change = (
             sa.update(switches)

@@ -1,4 +1,4 @@
-"""What was read of a database, kept for as long as nobody writes to it: never older than a look at it is."""
+"""A cache of reads from a database, valid until anybody writes to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass
 class _Entry:
-    """What was read, and when. Of many who ask at once one reads."""
+    """A cached value and its version. Of concurrent callers, one reads."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     version: object = None
@@ -23,12 +23,12 @@ class _Entry:
 
 
 class Cache(Generic[K, T]):
-    """The answers to the questions that were asked last.
+    """Caches the answers to the latest questions.
 
     Args:
         database: Where they are read.
-        read: Reads the answer to a question. A question says whose answer it is, where that matters.
-        most: Answers that are kept.
+        read: Reads the answer to a question. Where answers depend on the user, the question names them.
+        most: The most answers that are kept.
     """
 
     def __init__(self, database: Database, read: Callable[[K], T], *, most: int = 64) -> None:
@@ -39,8 +39,8 @@ class Cache(Generic[K, T]):
         self._entries: dict[K, _Entry] = {}
 
     def get(self, question: K) -> T:
-        """The answer as the database has it now, read again only where something was written since."""
-        version = self._database.version()  # looked at first: what is written from here on is seen next time
+        """The current answer; it is read again only if the database has changed."""
+        version = self._database.version()  # before reading, so that the next call sees later writes
         with self._lock:
             entry = self._entries.pop(question, None) or _Entry()
             self._entries[question] = entry

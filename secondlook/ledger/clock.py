@@ -1,8 +1,8 @@
-"""The wall clock, which somebody may set back: what was to last for seconds must not last for an hour then.
+"""Handles a wall clock that is set back, so that a lease of seconds does not last for an hour.
 
-Leases, waits and rates stand in the ledger as moments of the database's clock, which all who share it agree
-on. Whoever executes runs notes now and then how late it is. Where it is earlier than that, every moment still
-to come is brought forward by as much; at the most it then lasts longer by the time between two notes.
+The ledger stores leases, waits and rates as times of the database's clock, which all processes share. Each
+process that executes runs periodically records the time. If the clock is behind the recorded time, every
+future time is made earlier by the difference. A wait is then too long by at most the time between records.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from secondlook.connections.database import Database, now
 from secondlook.ledger.tables import batches, clocks, deliveries, pace, runs
 
 _NOTED_SECONDS = 5.0
-_SLACK_SECONDS = 2.0  # what daily corrections take back is waited for
+_SLACK_SECONDS = 2.0  # small daily corrections are ignored
 
 _MOMENTS = (
     runs.c.lease_until,
@@ -29,7 +29,7 @@ _NOTED = sa.select(clocks.c.noted_at, now().label("now"))
 
 
 def mind(database: Database) -> None:
-    """See whether the clock was set back, and put right what stands on it.
+    """Detect whether the clock was set back, and correct the stored times.
 
     Raises:
         LedgerUnavailable: The ledger cannot be read or written.
@@ -40,7 +40,7 @@ def mind(database: Database) -> None:
 
 
 def _put_right(connection: sa.Connection) -> None:
-    # Held: of several who see it, one brings the moments forward.
+    # Locked: if several processes detect it, only one moves the times.
     noted_at, clock = connection.execute(_NOTED.with_for_update()).one()
     connection.execute(sa.update(clocks).values(noted_at=clock))
     back = noted_at - clock

@@ -15,10 +15,10 @@ def ledger_database(where: Path | str, migrations: Sequence[Migration] = MIGRATI
 
     Args:
         where: An SQLite file, made where it does not exist, or a Postgres URL.
-        migrations: What is applied where it was not yet.
+        migrations: Those that the database must have.
 
     Raises:
-        LedgerUnavailable: It cannot be opened. No message has any part of a URL that may be a password's.
+        LedgerUnavailable: It cannot be opened. No message holds a part of a URL that may be a password.
     """
     database = _connected(where)
     try:

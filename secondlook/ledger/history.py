@@ -1,7 +1,7 @@
-"""Looking back at runs: found by filters, counted and paged by the database, without their answers.
+"""Past runs: filtered, counted and paged by the database, without their answers.
 
-The answers, inputs and requests are most of the ledger. What a run is looked for by lies in two indexes as
-well, so that finding and counting runs among many never touches them.
+The answers, inputs and requests are most of the ledger. Two indexes cover every column that runs are filtered
+by, so that finding and counting runs never reads them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from secondlook.ledger.tables import calls, reviews, runs
 from secondlook.tasks.checklist import UNREAD_REASONS
 
 MOST_CHOICES = 200
-"""Values of a filter that are offered; others can be typed into the URL."""
+"""The most values that a filter offers; others can be typed into the URL."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class RunRow:
 
     @property
     def verdict(self) -> Verdict:
-        """What became of its answer."""
+        """Whether its answer was accepted, refused by a rule, or neither."""
         return verdict_of(self.status, self.error)
 
 
@@ -77,10 +77,10 @@ CallOutcome = Literal["answered", "not_processed", "refused", "unknown"]
 
 @dataclass(frozen=True)
 class Call:
-    """One request to the agent, and what came of it.
+    """One request to the agent and its outcome.
 
     Attributes:
-        outcome: None while it is under way, or where its process ended.
+        outcome: None while it is in flight, or where its process died.
         counts: Whether its answer is the one that counts.
         answer_length: Characters, or on Postgres bytes, of its answer; None where none came.
     """
@@ -110,7 +110,7 @@ class Neighbours(NamedTuple):
 
 @dataclass(frozen=True)
 class Choices:
-    """What runs can be found by, as far as it is not fixed."""
+    """The values that runs can be filtered by, where they are not a fixed list."""
 
     models: Sequence[str] = field(default=())
     prompts: Sequence[str] = field(default=())
@@ -118,7 +118,7 @@ class Choices:
 
 
 class History:
-    """Runs as people look back at them.
+    """Finds past runs.
 
     Args:
         database: The ledger's database, with its tables.
@@ -142,7 +142,7 @@ class History:
 
         def look(connection: sa.Connection) -> RunPage:
             total = connection.scalar(sa.select(sa.func.count()).select_from(runs).where(*where)) or 0
-            # The last page there is, where somebody asks for one behind it.
+            # A page past the end shows the last one.
             start = min(offset, max(0, total - 1) // limit * limit)
             found = sa.select(runs.c.run_id).where(*where).order_by(*_ORDER).limit(limit).offset(start)
             return RunPage(_rows(connection, found), total)
@@ -173,7 +173,7 @@ class History:
         return self._database.read(look)
 
     def calls(self, run_id: str) -> tuple[Call, ...]:
-        """The requests of a run, in their order; whoever asks has seen that they may."""
+        """The requests of a run, in order; the caller has checked that they may be seen."""
         counts = sa.select(runs.c.answered_call).where(runs.c.run_id == run_id).scalar_subquery()
         light = [column for column in calls.c if column.name not in {"body", "reservation"}]
         query = (
@@ -250,9 +250,9 @@ _VERDICTS: dict[str, sa.ColumnElement[bool]] = {
 
 
 def _differing() -> sa.Select[tuple[str]]:
-    """Runs whose answer was read and is not the input's: told by the error's text, of refused runs alone."""
+    """Runs whose answer was read and differs from the input, by the error's text of refused runs."""
     refused = runs.alias("refused")
-    # In JSON text the quotes of a message's own are escaped: this is the field and nothing else.
+    # JSON text escapes a message's own quotes, so this matches the field only.
     unread = (refused.c.error.contains(f'"reason":"{reason}"', autoescape=True) for reason in UNREAD_REASONS)
     return sa.select(refused.c.run_id).where(
         refused.c.error_code == AnswerRejected.code, *(sa.not_(each) for each in unread)
@@ -302,7 +302,7 @@ _LIGHT = (
 
 
 def _rows(connection: sa.Connection, ids: sa.Select[tuple[str]]) -> tuple[RunRow, ...]:
-    """The light rows of some runs. Their ids come from an index alone; the rows are looked up then."""
+    """The light rows of some runs. An index gives their ids; then the rows are looked up."""
     page = ids.subquery()
     query = (
         sa.select(*_LIGHT)

@@ -1,7 +1,7 @@
-"""Tells workers on other machines of runs that may go on: procrastinate's queue, in the ledger's database.
+"""Announces runs to workers on other machines: procrastinate's queue, in the ledger's database.
 
-A job is a hint and no more: it holds a run's id, and whoever takes it asks the ledger whether there is
-anything to do. One too many does nothing; one that is lost is told again by the workers' sweep.
+A job is only a hint: it holds a run's id, and the worker that takes it asks the ledger whether there is
+anything to do. A duplicate job does nothing; the workers' sweep replaces a lost one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from secondlook.connections.database import Database, Migration
 from secondlook.errors import LedgerUnavailable
 
 TASK = "carry"
-"""The one task; its arguments are a run's id and whether it is of a batch."""
+"""The stored name of the only task; its arguments are a run's id and whether it is of a batch."""
 
 ASKED, BATCH = "asked", "batch"
 """The queues: of runs that somebody waits for, and of runs of batches."""
@@ -47,10 +47,10 @@ class Jobs:
         database.migrate(_migrations())
 
     def defer(self, run_id: str, in_batch: bool) -> None:
-        """Tell the workers of a run, unless they are told already.
+        """Queue a job for a run, unless there is one.
 
         Raises:
-            LedgerUnavailable: They could not be told; their sweep finds the run.
+            LedgerUnavailable: It could not be queued; the workers' sweep finds the run.
         """
         job = Job(
             queue=BATCH if in_batch else ASKED,
@@ -64,7 +64,7 @@ class Jobs:
         )
 
         def tell(connection: sa.Connection) -> None:
-            # Looked up first: what the index refuses, the server writes to its log as an error.
+            # Looked up first, because the server logs a row that the index refuses as an error.
             if connection.scalar(waiting) is None:
                 self._manager.defer_job(job, connection=connection.connection.driver_connection)
 

@@ -11,11 +11,11 @@ from secondlook.ledger.statements import EXTEND
 from secondlook.telemetry.log import log_failed
 
 _AGAIN_SECONDS = 1
-"""After a beat that the ledger did not take."""
+"""The wait after a failed extension."""
 
 
 class Leases:
-    """Extends what is held, three times a lease.
+    """Extends the held leases, three times in each lease's duration.
 
     Args:
         database: The ledger's database.
@@ -32,12 +32,12 @@ class Leases:
 
     @contextmanager
     def held(self, run_id: str, owner: str) -> Generator[None]:
-        """Extend the lease of a run for as long as the block runs, and it is this owner's."""
+        """Extend the lease of a run while the block runs and this owner holds it."""
         hold = object()
         with self._lock:
             self._held[hold] = {"run": run_id, "its_owner": owner, "lease_seconds": self.seconds}
             if self._thread is None:
-                # A daemon, that ends by itself when nothing is held any more.
+                # A daemon that ends when no lease is held any more.
                 self._thread = threading.Thread(target=self._beat_on, name="secondlook-lease", daemon=True)
                 self._thread.start()
         try:
@@ -68,11 +68,11 @@ class Leases:
             seconds = self.seconds / 3 if beaten else min(_AGAIN_SECONDS, self.seconds / 3)
 
     def _beat(self, held: list[Mapping[str, object]]) -> bool:
-        # Each by itself: whoever stops a batch locks its runs in another order.
+        # One by one: stopping a batch locks its runs in another order.
         try:
             for lease in held:
                 self._database.write_soft(lambda connection, lease=lease: connection.execute(EXTEND, lease))
-        except Exception as error:  # noqa: BLE001 -- whatever it is, no run may lose its lease by it
+        except Exception as error:  # noqa: BLE001 -- no error may cost a run its lease
             log_failed("lease", type(error).__name__)
             return False
         return True

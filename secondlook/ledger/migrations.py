@@ -1,4 +1,4 @@
-"""All that was ever done to the ledger's database, in its order. Append-only: a new migration comes last.
+"""The migrations of the ledger's database, in order. Append-only: a new migration comes last.
 
 Names are never used twice, and what a migration does is never changed: data folders have recorded them. They
 hold DDL of their own day, not the tables as queries see them now. The queue of `ledger.jobs` brings its own.
@@ -41,7 +41,7 @@ def _runs_and_calls(connection: sa.Connection) -> None:
         )
         """
     )
-    # At most one unsettled run a source, whoever asks at the same moment: the guarantee is the database's.
+    # At most one open run per source, even with concurrent requests: the database guarantees it.
     connection.exec_driver_sql(
         "create unique index runs_unsettled on runs (user_id, source_id) "
         "where status in ('queued', 'calling', 'answered', 'in_doubt')"
@@ -49,7 +49,7 @@ def _runs_and_calls(connection: sa.Connection) -> None:
     connection.exec_driver_sql(
         "create index runs_open on runs (lease_until) where status in ('queued', 'calling', 'answered')"
     )
-    # Whoever looked at the same newest run asks for the same next one: of two, one is made.
+    # Two requests that saw the same newest run ask for the same number: only one gets it.
     connection.exec_driver_sql("create unique index runs_by_source on runs (user_id, source_id, number)")
     connection.exec_driver_sql("create index runs_by_user on runs (user_id, created_at)")
     body = "bytea" if connection.dialect.name == "postgresql" else "text"
@@ -81,7 +81,7 @@ def _runs_and_calls(connection: sa.Connection) -> None:
 
 
 def _submissions(connection: sa.Connection) -> None:
-    # The key is written before the run it names: its row is what two submissions of one key wait for.
+    # The key is written before its run: two submissions of one key wait for its row.
     connection.exec_driver_sql(
         """
         create table submissions (
@@ -101,7 +101,7 @@ def _stores(connection: sa.Connection) -> None:
 
 
 def _batches_and_retries(connection: sa.Connection) -> None:
-    # due_at: a run may not go on before; null is a run of a batch whose turn has not come.
+    # due_at: a run may not be executed before; null is a batch run that is not released.
     connection.exec_driver_sql("alter table runs add column batch_id text")
     connection.exec_driver_sql("alter table runs add column due_at double precision default 0")
     connection.exec_driver_sql("alter table calls add column reservation text")
@@ -149,7 +149,7 @@ def _batches_and_retries(connection: sa.Connection) -> None:
 
 
 def _in_doubt(connection: sa.Connection) -> None:
-    # Pages ask for them again and again, among all that a user ever had.
+    # Pages query them often, among all runs of a user.
     connection.exec_driver_sql(
         "create index runs_in_doubt on runs (user_id, created_at) where status = 'in_doubt'"
     )
@@ -178,7 +178,7 @@ def _spending_and_switches(connection: sa.Connection) -> None:
         )
         """
     )
-    # There from the start, so that there is a row to hold.
+    # Inserted here, so that there is always a row to lock.
     connection.exec_driver_sql("insert into switches (name, is_on) values ('sending', true)")
 
 
@@ -215,8 +215,8 @@ def _note(connection: sa.Connection) -> None:
 
 
 def _light_indexes(connection: sa.Connection) -> None:
-    # Of all columns that a run can be looked for by, in the order of lists: one for everybody's, one for each
-    # user's runs, in the place of the narrower one.
+    # All columns that runs are filtered by, in the order of lists: one index for all users, one per user,
+    # which replaces the narrower one.
     light = "created_at desc, run_id desc, status, error_code, agent, model, prompt_version, source_id"
     connection.exec_driver_sql(f"create index runs_by_time on runs ({light}, user_id)")
     connection.exec_driver_sql(f"create index runs_of_user on runs (user_id, {light})")
@@ -298,7 +298,7 @@ def _sessions_and_attempts(connection: sa.Connection) -> None:
 def _tasks(connection: sa.Connection) -> None:
     for table in ("runs", "calls"):
         connection.exec_driver_sql(f"alter table {table} add column task text not null default 'snapshot'")
-    # What holds of a source holds of each of its tasks.
+    # The rules for a source now hold for each of its tasks.
     for index in ("runs_unsettled", "runs_by_source", "runs_by_time", "runs_of_user"):
         connection.exec_driver_sql(f"drop index {index}")
     connection.exec_driver_sql(
@@ -308,7 +308,7 @@ def _tasks(connection: sa.Connection) -> None:
     connection.exec_driver_sql(
         "create unique index runs_by_source on runs (user_id, source_id, task, number)"
     )
-    # Of all columns that a run can be looked for by, as before, and its task.
+    # All columns that runs are filtered by, as before, and the task.
     light = "created_at desc, run_id desc, status, error_code, agent, model, prompt_version, source_id, task"
     connection.exec_driver_sql(f"create index runs_by_time on runs ({light}, user_id)")
     connection.exec_driver_sql(f"create index runs_of_user on runs (user_id, {light})")
@@ -335,7 +335,7 @@ def _reasoning(connection: sa.Connection) -> None:
 
 
 def _rehearsals(connection: sa.Connection) -> None:
-    # They were runs of the offline agent, told apart by their model's name.
+    # Rehearsals were runs of the offline agent, marked by their model's name.
     connection.exec_driver_sql(
         "update runs set agent = 'rehearsal' where agent = 'offline' and substr(model, 1, 10) = 'rehearsal-'"
     )

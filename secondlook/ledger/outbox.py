@@ -1,9 +1,9 @@
-"""The outbox: what the webhook is to be told, written together with what has happened.
+"""The outbox: the webhook's messages, written in the transaction that ends a run.
 
-A message is made in the transaction that ends a run, so that neither is there without the other. It is sent
-at least once: whoever claims it holds it for a while, and a claimer that dies is followed by another.
+A message is sent at least once: a process claims it for a while, and if that process dies, another one
+claims it.
 
-Times are seconds since 1970 by the database's clock. Payloads are JSON text, sent as they stand here.
+Times are seconds since 1970 by the database's clock. Payloads are JSON text, sent unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from secondlook.ledger.rows import dump, iso, iso_or_none
 from secondlook.ledger.tables import deliveries
 
 LEASE_SECONDS = 60
-"""How long a claimed message is its claimer's: several times what an attempt may take."""
+"""How long a claim on a message lasts: several times what an attempt may take."""
 
 DELAYS_SECONDS = (5, 30, 120, 600, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
 """The wait after each failed attempt, about 22 hours in all; after one more a message is abandoned."""
@@ -31,14 +31,14 @@ _TOLD = (RunStatus.DONE, RunStatus.FAILED, RunStatus.IN_DOUBT)
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message and what became of it.
+    """A message and its delivery status.
 
     Attributes:
-        id: The same at each attempt: receivers know by it what they have already.
+        id: The same at each attempt, so that receivers recognize duplicates.
         event: What has happened: run.done, run.failed or run.in_doubt.
         payload: The body that is sent: JSON.
         attempts: How often it was sent, or is being sent for.
-        due_at: Not to be sent before.
+        due_at: The earliest time of the next attempt.
         last_status: The HTTP status of the last attempt; None where there was no answer.
         last_error: What went wrong at the last attempt, as a code.
     """
@@ -59,19 +59,19 @@ class Delivery:
 def enqueue(connection: sa.Connection, run: Run, status: RunStatus, code: str | None) -> str:
     """Write a message, in the transaction that changes the run.
 
-    It holds ids, the status, the code and the time: nothing of what a run is about.
+    It holds ids, the status, the code and the time, and nothing of the run's content.
 
     Args:
         connection: The transaction.
         run: The run, for its ids.
-        status: What it has become: done, failed or in_doubt.
+        status: Its new status: done, failed or in_doubt.
         code: The stable code of its error; None where it is done.
 
     Returns:
         The message's id.
 
     Raises:
-        ValueError: Nobody is told of this status.
+        ValueError: There is no message for this status.
     """
     if status not in _TOLD:
         raise ValueError(status)
@@ -117,10 +117,10 @@ class Deliveries:
         self._database = database
 
     def claim(self, limit: int) -> list[Delivery]:
-        """Take messages that are due and that nobody holds, for LEASE_SECONDS; the attempt is counted.
+        """Claim due messages that nobody holds, for LEASE_SECONDS; the attempt is counted.
 
         Args:
-            limit: At the most so many.
+            limit: How many at most.
         """
 
         def take(connection: sa.Connection) -> list[Delivery]:
@@ -143,11 +143,11 @@ class Deliveries:
             taken = {row.id: _read(row) for row in connection.execute(claim)}
             return [taken[id_] for id_ in ids if id_ in taken]
 
-        # Looking takes no lock: mostly there is nothing.
+        # Checking takes no lock: usually there is nothing.
         return self._database.write(take) if self._any_due() else []
 
     def delivered(self, delivery: Delivery, status: int) -> None:
-        """Note that the receiver has a message, whoever else holds it by now."""
+        """Record that the receiver has a message, even if another process has claimed it since."""
         self._decide(
             deliveries.c.id == delivery.id,
             delivered_at=now(),
@@ -167,7 +167,7 @@ class Deliveries:
     ) -> None:
         """Note that an attempt failed: the message is sent again later, or abandoned after the last.
 
-        Where somebody else has claimed it meanwhile, it is theirs and stays as it is.
+        If another process has claimed it meanwhile, nothing changes.
 
         Args:
             delivery: The message, as it was claimed.
@@ -189,8 +189,8 @@ class Deliveries:
         """Messages, newest first.
 
         Args:
-            run_id: Those of one run alone; whoever asks has seen that it is their user's.
-            limit: At the most so many.
+            run_id: Only those of one run; the caller has checked that it is their user's.
+            limit: How many at most.
         """
         query = sa.select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id).limit(limit)
         if run_id is not None:

@@ -1,8 +1,8 @@
-"""Erasing what runs were about, and keeping what they took.
+"""Erases the content of runs and keeps their figures.
 
-Of finished runs the input, the request, the answers and the warnings, which quote them, are overwritten;
-status, verdict, tokens, cost and times stay, so that every figure is the same before and after. A run that
-is not finished needs its input, and is left alone.
+The input, the request, the answers and the warnings of finished runs are overwritten. Status, verdict,
+tokens, cost and times stay, so that every figure is the same before and after. A run that is not finished
+needs its input and is left alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from secondlook.domain.runs import RunStatus
 from secondlook.ledger.tables import calls, runs
 
 _AT_ONCE = 500
-"""Runs a transaction: nobody else's waits long for it."""
+"""Runs per transaction, so few that no other transaction waits long."""
 
 _DAY_SECONDS = 86_400
 _FINAL = tuple(status for status in RunStatus if status.final)
@@ -25,13 +25,13 @@ _FINAL = tuple(status for status in RunStatus if status.final)
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was erased, or would be.
+    """How much was erased, or would be.
 
     Attributes:
-        runs: Runs whose input and request.
+        runs: Runs whose input and request were erased.
         answers: How many answers of theirs; a run may have several.
-        characters: How long all of that was, in characters, or where the database keeps bytes, in bytes.
-        unsettled: Runs that were meant as well and left alone: they are not finished.
+        characters: The length of all of that in characters, or in bytes where the database keeps bytes.
+        unsettled: Matching runs that were left alone because they are not finished.
     """
 
     runs: int
@@ -51,7 +51,7 @@ class Pruning:
         self._database = database
 
     def look(self, *, older_than_days: int | None = None, user_id: str | None = None) -> Pruned:
-        """Say what would be erased.
+        """Count what would be erased.
 
         Args:
             older_than_days: Only runs that have ended at least so many days ago, by the database's clock.
@@ -61,7 +61,7 @@ class Pruning:
         return self._database.read(lambda connection: _measure(connection, which))
 
     def erase(self, *, older_than_days: int | None = None, user_id: str | None = None) -> Pruned:
-        """Erase, a few runs at a time, so that others can go on; broken off, it can be begun again.
+        """Erase in small transactions, so that runs can continue; if interrupted, it can be called again.
 
         Args:
             older_than_days: Only of runs that have ended at least so many days ago, by the database's clock.
@@ -119,7 +119,7 @@ def _measure(connection: sa.Connection, which: list[sa.ColumnElement[bool]]) -> 
 
 def _erase(connection: sa.Connection, part: sa.ColumnElement[bool]) -> Pruned:
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("pragma secure_delete = on")  # or the file keeps what nothing points to
+        connection.exec_driver_sql("pragma secure_delete = on")  # or deleted bytes stay in the file
     erased = _measure(connection, [part])
     finished = sa.select(runs.c.run_id).where(_FINISHED, part)
     connection.execute(sa.update(calls).where(calls.c.run_id.in_(finished)).values(body=None))

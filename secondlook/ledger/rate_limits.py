@@ -1,4 +1,4 @@
-"""How fast a provider lets requests through, as all processes on a ledger know it."""
+"""A provider's rate limits, shared by all processes on a ledger."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from secondlook.ledger.tables import pace, runs
 
 
 def hold(connection: sa.Connection, agent: str, seconds: float) -> None:
-    """Begin no further run of a batch for so long: the provider refused a request."""
+    """How long no further batch run starts after the provider refused a request."""
     later = now() + seconds
     _there(connection, agent)
     connection.execute(
@@ -19,7 +19,7 @@ def hold(connection: sa.Connection, agent: str, seconds: float) -> None:
 
 
 def note_limits(connection: sa.Connection, run_id: str, limits: RateLimits) -> None:
-    """Keep what an answer announced; where nothing is left, nothing is begun until it is again."""
+    """Store the limits that an answer announced; if no request is left, no run starts until the reset."""
     agent = connection.scalar(sa.select(runs.c.agent).where(runs.c.run_id == run_id))
     if agent is None:
         return
@@ -39,7 +39,7 @@ def note_limits(connection: sa.Connection, run_id: str, limits: RateLimits) -> N
 
 
 def room(connection: sa.Connection, most: int) -> int:
-    """How many requests may be begun now, at the most so many; they are taken off what the provider left."""
+    """Take up to that many requests from the provider's remaining ones, and return how many may start now."""
     for row in connection.execute(_PACE):
         if row.hold_until > row.now:
             return 0
@@ -49,7 +49,7 @@ def room(connection: sa.Connection, most: int) -> int:
 
 
 def take(connection: sa.Connection, number: int) -> None:
-    """Count requests that are begun against what the provider said it would still take."""
+    """Subtract started requests from the provider's remaining ones."""
     connection.execute(_TAKE, {"taken": number})
 
 

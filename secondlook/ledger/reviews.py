@@ -1,4 +1,4 @@
-"""What people say of a run: passed or failed, with a note; one word of each reviewer."""
+"""Reviews of runs: passed or failed, with a note; one review per reviewer and run."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from secondlook.ledger.rows import iso
 from secondlook.ledger.tables import reviews
 
 MOST_NOTE = 2_000
-"""Characters of a note."""
+"""The most characters of a note."""
 
 _AT_ONCE = 500  # ids in one statement
 
 
 @dataclass(frozen=True)
 class Review:
-    """A reviewer's word on a run.
+    """A reviewer's review of a run.
 
     Attributes:
-        reviewer: Their name, as other people know them, when they said it.
+        reviewer: Their name at the time, as other people know them.
     """
 
     run_id: str
@@ -38,7 +38,7 @@ class Review:
 
 
 class Reviews:
-    """The reviews on a ledger. Who may review, and see which run, the caller has looked at.
+    """The reviews on a ledger. The caller checks who may review and see which run.
 
     Args:
         database: The ledger's database, with its tables.
@@ -48,11 +48,11 @@ class Reviews:
         self._database = database
 
     def of_run(self, run_id: str) -> tuple[Review, ...]:
-        """What was said of a run, newest first."""
+        """The reviews of a run, newest first."""
         return self.of_runs([run_id]).get(run_id, ())
 
     def of_runs(self, run_ids: Sequence[str]) -> dict[str, tuple[Review, ...]]:
-        """What was said of each of some runs, newest first; those that nobody has reviewed are left out."""
+        """The reviews of each of some runs, newest first; runs without a review are left out."""
         found: dict[str, tuple[Review, ...]] = {}
 
         def read(connection: sa.Connection) -> None:
@@ -69,11 +69,11 @@ class Reviews:
         return found
 
     def say(self, run_id: str, reviewer_id: str, *, reviewer: str, passed: bool, note: str = "") -> None:
-        """Pass or fail a run, in the place of what the same reviewer said before.
+        """Pass or fail a run; this replaces an earlier review by the same reviewer.
 
         Args:
             run_id: The run.
-            reviewer_id: Whose word it is.
+            reviewer_id: The reviewer.
             reviewer: Their name, as other people know them.
             passed: Whether it passes.
             note: Why, in plain text.
@@ -97,7 +97,7 @@ class Reviews:
         self._database.write(write)
 
     def take_back(self, run_id: str, reviewer_id: str) -> None:
-        """Forget what a reviewer said of a run."""
+        """Delete a reviewer's review of a run."""
         which = (reviews.c.run_id == run_id) & (reviews.c.reviewer_id == reviewer_id)
         self._database.write(lambda connection: connection.execute(sa.delete(reviews).where(which)))
 

@@ -19,7 +19,7 @@ NANO = Decimal(10) ** 9
 
 
 def in_doubt(run: Run, what: str | None = None, advice: str = "") -> InDoubt:
-    """The error of a run in doubt."""
+    """The error of a run whose outcome is unknown."""
     if what is None and run.error is not None and run.error.code == InDoubt.code:
         return InDoubt(run.error.message, run_id=run.run_id, hint=run.error.hint)
     what = what or (run.error.message if run.error else "The answer is unknown")
@@ -30,7 +30,7 @@ def in_doubt(run: Run, what: str | None = None, advice: str = "") -> InDoubt:
 _each = calls.alias("each")
 _cost = (
     sa.select(
-        # One answer of unknown cost makes the whole unknown.
+        # One answer of unknown cost makes the sum unknown.
         sa.case(
             (sa.func.count() == sa.func.count(_each.c.cost_nanousd), sa.func.sum(_each.c.cost_nanousd)),
             else_=None,
@@ -162,15 +162,15 @@ def iso(seconds: float) -> str:
 
 
 def iso_or_none(seconds: float | None) -> str | None:
-    """Likewise, of what may not have been yet."""
+    """Likewise; None stays None."""
     return None if seconds is None else iso(seconds)
 
 
 def nano(dollars: Decimal | None) -> int | None:
-    """Billionths of a dollar, as money is kept; None where nobody knows."""
+    """Billionths of a dollar, as money is stored; None where it is unknown."""
     return None if dollars is None else int((dollars * NANO).to_integral_value())
 
 
 def usd(nanousd: int | None) -> Decimal | None:
-    """Dollars, to the last digit; None where nobody knows."""
+    """Dollars, to the last digit; None where they are unknown."""
     return None if nanousd is None else Decimal(nanousd) / NANO

@@ -1,18 +1,18 @@
-"""What happened, and which transitions are legal.
+"""Runs and their legal transitions.
 
-The ledger owns the guarantees; whoever executes a run is disposable.
+The ledger owns the guarantees; workers are disposable.
 
     queued ──▶ calling ──▶ answered ──▶ done
       │           ├──▶ failed ◀──┘
-      │           └──▶ in_doubt ──▶ queued (a person sends it again)
+      │           └──▶ in_doubt ──▶ queued (a person retries it)
       │                   └──▶ answered (a late answer, also of a run that is queued again)
-      └───────────────────┴──▶ cancelled (a person gives it up)
+      └───────────────────┴──▶ cancelled (a person cancels it)
 
-- One open run a source and task, also where its outcome is unknown: a unique index.
-- One owner a run: a claim by compare-and-set, and a lease that its owner extends while it lives.
-- One call at a time: only a queued run can begin one. An owner that dies after that leaves the run
-  `calling`; whoever claims it next can only find it in doubt.
-- No answer lost: it is journaled, whole, before anything looks at it, and also where it comes late.
+- One open run per source and task, even if its outcome is unknown: a unique index.
+- One owner per run: a claim by compare-and-set, and a lease that its owner extends while it lives.
+- One call at a time: only a queued run can start one. If the owner dies after that, the run stays
+  `calling`; the next claim can only mark its outcome as unknown.
+- No answer is lost: it is journaled whole before anything reads it, even if it comes late.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Ledger:
         lease_seconds: How long an owner may be silent before its run can be claimed by another.
         folder: Where an embedded database lies; its free space is watched.
         store: The store that runs are queued for and executed with here: a ledger may outlast it.
-        limits: What may be spent; every call is held against it before it is sent.
+        limits: The budgets; every call is checked against them before it is sent.
         announces: Whether the end of a run is written to the outbox.
     """
 
@@ -109,16 +109,16 @@ class Ledger:
     def submit(
         self, run_id: str, plan: Plan, *, number: int, key: str | None = None, fingerprint: str = ""
     ) -> Run:
-        """Queue a run, or join the one that somebody else queued meanwhile, whatever became of it.
+        """Queue a run, or join the one that another request queued meanwhile, whatever its status.
 
-        A key names one run of its user for good: a submission with a key that is taken gets the run that it
-        names, whatever it asks for. Whether it asks for the same is told by `submitted`'s fingerprint.
+        A key names one run of its user for good: a submission with a known key gets that run, whatever it
+        asks for. `submitted` returns the fingerprint, which tells whether it asks for the same.
 
         Args:
             run_id: The new run's id.
             plan: What it is to do.
             number: Which run of the source and task it is: one more than the newest that the caller saw.
-            key: What the caller calls this submission, so that it can be repeated.
+            key: The caller's name for this submission, so that it can be repeated.
             fingerprint: What the submission asks for, to be kept with its key.
 
         Raises:
@@ -132,20 +132,20 @@ class Ledger:
             )
 
         self._check_room()
-        # Soft where nobody has named it: what a power cut takes back was not begun, and is asked for again.
+        # Soft without a key: a run that a power cut undoes was not sent, and is requested again.
         return self._database.write_soft(submit) if key is None else self._database.write(submit)
 
     # -- executing ----------------------------------------------------------------------------------
 
     def claim(self, run_id: str, owner: str) -> Run | None:
-        """Take a run that nobody owns; None where somebody does, or where nothing is left to do."""
+        """Claim a run that nobody owns; None where another worker owns it, or nothing is left to do."""
         values = {
             "run": run_id,
             "its_store": self.store,
             "its_owner": owner,
             "lease_seconds": self.lease_seconds,
         }
-        # Soft, as all that can be done again: after a power cut nobody owns the run.
+        # Soft, because it can be repeated: after a power cut nobody owns the run.
         row = self._database.write_soft(lambda c: c.execute(CLAIM, values).one_or_none(), WritePriority.CLAIM)
         if row is None:
             return None
@@ -155,7 +155,7 @@ class Ledger:
     def held(self, run: Run) -> Generator[None]:
         """Extend the lease of a claimed run for as long as the block runs.
 
-        Every transition that ends the owner's part releases the run; an exception does so here.
+        Every transition that ends the owner's part releases the run; so does an exception.
         """
         with self._leases.held(run.run_id, run.owner or "nobody"):
             try:
@@ -166,18 +166,18 @@ class Ledger:
                 raise
 
     def begin_call(self, run: Run, ceiling: Decimal | None = Decimal(0)) -> int | None:
-        """Note, before sending, that a request goes out, and reserve what it may cost.
+        """Record a request before it is sent, and reserve its highest cost.
 
         Args:
             run: The run.
-            ceiling: US dollars that the call may cost at the most; None where nobody knows.
+            ceiling: The most US dollars that the call may cost; None where that is unknown.
 
         Returns:
-            The call's number; None where the run was taken away meanwhile: nothing may be sent.
+            The call's number; None where the run has another owner by now: nothing may be sent.
 
         Raises:
             OverBudget: A budget does not hold it, or sending is switched off; nothing may be sent.
-            LedgerUnavailable: Nothing may be sent: it could not be noted, or the answer not kept.
+            LedgerUnavailable: The call could not be recorded, or an answer not kept; nothing may be sent.
         """
         self._check_room()
         number = run.attempts + 1
@@ -185,17 +185,17 @@ class Ledger:
         names = {**_names(run), "call": number}
 
         def begin(connection: sa.Connection) -> bool:
-            begun = connection.execute(BEGIN_CALL, {**names, "lease_seconds": self.lease_seconds}).rowcount
-            if begun:
+            started = connection.execute(BEGIN_CALL, {**names, "lease_seconds": self.lease_seconds}).rowcount
+            if started:
                 reserved = budgets.reserve(connection, self._limits, run.user_id, nano(ceiling))
                 call = {"run_id": run.run_id, "number": number, "task": run.task}
                 connection.execute(NOTE_CALL, {**call, "reservation": reserved.dump()})
-            return bool(begun)
+            return bool(started)
 
         return number if self._database.write(begin, WritePriority.SEND) else None
 
     def journal(self, run_id: str, number: int, answer: AgentAnswer, cost: Decimal | None = None) -> bool:
-        """Keep an answer, durably, whatever became of the run meanwhile; the first answer counts.
+        """Keep an answer durably, whatever the run's status is by now; the first answer counts.
 
         Args:
             run_id: The run.
@@ -222,9 +222,9 @@ class Ledger:
             first = connection.execute(KEEP_ANSWER, {**names, "at": iso(time.time())}).rowcount == 1
             if answer.limits is not None:
                 note_limits(connection, run_id, answer.limits)
-            # Not only where it was just updated: a server may have gone after a commit, before it said so.
+            # Not only after an update: a server may fail after a commit, before it confirms it.
             counts = first or connection.scalar(ANSWERED_CALL, names) == number
-            # What the offline agent would have cost is shown, and nothing of it was spent.
+            # The offline agent's cost is shown, but not spent.
             paid = 0 if answer.usage.estimated else spent
             _recount(connection, names, reserved, lambda c, r: budgets.settle(c, r, paid))
             return counts
@@ -239,7 +239,7 @@ class Ledger:
                 time.sleep(0.5)
 
     def end_call(self, run: Run, number: int, error: ProviderError) -> None:
-        """Note that a call brought no answer: the run has failed, or is in doubt where nobody knows."""
+        """Record that a call got no answer: the run failed, or its outcome is unknown."""
         unknown = error.outcome == "unknown"
         advice = "" if error.hint == ProviderError.default_hint else error.hint
         failed = in_doubt(run, error.message, advice) if unknown else error
@@ -265,10 +265,10 @@ class Ledger:
         self._database.write(end)
 
     def postpone(self, run: Run, number: int, error: ProviderError, seconds: float) -> None:
-        """Note that the provider certainly did not process a request: the run waits, to be sent again.
+        """Record that the provider certainly did not process a request: the run waits to be sent again.
 
-        The rest of a batch waits with it: who refuses one now refuses the next. Of a paused batch it waits
-        for the batch; that of a stopped one has failed.
+        The rest of its batch waits with it, because the provider would refuse the next request too. In a
+        paused batch it waits for the batch; in a stopped one it fails.
         """
 
         def wait(connection: sa.Connection) -> bool:
@@ -291,7 +291,7 @@ class Ledger:
             self.end_call(run, number, error)
 
     def abandon_call(self, run: Run) -> None:
-        """Find a run in doubt whose owner ended with a request out."""
+        """Mark the outcome of a run as unknown because its owner died with a request in flight."""
         self.end_call(
             run,
             run.attempts,
@@ -299,7 +299,7 @@ class Ledger:
         )
 
     def refuse(self, run: Run, error: OverBudget) -> None:
-        """End a claimed run that no budget holds: nothing was sent."""
+        """End a claimed run that exceeds a budget; nothing was sent."""
 
         def end(connection: sa.Connection) -> None:
             ended = connection.execute(
@@ -313,7 +313,7 @@ class Ledger:
         self._database.write(end)
 
     def block(self, run: Run, error: SecondlookError) -> None:
-        """Note why a run cannot go on now; it stays as it is, and can be picked up again."""
+        """Record why a run cannot continue now; its status stays, and it can be picked up again."""
         self._write(
             sa.update(runs)
             .where(_mine(run), runs.c.status.in_((RunStatus.QUEUED, RunStatus.ANSWERED)))
@@ -342,13 +342,13 @@ class Ledger:
             if connection.execute(FINISH, ended).rowcount and self._tells_of(run):
                 outbox.enqueue(connection, run, status, None if error is None else error.code)
 
-        # Soft: the answer is kept, and whoever finds the run answered ends it again in the same way.
+        # Soft: the answer is kept, and a worker that finds the run answered ends it in the same way.
         self._database.write_soft(end, WritePriority.FINISH)
 
     # -- a person's decisions -----------------------------------------------------------------------
 
     def resend(self, run_id: str, user_id: str) -> Run:
-        """Queue a run in doubt again, knowing that it may be paid twice; others are left as they are.
+        """Queue a run with an unknown outcome again, which may be paid twice; other runs stay as they are.
 
         Raises:
             SourceNotFound: No such run, or another user's.
@@ -365,7 +365,7 @@ class Ledger:
         return self.get(run_id, user_id)
 
     def cancel(self, run_id: str, user_id: str) -> Run:
-        """Cancel a run that is queued, in doubt, or answered and cannot be stored: its answer is kept.
+        """Cancel a run that is queued, of unknown outcome, or not storable; its answer is kept.
 
         Others are left as they are.
 
@@ -424,7 +424,7 @@ class Ledger:
         return self._database.read(lambda connection: [read_run(row) for row in connection.execute(query)])
 
     def going_on(self, user_id: str) -> dict[str, str]:
-        """The user's runs outside of batches that go on by themselves: their sources by their ids."""
+        """The user's active runs outside of batches: the sources by the ids of the runs."""
         found = self._database.read(lambda connection: connection.execute(_GOING_ON).all())
         return {row.run_id: row.source_id for row in found if row.user_id == user_id}
 
@@ -465,16 +465,16 @@ class Ledger:
         ]
 
     def handle_clock_rollback(self) -> None:
-        """See whether the database's clock was set back: no lease and no wait lasts longer for it."""
+        """Detect whether the database's clock was set back, and shorten leases and waits accordingly."""
         clock.mind(self._database)
 
     def seconds_until_due(self) -> float | None:
-        """Until the next run that waits may be sent again; None where none waits."""
+        """Seconds until the next waiting run may be sent again; None where none waits."""
         query = sa.select(sa.func.min(runs.c.due_at) - now()).where(IS_OPEN, runs.c.due_at > now())
         return self._database.read(lambda connection: connection.scalar(query))
 
     def ping(self) -> None:
-        """See that the ledger can be written, and that what is written stays.
+        """Check that the ledger can be written, and that writes are durable.
 
         Raises:
             LedgerUnavailable: It cannot, or does not.
@@ -531,7 +531,7 @@ def open_ledger(where: Path | str, *, lease_seconds: float) -> Ledger:
     return Ledger(ledger_database(where), lease_seconds=lease_seconds, folder=folder)
 
 
-# With the user among the conditions SQLite would rather look through all that the user ever had.
+# With the user among the conditions, SQLite would scan all runs of the user.
 _GOING_ON = sa.select(runs.c.run_id, runs.c.user_id, runs.c.source_id).where(
     IS_OPEN,
     runs.c.due_at.is_not(None),
@@ -548,7 +548,7 @@ _UNANSWERED_CALLS: Mapping[Outcome, _Recount] = {
     "refused": lambda connection, reserved: budgets.settle(connection, reserved, 0),
     "unknown": lambda connection, reserved: budgets.settle(connection, reserved, None),
 }
-"""What becomes of the money that was reserved for a call without an answer."""
+"""What happens to the reservation of a call without an answer, by the call's outcome."""
 
 
 def _recount(
@@ -561,16 +561,16 @@ def _recount(
 
 
 def _batch_status(connection: sa.Connection, run: Run) -> str | None:
-    """Of the run's batch, which nobody pauses or stops before the transaction has ended."""
+    """The status of the run's batch, locked until the transaction ends."""
     query = sa.select(batches.c.status).where(batches.c.batch_id == run.batch_id).with_for_update()
     return None if run.batch_id is None else connection.scalar(query)
 
 
 def _end_call(connection: sa.Connection, run: Run, number: int, error: ProviderError) -> str | None:
-    """Note how a call ended without an answer, once.
+    """Record once how a call ended without an answer.
 
     Returns:
-        What the budgets count for it; None where its end was noted already.
+        What the budgets count for it; None where its end was recorded already.
     """
     ended = (
         sa.update(calls)
@@ -588,7 +588,7 @@ def _end_call(connection: sa.Connection, run: Run, number: int, error: ProviderE
 
 
 def _names(run: Run) -> dict[str, object]:
-    """One's own run, as the statements name it."""
+    """The parameters that identify an owner's run in the statements."""
     return {"run": run.run_id, "its_owner": run.owner or "nobody"}
 
 

@@ -1,6 +1,6 @@
-"""The statements of a run's way from its claim to its end, each with the condition that it stands under.
+"""The SQL statements for a run from its claim to its end, each with its condition.
 
-Made once: to make them anew for each run took longer than to run them. A parameter's name is never that of a
+They are built once, because building one takes longer than running it. A parameter's name is never that of a
 column, since SQLAlchemy would set the column by it.
 """
 
@@ -17,9 +17,9 @@ OPEN = tuple(status for status in RunStatus if status.active)
 
 
 def has_status(*statuses: RunStatus) -> sa.TextClause:
-    """In the words of the partial indexes: with parameters SQLite would not take those, and look at all runs.
+    """A condition as in the partial indexes: with parameters SQLite would ignore those and scan all runs.
 
-    SQLAlchemy would put a list's parameters into the statement anew each time, too.
+    SQLAlchemy would also expand a list's parameters anew each time.
     """
     if len(statuses) == 1:
         return sa.text(f"runs.status = '{statuses[0]}'")
@@ -56,14 +56,14 @@ CLAIM = (
 """Take a run that nobody owns: run, its_store, its_owner, lease_seconds."""
 
 EXTEND = sa.update(runs).where(_MINE).values(lease_until=_LEASE)
-"""Of one's own run: run, its_owner, lease_seconds."""
+"""A run of this owner: run, its_owner, lease_seconds."""
 
 BEGIN_CALL = (
     sa.update(runs)
     .where(_MINE, runs.c.status == RunStatus.QUEUED, runs.c.attempts == sa.bindparam("call") - 1)
     .values(status=RunStatus.CALLING, attempts=sa.bindparam("call"), lease_until=_LEASE)
 )
-"""Of one's own queued run: run, its_owner, call, lease_seconds."""
+"""A queued run of this owner: run, its_owner, call, lease_seconds."""
 
 NOTE_CALL = sa.insert(calls).values(sent_at=now())
 """With the columns run_id, number, task and reservation."""
@@ -102,7 +102,7 @@ FINISH = (
     .where(_MINE, runs.c.status == RunStatus.ANSWERED)
     .values(finished_at=now(), owner=None, lease_until=0)
 )
-"""Of one's own answered run, with the columns to be set: run, its_owner."""
+"""An answered run of this owner, with the columns to be set: run, its_owner."""
 
 RUNS = sa.select(runs, *ANSWER, now().label("now")).outerjoin(
     calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call)

@@ -1,7 +1,7 @@
-"""Queues runs: the one insert of a run, and the Idempotency-Keys that name runs.
+"""Queues runs: inserts them, and stores the Idempotency-Keys that name them.
 
-Two unique indexes decide who is first, of a source and a task: one open run (an unknown outcome keeps it
-open), and one run of each number.
+Two unique indexes per source and task decide which request is first: one open run (an unknown outcome keeps
+it open), and one run per number.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def insert_run(
     Args:
         connection: A writing transaction.
         run_id: The new run's id.
-        plan: What it is to do.
+        plan: The run's plan.
         store: The store that its source lies in.
         number: Which run of the source it is; the next one where not given.
         batch_id: Its batch, which releases it; a run without one may go on at once.
@@ -69,7 +69,7 @@ def queue_run(
         LedgerUnavailable: Nothing was queued.
     """
     named = (submissions.c.user_id == plan.user_id) & (submissions.c.key == key)
-    # The key first: of two submissions with one key, the second waits here for the end of the first.
+    # The key first: a second submission with the same key waits here for the first one.
     if key is not None and not name_run(connection, plan.user_id, key, fingerprint, run_id):
         taken = connection.execute(sa.select(submissions.c.run_id).where(named)).scalar_one()
         return read_run(connection.execute(RUN, {"run": taken}).one())
@@ -95,7 +95,7 @@ def name_run(connection: sa.Connection, user_id: str, key: str, fingerprint: str
         "run_id": run_id,
         "created_at": now(),
     }
-    # What it returns, not how many rows it says: of an insert that did nothing a driver need not know it.
+    # The returned row, not the row count: a driver may not know that of an insert that did nothing.
     insert = insert_new(connection.dialect.name, submissions).values(name).returning(submissions.c.run_id)
     return connection.execute(insert).one_or_none() is not None
 
@@ -120,6 +120,6 @@ _NEXT = (
 
 @lru_cache(maxsize=2)
 def _insert(dialect: str) -> ReturningInsert[Any]:
-    """A new run, in a database's dialect. Made once: making it takes longer than running it."""
+    """The insert of a run in a database's dialect; cached, because building it is slower than running it."""
     number = sa.func.coalesce(sa.bindparam("its_number", type_=sa.Integer), _NEXT)
     return insert_new(dialect, runs).values(created_at=now(), number=number).returning(*UNANSWERED)

@@ -3,7 +3,7 @@
 Times are seconds since 1970 by the database's clock (generated_at is a snapshot's own text); money is in
 billionths of a dollar, so that sums are exact. Bodies, inputs and requests are JSON text.
 
-What a provider wrote must never keep its answer from the journal: see `Body`, `Label` and `Number`.
+Nothing in a provider's answer may prevent journaling it: see `Body`, `Label` and `Number`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Body(sa.TypeDecorator[str]):
-    """An untrusted text, exactly as it is: as bytes where the database's own text does not hold it.
+    """An untrusted text, unchanged; stored as bytes where the database's text type cannot hold it.
 
-    That of Postgres holds no NUL, and that of neither a lone surrogate, which the client makes none of.
+    Postgres text holds no NUL. Neither database holds lone surrogates, but the client produces none.
     """
 
     impl = sa.Text
@@ -31,18 +31,18 @@ class Body(sa.TypeDecorator[str]):
         return dialect.type_descriptor(sa.LargeBinary() if _is_postgres(dialect) else sa.Text())
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:  # noqa: ANN401 -- text or bytes
-        """On its way in."""
+        """Convert a value before it is stored."""
         if value is None or not (_is_postgres(dialect) or _SURROGATE.search(value)):
             return value
         return value.encode("utf-8", "surrogatepass")
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:  # noqa: ANN401, ARG002 -- text or bytes
-        """On its way out."""
+        """Convert a stored value back."""
         return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
 class Label(sa.TypeDecorator[str]):
-    """An untrusted name or message, shown and not computed with: what no database holds is replaced.
+    """An untrusted name or message, shown but not parsed; characters that no database holds are replaced.
 
     The client lets only printable characters through; this is for the day it does not.
     """
@@ -51,7 +51,7 @@ class Label(sa.TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
-        """On its way in."""
+        """Convert a value before it is stored."""
         return value if value is None else _SURROGATE.sub("\ufffd", value.replace("\x00", "\ufffd"))
 
 
@@ -70,7 +70,7 @@ class Number(sa.TypeDecorator[int]):
         return dialect.type_descriptor(sa.BigInteger() if self.bits > 32 else sa.Integer())
 
     def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002
-        """On its way in."""
+        """Convert a value before it is stored."""
         limit = 1 << (self.bits - 1)
         return value if value is not None and -limit <= value < limit else None
 

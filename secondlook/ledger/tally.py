@@ -1,7 +1,7 @@
-"""What some runs and their calls come to: the figures that the page Usage and `secondlook usage` show.
+"""Totals of runs and calls: the figures that the page Usage and `secondlook usage` show.
 
-Pure. What is unknown is counted, and never taken for nothing: a sum of which a part is unknown has no value,
-only what is known of it.
+Pure. Unknown amounts are counted, never taken as 0: a sum with an unknown part has no value, only its known
+part.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Total:
     """A sum over calls.
 
     Attributes:
-        known: Of those that it is known of.
-        unknown: Of how many it is unknown: an answer did not tell it, its model has no known price, or nobody
-            knows whether there was an answer.
+        known: The sum over calls whose amount is known.
+        unknown: How many calls have an unknown amount: the answer did not report it, its model has no known
+        price, or the outcome of the call is unknown.
     """
 
     known: int = 0
@@ -39,15 +39,15 @@ class Total:
 
 @dataclass(frozen=True)
 class Samples:
-    """Durations in milliseconds, in order; of many in an array, since reports are kept for a while."""
+    """Durations in milliseconds, sorted; in an array to save memory, since reports are cached."""
 
     values: Sequence[int] = ()
 
     def percentile(self, percent: int) -> int | None:
-        """The smallest duration that at least so many percent of all do not exceed; None of none.
+        """The percentile of the durations by nearest rank; None where there are none.
 
-        It is the nearest rank: of n durations in order the one at place ⌈percent · n / 100⌉, counted from 1.
-        So it is always one that was measured. It is Hyndman and Fan's type 1, and Postgres' percentile_disc.
+        Of n sorted durations it is the one at place ⌈percent · n / 100⌉, counted from 1, so it is always a
+        measured one. It is Hyndman and Fan's type 1, and Postgres' percentile_disc.
         """
         if not self.values:
             return None
@@ -56,15 +56,15 @@ class Samples:
 
 @dataclass(frozen=True)
 class Tally:
-    """The figures of some runs and calls.
+    """The totals of some runs and calls.
 
-    A run counts on the day when it was made, a call on the day when it was sent, whenever it ends, as in the
-    budgets. Every call counts: also one whose answer was rejected, came late, or was followed by another.
+    A run counts on the day it was created, a call on the day it was sent, whenever it ends, as in the
+    budgets. Every call counts, including one whose answer was rejected, came late, or was followed by another.
 
     Attributes:
         statuses: Runs by their status now.
         failures: Failed runs by the code of their error.
-        outcomes: Calls by what they brought: answered, refused, not_processed, unknown, or under_way.
+        outcomes: Calls by outcome: answered, refused, not_processed, unknown, or under_way.
         prompt_tokens: Of answers, as the provider counted them; those of the offline agent are estimates.
         estimated: Answers whose tokens are estimates.
         cost: Billionths of dollars that were paid, also for answers that were rejected.
@@ -72,8 +72,8 @@ class Tally:
         rejected: Answers of runs that failed because their answer broke a rule.
         rejected_cost: The part of the cost that was paid for them.
         call_ms: Of each answer, from sending to its last byte.
-        provider_ms: The provider's own time for it, where it tells.
-        own_ms: The rest: the way there and back, and this program. Of answers whose provider tells.
+        provider_ms: The provider's own time for it, where the provider reports it.
+        own_ms: The rest: network and this program, where the provider reports its time.
     """
 
     statuses: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -99,7 +99,7 @@ class Tally:
 
     @property
     def open_runs(self) -> int:
-        """Runs that go on by themselves."""
+        """Runs that continue without a person."""
         return sum(self.statuses.get(status, 0) for status in RunStatus if status.active)
 
     @property
@@ -125,13 +125,13 @@ class Tally:
 
     @property
     def call_error_rate(self) -> float | None:
-        """Calls that brought no answer of those that have ended; None where none has."""
+        """The share of ended calls that got no answer; None where none has ended."""
         ended = self.calls - self.outcomes.get("under_way", 0)
         return (ended - self.answered) / ended if ended else None
 
 
 def add_up(tallies: Sequence[Tally]) -> Tally:
-    """The figures of all of them together."""
+    """The total of several tallies."""
     return merge({each.name: [getattr(tally, each.name) for tally in tallies] for each in fields(Tally)})
 
 

@@ -1,10 +1,10 @@
-"""Usage: what was made, sent, answered and paid in some days, added up by the database.
+"""Usage: runs, calls, answers and cost of a period, summed by the database.
 
-Bodies are most of the ledger. What is added up lies in indexes as well, each in the order of the days, and
-three views say which to use: SQLite would rather look up whole rows by their key.
+Bodies are most of the ledger. Indexes in the order of the days cover the columns that are summed, and three
+views name the index to use: SQLite would otherwise look up whole rows by their key.
 
-Of durations the database gives each, as one text a group: their percentiles are taken in one place for
-both kinds of database (`Samples`).
+The database returns all durations of a group as one text, so that one function computes percentiles for both
+kinds of database (`Samples`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Dimension = Literal["day", "model", "user", "source", "status", "task"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 
 DEFAULT_DAYS = 30
-"""The days that are looked at where nobody says which: today and those before."""
+"""The default length of a period, up to and including today."""
 
 _EPOCH = date(1970, 1, 1)
 _DAY_SECONDS = 86_400
@@ -63,12 +63,12 @@ _owners = sa.Table("usage_owners", _metadata, *(sa.Column(name, sa.Text) for nam
 
 @dataclass(frozen=True)
 class UsageQuery:
-    """Which runs and calls are added up, and by what.
+    """Which runs and calls are summed, and how they are grouped.
 
     Attributes:
         since: The first day, in UTC.
         until: The last day, in UTC.
-        by: day is that of each run and call, model the one that was asked, status what a run has become.
+        by: The grouping: day of each run and call, model that was asked, status of the run, and so on.
         user_id: Whose; None is everybody's.
         agent: Asked by which agent; None is by any.
     """
@@ -90,7 +90,7 @@ class UsageRow:
 
 @dataclass(frozen=True)
 class UsageReport:
-    """What was asked for: the rows, and all of them together.
+    """A report: its rows and their total.
 
     Attributes:
         rows: Of days the newest first, of others what has cost most first.
@@ -102,7 +102,7 @@ class UsageReport:
 
 
 class UsageLog:
-    """The ledger's runs and calls, added up.
+    """Sums the ledger's runs and calls.
 
     Args:
         database: The ledger's database, with its tables.
@@ -113,7 +113,7 @@ class UsageLog:
         self._reports: Cache[UsageQuery, UsageReport] = Cache(database, self._add_up, most=16)
 
     def report(self, query: UsageQuery) -> UsageReport:
-        """Runs and calls, added up; all figures are of one moment."""
+        """The sums of runs and calls; all figures are from one read transaction."""
         return self._reports.get(query)
 
     def _add_up(self, query: UsageQuery) -> UsageReport:
@@ -149,7 +149,7 @@ class UsageLog:
         return since, until
 
     def each_call(self, query: UsageQuery) -> list[dict[str, Cell]]:
-        """Every call by itself, oldest first: what the figures of calls are made of."""
+        """Every call as a row, oldest first; the figures of calls are sums of these."""
         listed = (
             sa.select(*_CALL_COLUMNS, *_RUN_COLUMNS)
             .join(runs, runs.c.run_id == calls.c.run_id)
@@ -160,7 +160,7 @@ class UsageLog:
         return [_call_fields(dict(zip(CALL_FIELDS, row, strict=True))) for row in found]
 
     def each_run(self, query: UsageQuery) -> list[dict[str, Cell]]:
-        """Every run by itself, oldest first: what the figures of runs are made of."""
+        """Every run as a row, oldest first; the figures of runs are sums of these."""
         listed = (
             sa.select(runs.c.run_id, *_RUN_COLUMNS)
             .where(*_between(runs.c.created_at, query), *_whose(runs, query))
@@ -171,11 +171,11 @@ class UsageLog:
         return [{**row, "created_at": iso(row["created_at"])} for row in rows]
 
 
-# -- adding up ------------------------------------------------------------------------------------------
+# -- sums -----------------------------------------------------------------------------------------------
 
 
 class _Tallies:
-    """Tallies by key, of what several queries bring."""
+    """Tallies by key, combined from several queries."""
 
     def __init__(self) -> None:
         self._parts: dict[str | int, dict[str, list[object]]] = {}
@@ -206,7 +206,7 @@ def _add_up_calls(connection: sa.Connection, query: UsageQuery, tallies: _Tallie
     key = _sent.c.day if query.by == "day" else _owners.c[_COLUMNS[query.by]]
 
     def select(*columns: sa.ColumnElement[Any], by_run: bool = False) -> sa.Select[Any]:
-        # Not joined where it need not be: a lookup for each call takes most of the time.
+        # Joined only where needed: a lookup for each call takes most of the time.
         source = _sent if query.by == "day" and not by_run else _sent.join(_owners, _OF_RUN)
         chosen = sa.select(key.label("key"), *columns).select_from(source)
         return chosen.where(_in_days(_sent, query), *_of_whose_runs(query)).group_by(key)
@@ -214,7 +214,7 @@ def _add_up_calls(connection: sa.Connection, query: UsageQuery, tallies: _Tallie
     sums = select(_sent.c.outcome, _sent.c.estimated, *_SUMS).group_by(_sent.c.outcome, _sent.c.estimated)
     for row in connection.execute(sums):
         tallies.add(row.key, **_of_calls(row))
-    # Nothing is paid for what the offline agent leaves open.
+    # An unanswered call to the offline agent costs nothing.
     doubtful = select(_SUMS[0], by_run=True).where(
         _sent.c.outcome == "unknown", _owners.c.agent.not_in(LOCAL)
     )
@@ -307,7 +307,7 @@ def _in_order(by: Dimension, rows: list[UsageRow]) -> list[UsageRow]:
     return sorted(rows, key=lambda row: (-row.tally.cost.known, -row.tally.calls, row.key))
 
 
-# -- each by itself -------------------------------------------------------------------------------------
+# -- single runs and calls ------------------------------------------------------------------------------
 
 _RUN_COLUMNS = (
     runs.c.created_at,

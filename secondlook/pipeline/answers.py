@@ -1,4 +1,4 @@
-"""A run's journaled answer, held against the rules of the run's task."""
+"""Validates a run's journaled answer by the rules of the run's task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from secondlook.tasks.table import TASKS
 
 
 def question_of(run: Run | Plan, tasks: Tasks = TASKS) -> Question:
-    """What a run asks, with the estimate of its tokens.
+    """The question of a run, with its estimated tokens.
 
     Raises:
         SettingInvalid: Its task is unknown.
@@ -23,7 +23,7 @@ def question_of(run: Run | Plan, tasks: Tasks = TASKS) -> Question:
 
 
 def result_of(run: Run, tasks: Tasks = TASKS) -> object:
-    """What the answer of a run became, from the journal alone: the same at any time, and of its task's type.
+    """The validated result of a run's answer, from the journal alone: the same at any time.
 
     Raises:
         AnswerRejected: The answer breaks a rule.
@@ -40,7 +40,7 @@ def result_of(run: Run, tasks: Tasks = TASKS) -> object:
 
 
 def trace_of(run: Run, tasks: Tasks = TASKS) -> Trace:
-    """Every rule and value of a run's answer, for people to see; made once for equal answers.
+    """Every rule and value of a run's answer, for display; cached for equal answers.
 
     Raises:
         SettingInvalid: Its task is unknown.

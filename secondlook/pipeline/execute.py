@@ -1,7 +1,7 @@
 """Steps 6 to 9 of a queued run: call the agent, store the snapshot with its metadata, mark the source.
 
-`execute` may be called any number of times, by anyone: the ledger decides who executes a run, and what of it
-is left to do.
+Any process may call `execute` any number of times: the ledger decides who executes a run, and which steps
+are left.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from secondlook.telemetry.log import log_complete, log_generated
 from secondlook.telemetry.step import step
 
 Agents = Callable[[str], Provider]
-"""Gives the provider of that name, ready to be asked; asked for only when something is sent."""
+"""Returns the provider of that name, opened; called only before a request is sent."""
 
 Name = TypeVar("Name")
 T = TypeVar("T")
 
 Stores = Callable[[str], Store]
-"""Gives the store as this user may see it; raises `NotSignedIn` where nobody may act for them now."""
+"""Returns the store with this user's rights; raises `NotSignedIn` where nobody may act for them now."""
 
 
 def execute(
@@ -57,10 +57,10 @@ def execute(
     answered: Callable[[], None] = lambda: None,
     tasks: Tasks = TASKS,
 ) -> None:
-    """Steps 6 to 9, or what is left of them: call the agent, and keep what its answer became.
+    """Do steps 6 to 9, or those that are left: call the agent, and keep the result of its answer.
 
     A request that the provider certainly did not process leaves the run queued, to be sent again when it
-    is due. `answered` is called when an answer is kept, before anything is made of it.
+    is due. `answered` is called when an answer is kept, before it is validated.
 
     Raises:
         NotSignedIn: Nobody may act for the run's user now; it goes on at their next sign-in.
@@ -115,7 +115,7 @@ def _call(
     try:
         agent.ask(run.request, journal)
     except ProviderError as error:
-        elapsed = _seconds_begun(run) + time.monotonic() - asked
+        elapsed = _seconds_since_start(run) + time.monotonic() - asked
         seconds = retries.wait(error, sent=number, elapsed=elapsed)
         if seconds is None:
             ledger.end_call(run, number, error)
@@ -123,11 +123,11 @@ def _call(
             ledger.postpone(run, number, error, seconds)
 
 
-def _seconds_begun(run: Run) -> float:
-    """Since a claimed run was first picked up; one of a batch may have been queued for long before."""
+def _seconds_since_start(run: Run) -> float:
+    """Seconds since a claimed run was first picked up; a batch run may have been queued long before."""
     queued = datetime.fromisoformat(run.created_at)
-    begun = datetime.fromisoformat(run.started_at or run.created_at)
-    return max(0.0, run.elapsed_ms / 1000 - (begun - queued).total_seconds())
+    started = datetime.fromisoformat(run.started_at or run.created_at)
+    return max(0.0, run.elapsed_ms / 1000 - (started - queued).total_seconds())
 
 
 def _keep(

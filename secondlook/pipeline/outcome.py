@@ -1,4 +1,4 @@
-"""What a run that has ended came to: its snapshot, or the error that it ended with."""
+"""The outcome of a finished run: its snapshot, or its error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from secondlook.tasks.table import TASKS
 
 
 def outcome(run: Run, tasks: Tasks = TASKS) -> SnapshotRun:
-    """What a snapshot's run that has ended came to.
+    """The snapshot of a finished run.
 
     Raises:
         SecondlookError: It has failed, was canceled, its outcome is unknown, its answer was erased,
@@ -51,7 +51,7 @@ def total_ms(run: Run) -> int:
 
 
 def error_of(run: Run) -> SecondlookError:
-    """The error that a run ended with, or stands at."""
+    """The error that a run ended with, or is blocked by."""
     if run.status is RunStatus.CANCELLED or run.error is None:
         error: SecondlookError = InDoubt(
             "The run was canceled without an answer",

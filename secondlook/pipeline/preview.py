@@ -1,6 +1,6 @@
-"""What a run of a source would be: its data, its warnings, what would be sent, and the first rule against it.
+"""Previews a run of a source: its data, its warnings, what would be sent, and the first rule that refuses it.
 
-Pages show it; the orchestrator acts on it. Nothing here reads or writes anything.
+Pages show it, and the orchestrator acts on it. Nothing here reads or writes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Preview:
     Attributes:
         agent_input: Exactly what the agent would see; None where the buckets are missing or invalid.
         warnings: What is odd about the buckets, in plain words.
-        refusal: The first rule that stands against a run, or None.
+        refusal: The error of the first rule that refuses a run, or None.
     """
 
     source: Source
@@ -35,7 +35,7 @@ class Preview:
 
 
 def preview(record: SourceRecord, *, max_tokens: int, regenerate: bool) -> Preview:
-    """Hold a source against the rules, in the order of docs/contract.md: the first refusal counts.
+    """Check a source by the rules in the order of docs/contract.md; the first refusal counts.
 
     Args:
         record: The source as it was loaded.

@@ -16,8 +16,8 @@ class Retries:
     """How often, and for how long, a request is sent again.
 
     Attributes:
-        most: Further requests after the first; 0 sends nothing again by itself.
-        seconds: The longest time since the run was begun at which one may still go out.
+        most: Further requests after the first; 0 never sends again automatically.
+        seconds: How long after the start of a run a request may still be sent again.
     """
 
     most: int
@@ -32,7 +32,7 @@ class Retries:
         Args:
             error: Why there was no answer.
             sent: Requests sent so far.
-            elapsed: Seconds since the run was begun.
+            elapsed: Seconds since the start of the run.
         """
         if error.outcome != "not_processed" or sent > self.most:
             return None

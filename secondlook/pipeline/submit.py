@@ -1,4 +1,4 @@
-"""Steps 1 to 5 of a run, and the one door to queue it: verify, load, count, confidence, input, ledger.
+"""Steps 1 to 5 of a run, and the only way to queue one: verify, load, count, confidence, input, ledger.
 
 Single runs, rehearsals and the runs of a batch all pass here. What is refused here leaves no run, and nothing
 is sent.
@@ -35,7 +35,7 @@ class Door:
     """Where runs are queued.
 
     Args:
-        settings: What a run is to be like.
+        settings: The settings of new runs.
         agent: Gives the provider that a new run asks; raises `ApiKeyMissing` where there is none.
         rehearsing: Gives the provider of a rehearsal, by its model's name.
         provider: Gives a provider by its name.
@@ -98,8 +98,8 @@ class Door:
 
         Args:
             user_id: Whose batch it is.
-            concurrency: Runs at a time, at the most.
-            per_minute: Runs started a minute, at the most.
+            concurrency: The most runs at the same time.
+            per_minute: The most runs started per minute.
 
         Raises:
             ApiKeyMissing: There is no agent that its runs could ask.
@@ -110,7 +110,7 @@ class Door:
     def fill_batch(self, batch_id: str, plans: Iterable[Plan]) -> None:
         """Queue a run for each plan, then start the batch. Nothing is sent before.
 
-        No budget refuses a batch: each of its calls is held against them when it begins.
+        No budget refuses a batch: each of its calls is checked against the budgets when it starts.
         """
         self.batches.fill(batch_id, plans)
 
@@ -139,7 +139,7 @@ class Door:
                 yield plan
 
     def allowance(self, user_id: str, calls: int, cost_usd: Decimal | None) -> Allowance:
-        """How many of some calls the budgets would hold now, and why not all.
+        """How many of these calls the budgets would allow now, and why not all.
 
         Args:
             user_id: Whose calls they are.
@@ -195,7 +195,7 @@ class Door:
         number = 1 if latest is None else latest.number + (latest.status is not RunStatus.IN_DOUBT)
         run = self.ledger.submit(new_run_id(), plan, number=number, key=key, fingerprint=asked)
         if rehearsal is not None and (run.agent, run.model) != (plan.agent, plan.model):
-            raise _has_open_run()  # somebody else was first: theirs is no rehearsal
+            raise _has_open_run()  # another request was first, and its run is not a rehearsal
         return run
 
 
@@ -267,7 +267,7 @@ def ceiling_of(run: Run | Plan, provider: Provider, tasks: Tasks = TASKS) -> Dec
 
 
 def check_store(run: Run, store: str) -> None:
-    """See that a run belongs to the store that this process works with.
+    """Check that a run belongs to the store that this process uses.
 
     Raises:
         SettingInvalid: It belongs to another one.

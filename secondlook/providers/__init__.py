@@ -1,1 +1,1 @@
-"""Who answers: a real service, the offline agent, a rehearsal."""
+"""Providers of answers: real services, the offline agent, rehearsals."""

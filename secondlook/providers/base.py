@@ -1,4 +1,4 @@
-"""What a provider is: who answers questions, and how its protocol, errors, models and prices are handled.
+"""The interface of a provider: it answers questions, and knows its protocol, errors, models and prices.
 
 A run stores its provider's name. Nothing outside this package knows a provider's protocol or says its name.
 """
@@ -24,7 +24,7 @@ Journal = Callable[[AgentAnswer], None]
 """Keeps an answer durably."""
 
 Answerer = Callable[[str], tuple[Json, Usage]]
-"""Gives the right answer to a prompt, and about what it takes: what a model should do."""
+"""Returns the right answer to a prompt with its estimated usage, as a model should."""
 
 Answerers = Mapping[str, Answerer]
 """Answerers by the name of the schema that is asked for; each task gives its own."""
@@ -32,7 +32,7 @@ Answerers = Mapping[str, Answerer]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that `check` looked at: whether it is as it must be, and what was found."""
+    """One result of `check`: whether it passed, and what it found."""
 
     name: str
     ok: bool
@@ -40,12 +40,12 @@ class Finding:
 
 
 class Provider(ABC):
-    """One provider, as the settings mean it. It opens no connection before `open` or `ask`.
+    """One provider with its settings. It opens no connection before `open` or `ask`.
 
     Attributes:
         name: Stored with every run.
         label: What people read.
-        local: Whether this process answers by itself: nothing is sent or paid, and usage is estimated.
+        local: Whether this process answers itself: nothing is sent or paid, and usage is estimated.
 
     Args:
         settings: The settings.
@@ -63,7 +63,7 @@ class Provider(ABC):
     # -- what it needs and which model it asks ------------------------------------------------------
 
     def missing(self) -> SecondlookError | None:
-        """What the settings lack for a request to this provider; None where they have it all."""
+        """The error that says which setting this provider lacks; None where all are set."""
         return None
 
     @property
@@ -72,12 +72,12 @@ class Provider(ABC):
         """The model that new runs ask."""
 
     def notice(self) -> str | None:
-        """What people should know of the model: that it ends, or has been replaced."""
+        """A notice about the model: that it ends, or was replaced."""
         return None
 
     @abstractmethod
     def check(self) -> list[Finding]:
-        """What can be found out for free of server and model: `agent`, `model`, perhaps `schema`."""
+        """Check server and model without a paid request: `agent`, `model`, perhaps `schema`."""
 
     # -- one call -----------------------------------------------------------------------------------
 
@@ -86,10 +86,10 @@ class Provider(ABC):
         """The body of the request; equal questions give byte-identical ones."""
 
     def open(self) -> None:  # noqa: B027 -- most have nothing to do
-        """Make ready to send.
+        """Open the client.
 
         Raises:
-            SettingInvalid: No client can be made of the settings.
+            SettingInvalid: The settings do not make a client.
         """
 
     @abstractmethod
@@ -98,21 +98,20 @@ class Provider(ABC):
 
         Args:
             request: The body, as `build_request` made it.
-            journal: Called once with a whole answer, also where it comes after the deadline; its exceptions
-                come back from here.
+            journal: Called once with a whole answer, even after the deadline; its exceptions propagate.
 
         Raises:
-            ProviderError: There is no answer; its `outcome` says what became of the request.
+            ProviderError: There is no answer; `outcome` says whether the request may have been processed.
         """
 
     @classmethod
     @abstractmethod
     def read(cls, body: str) -> Completion:
-        """What the body of an answer holds. Never raises: what is odd about it is its `problem`."""
+        """The parsed body of an answer. It never raises; `problem` says what is wrong."""
 
     @classmethod  # noqa: B027 -- most know nothing
     def advise(cls, error: AnswerRejected, completion: Completion, request: Mapping[str, object]) -> None:
-        """Name in a rejected answer's hint what to change, where that is known."""
+        """Add to a rejected answer's hint what to change, where that is known."""
 
     def close(self) -> None:  # noqa: B027 -- as above
         """Close the connections."""
@@ -121,7 +120,7 @@ class Provider(ABC):
 
     @property
     def price_list(self) -> str | None:
-        """Which list of prices holds for it; None where no price is known."""
+        """The id of its price list; None where no price is known."""
         return None
 
     def cost_usd(self, usage: Usage, model: str) -> Decimal | None:
@@ -130,4 +129,4 @@ class Provider(ABC):
 
     @abstractmethod
     def ceiling(self, request: Mapping[str, object], prompt_tokens: int) -> Decimal | None:
-        """US dollars that a request may cost at the most; None where that is unknown."""
+        """The most US dollars that a request may cost; None where that is unknown."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Offline(OpenAI):
-    """It is asked what OpenAI would be asked, and what that would cost is shown."""
+    """Gets the request that OpenAI would get; its price at OpenAI is shown."""
 
     name = "offline"
     label = "Offline agent"
@@ -32,7 +32,7 @@ class Offline(OpenAI):
         """Nothing."""
 
     def check(self) -> list[Finding]:
-        """There is nothing to reach."""
+        """Return one finding: there is no server to check."""
         detail = f"the {self.label[0].lower()}{self.label[1:]} answers: nothing is sent, usage is estimated"
         return [
             Finding("agent", ok=True, detail=detail),

@@ -1,4 +1,4 @@
-"""Usage → cost, by the prices that genai-prices carries (offline data)."""
+"""Usage → cost, by the prices in genai-prices (offline data)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def cost_usd(usage: Usage, model: str, price_list: str) -> Decimal | None:
     """What an answer costs at list price.
 
     Args:
-        usage: Its tokens; an answer that does not tell its cached tokens is priced as if none were. Reasoning
-            tokens are part of the completion's and are priced as such.
+        usage: Its tokens; an answer that does not report cached tokens is priced as if none were cached.
+            Reasoning tokens are part of the completion's and are priced as such.
         model: The model that answered.
         price_list: The id of the provider's price list.
 
@@ -43,7 +43,7 @@ def find_price_list(address: str) -> str | None:
 def _price(
     price_list: str, model: str, _day: date, prompt: int, cached: int, completion: int
 ) -> Decimal | None:
-    """Prices change with the day, and a batch asks for the same ones again and again."""
+    """The price for a day, cached, because a batch asks for the same price many times."""
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
 

@@ -1,4 +1,4 @@
-"""Rehearsals: a provider that misbehaves on purpose, so that people see what becomes of it.
+"""Rehearsals: a provider that misbehaves on purpose, so that people see how the program reacts.
 
 The request's model chooses how (`rehearsal-html`). Nothing is sent.
 """
@@ -31,11 +31,11 @@ class Kind:
 
     Attributes:
         name: Its model's name behind the prefix.
-        group: What it is one of.
+        group: The group of its kind.
         title: What the agent does.
-        detail: The same, to the letter.
+        detail: The same, precisely.
         misbehave: Does it.
-        weeks: The least number of weeks that it takes.
+        weeks: The least number of weeks that it needs.
     """
 
     name: str

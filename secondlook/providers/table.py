@@ -1,4 +1,4 @@
-"""The table of providers: the one place that names them all."""
+"""The table of all providers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LOCAL = tuple(name for name, provider in PROVIDERS.items() if provider.local)
 """The names of those that send nothing and cost nothing."""
 
 DEFAULT = OpenAI.name
-"""Whom SECONDLOOK_AGENT=auto means where a key is set."""
+"""The provider that SECONDLOOK_AGENT=auto selects where a key is set."""
 
 
 def find_provider(name: str) -> type[Provider]:
     """The provider of that name.
 
     Raises:
-        SettingInvalid: There is none: a later version has written the run.
+        SettingInvalid: There is none, because a later version wrote the run.
     """
     if name not in PROVIDERS:
         raise SettingInvalid(

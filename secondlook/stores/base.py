@@ -9,7 +9,7 @@ from secondlook.domain.sources import SourcePage, SourceQuery, SourceRecord
 
 
 class Store(Protocol):
-    """The product's tables, seen by one user at a time.
+    """The product's tables. Each call reads and writes one user's data.
 
     Every method raises `StoreUnavailable` where the store cannot be read or written.
     """

@@ -1,4 +1,4 @@
-"""What a task is: one kind of question to the agent, and what its answers are worth.
+"""The interface of a task: one kind of question to the agent, and how its answers are validated and stored.
 
 A run names its task. The ledger journals a run's input and answer without reading them; only the task does.
 """
@@ -54,7 +54,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Trace:
-    """An answer held against its input.
+    """An answer compared with its input.
 
     Attributes:
         checks: Every rule in its order.
@@ -151,7 +151,7 @@ class Task(ABC, Generic[Given, Result]):
 
     @abstractmethod
     def trace(self, completion: Completion | None, given: Given | None) -> Trace:
-        """Hold an answer against its input, as far as it can be read, for people to see.
+        """Compare an answer with its input, as far as it can be read, for display.
 
         Args:
             completion: What came; None where no answer came.
@@ -182,7 +182,7 @@ class Task(ABC, Generic[Given, Result]):
 
 
 AnyTask: TypeAlias = Task[Any, Any]
-"""A task of the table: what it makes of an input or an answer is given back to itself alone."""
+"""Any task of the table; its inputs and results are only passed back to the same task."""
 
 Tasks: TypeAlias = Mapping[str, AnyTask]
 """Tasks by their names."""
@@ -192,7 +192,7 @@ def find_task(tasks: Tasks, name: str) -> AnyTask:
     """The task of that name.
 
     Raises:
-        SettingInvalid: There is none: a later version has written the run.
+        SettingInvalid: There is none, because a later version wrote the run.
     """
     if name not in tasks:
         raise SettingInvalid(

@@ -19,7 +19,7 @@ State = Literal["passed", "failed", "not_reached"]
 
 @dataclass
 class Reading:
-    """An answer while it is held against the rules. A task adds what its own rules need.
+    """An answer while the rules check it. A task adds what its own rules need.
 
     Attributes:
         completion: What the body holds.
@@ -51,7 +51,7 @@ class Rule(Generic[R_contra]):
 
 @dataclass(frozen=True)
 class Check:
-    """A rule and what became of it.
+    """A rule and its result.
 
     Attributes:
         reason: Where it failed, the reason that the answer is rejected with.
@@ -78,7 +78,7 @@ def accept(rules: Sequence[Rule[R]], reading: R) -> object:
 
 
 def check_each(rules: Sequence[Rule[R]], reading: R | None) -> Iterator[Check]:
-    """Every rule with what became of it; none is reached where there is no reading."""
+    """Every rule with its result; without a reading, no rule is checked."""
     rest = iter(rules)
     if reading is not None:
         for rule in rest:

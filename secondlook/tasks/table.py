@@ -1,4 +1,4 @@
-"""The table of tasks: the one place that names them all."""
+"""The table of all tasks."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]], *, missin
     Args:
         columns: The names of the columns, in their order; a row's other values are left out.
         rows: The values by column. Money comes as Decimal and is written to the last digit.
-        missing: What stands for None.
+        missing: The text for None.
     """
     written = io.StringIO()
     lines = csv.writer(written)

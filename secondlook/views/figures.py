@@ -1,4 +1,4 @@
-"""Rows → the figures that pages and the command line show. Pure; nothing here is rounded into a lie."""
+"""Rows → the figures that pages and the command line show. Pure; rounding never misstates a figure."""
 
 from __future__ import annotations
 

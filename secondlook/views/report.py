@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Mark(NamedTuple):
-    """A label of the snapshot; one that warns stands out."""
+    """A label of the snapshot; a warning is highlighted."""
 
     text: str
     warns: bool = False

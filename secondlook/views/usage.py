@@ -20,7 +20,7 @@ _MONEY = {"cost": "cost_usd", "estimated_cost": "estimated_cost_usd", "rejected_
 
 
 def say_cost(tally: Tally) -> str:
-    """What was paid, as people read it; what the offline agent would have cost stands beside it, marked."""
+    """The cost in words; the offline agent's estimated cost is added and marked."""
     said = [] if tally.cost == Total() and tally.estimated_cost != Total() else [_say_money(tally.cost)]
     if tally.estimated_cost != Total():
         said.append(f"{_say_money(tally.estimated_cost, estimated=True)} not paid")

@@ -1,1 +1,1 @@
-"""What the front door serves besides the pages: the gate, sign-in, the HTTP API, health."""
+"""Everything the server has besides the pages: the gate, sign-in, the HTTP API, health."""

@@ -1,4 +1,4 @@
-"""The cookie that carries a session's id: no script can read it, no other site can send it."""
+"""The session cookie: no script can read it, no other site can send it."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Gate:
         if not path.isprintable():
             refusal = problem(SourceNotFound("No such address", hint=""))
         elif path.startswith(OPEN_TREES) or path in OPEN_PATHS:
-            refusal = _foreign(connection, self._public_url())
+            refusal = _refuse_cross_site(connection, self._public_url())
             if refusal is None:
                 refusal, receive = await _whole_body(receive)
         else:
@@ -150,7 +150,7 @@ class Gate:
         session_id = cookies.session_id(connection)
         if not session_id:
             return False
-        # Threads of its own: whoever waits elsewhere, for a store or a mail, does not keep the door shut.
+        # Separate threads: requests that wait for a store or a mail must not block the gate.
         if self._threads is None:
             self._threads = CapacityLimiter(_THREADS)
         find = partial(services.sessions.find, session_id)
@@ -159,18 +159,18 @@ class Gate:
 
 async def _quietly(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer what nothing expected, and log its kind alone: a traceback could hold what no one may see."""
-    begun = False
+    started = False
 
     async def noting(message: Message) -> None:
-        nonlocal begun
-        begun = True
+        nonlocal started
+        started = True
         await send(message)
 
     try:
         await app(scope, receive, noting)
     except Exception as error:  # noqa: BLE001 -- see above
         log_failed("front door", type(error).__name__)
-        if not begun:
+        if not started:
             await problem(SecondlookError("Something unexpected went wrong"))(scope, receive, send)
 
 
@@ -183,8 +183,8 @@ def _send_to_sign_in(connection: HTTPConnection) -> Response:
     return problem(NotSignedIn("Nobody is signed in", hint="Reload the page to sign in."))
 
 
-def _foreign(connection: HTTPConnection, public_url: str | None) -> Response | None:
-    """Refuse what another site's page sends in a person's name."""
+def _refuse_cross_site(connection: HTTPConnection, public_url: str | None) -> Response | None:
+    """The refusal of a form that another site's page sent; None where the request may pass."""
     if connection.scope["method"] in {"GET", "HEAD", "OPTIONS"}:
         return None
     if connection.scope["path"].startswith("/auth/") and not _same_origin(connection, public_url):

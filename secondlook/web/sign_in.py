@@ -37,7 +37,7 @@ class SignIn:
 
     Args:
         services: The process's services.
-        runner: Its runner, which takes up what waited for a person.
+        runner: Its runner, which resumes runs that waited for a person.
     """
 
     def __init__(self, services: Callable[[], Services], runner: Callable[[], Runner]) -> None:

@@ -1,4 +1,4 @@
-"""The pages' own files, compressed once and kept by browsers: Streamlit sends them as they lie on the disk.
+"""Serves the pages' files compressed and with cache headers; Streamlit sends them as they are on disk.
 
 Pure ASGI, behind the gate. A file is read and compressed when it is first asked for, in a thread, and stays
 in memory: what a first visit takes is some two megabytes. Files are looked up in a list that is made at the

@@ -549,7 +549,7 @@ def test_a_real_token_that_is_not_valid(cloud: Cloud, seconds: int | None) -> No
     for ask in asks:
         with pytest.raises(NotSignedIn, match=f"^{OVER}$") as refused:
             ask()
-        assert refused.value.hint == "Sign in again; what was begun goes on then."
+        assert refused.value.hint == "Sign in again; your runs continue then."
     cloud.nothing_is_begun()
 
 

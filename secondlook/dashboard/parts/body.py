@@ -24,7 +24,7 @@ def show_body(draw: Callable[[], None]) -> None:
 
 
 def draw_whole() -> None:
-    """Draw the whole page after this press, because it changed what stands around the body."""
+    """Draw the whole page after this press, because it changed what surrounds the body."""
     st.session_state[_WHOLE] = True
 
 

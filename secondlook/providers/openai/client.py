@@ -1,7 +1,7 @@
-"""One call to the agent: a request out, the whole answer into the journal, and nothing else.
+"""One call to the agent: sends a request and journals the whole answer.
 
-The request runs in a thread of its own, which journals the answer whenever it comes: a caller that gives
-up at its deadline has not lost an answer that arrives after it.
+The request runs in its own thread, which journals the answer whenever it comes: a caller that times out does
+not lose an answer that arrives later.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     import openai
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
-"""An answer is a few kilobytes; what goes on past this is cut here, and rejected by its rules."""
+"""An answer is a few kilobytes; a longer one is cut here, and then rejected by its rules."""
 
 LATE = 10
-"""For how many deadlines a late answer is still listened for."""
+"""How many deadlines long the thread waits for a late answer."""
 
 _NOT_PROCESSED = {429, 503}
-_UNKNOWN = {408, 502, 504, *range(520, 525)}  # a gateway's word, not the model's; 52x are a CDN's
+_UNKNOWN = {408, 502, 504, *range(520, 525)}  # from a gateway, not the model; 52x are a CDN's
 _KEY = re.compile(r"\b[rs]k-[\w*.-]*[\w*]")
 
 
@@ -49,10 +49,10 @@ class Streamed(Protocol):
 
 
 _PIECE = 12
-"""So many letters and digits in a row of the prompt are a quote of it."""
+"""This many consecutive letters and digits of the prompt count as a quote of it."""
 
 _KEY_PIECE = 6
-"""So many characters in a row of the key are a piece of it."""
+"""This many consecutive characters of the key count as a piece of it."""
 
 MODELS_SECONDS = 10
 """The longest wait for the list of models."""
@@ -88,13 +88,13 @@ class Client:
         self._label = label
         self._deadline = deadline_seconds
         self._key = secret
-        # A redirect would send the aggregates to an address that nobody named.
+        # A redirect would send the aggregates to an address that no setting names.
         http = httpx2.Client(
             transport=BriefErrors(transport or httpx2.HTTPTransport()),
             follow_redirects=False,
             headers={"accept-encoding": "identity"},
         )
-        # The deadline is the caller's; this thread listens on for an answer that is paid for.
+        # The deadline is the caller's; this thread keeps waiting for an answer that is paid for.
         timeout = httpx2.Timeout(LATE * deadline_seconds, connect=min(10, deadline_seconds / 2))
         self._client = sdk(http, timeout)
         # Without a key nothing is sent as one.
@@ -125,9 +125,9 @@ class Client:
             else:
                 journaled.set_result(None)
 
-        # A daemon: a process that must end does not wait for a silent server.
+        # A daemon, so that a silent server does not keep the process from ending.
         threading.Thread(target=execute, name="secondlook-call", daemon=True).start()
-        # The deadline is the provider's: an answer that is here is waited for until it is kept.
+        # The deadline is for the provider: once an answer is here, wait until it is kept.
         if not received.wait(self._deadline):
             raise self._failure(
                 "time-out",
@@ -142,7 +142,7 @@ class Client:
         self._client.close()
 
     def models(self) -> tuple[Mapping[str, str], object]:
-        """What the server says of its models, for free: the headers, and the body as JSON.
+        """The server's list of models, which is free: the headers, and the body as JSON.
 
         Raises:
             ProviderError: It cannot be reached, or refuses.
@@ -181,7 +181,7 @@ class Client:
 
     @contextmanager
     def _translated(self, request: Mapping[str, object]) -> Generator[None]:
-        """Turn what a request may fail with into one kind of error."""
+        """Convert every failure of a request to `ProviderError`."""
         import httpx2
         import openai
 
@@ -212,7 +212,7 @@ class Client:
             raise self._failure("connection lost", "the answer broke off", "unknown") from None
         except ProviderError:
             raise
-        except Exception as error:  # noqa: BLE001 -- whatever it is, a request may be out
+        except Exception as error:  # noqa: BLE001 -- after any error a request may be in flight
             raise self._failure(
                 "unreadable", f"the call failed ({type(error).__name__})", "unknown"
             ) from None
@@ -235,9 +235,9 @@ class Client:
         ) from None
 
     def _provider_message(self, error: openai.APIStatusError, request: Mapping[str, object]) -> str:
-        """The provider's own message, in one line, without the key and without what was sent."""
+        """The provider's message in one line, without the key and the prompt."""
         body = error.body
-        message = body.get("message") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- a foreign server's JSON
+        message = body.get("message") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- an external server's JSON
         if not isinstance(message, str) or not message.strip() or _repeats(message, request):
             try:
                 return HTTPStatus(error.status_code).phrase
@@ -267,7 +267,7 @@ class Client:
         )
 
     def _read(self, response: Streamed, until: float) -> str:
-        """The whole body as text; a body without end is cut at MAX_BODY_BYTES, one without pace abandoned."""
+        """The whole body as text. An endless body is cut at MAX_BODY_BYTES, a slow one is abandoned."""
         chunks: list[bytes] = []
         size = 0
         for chunk in response.iter_bytes():
@@ -283,7 +283,7 @@ class Client:
 def _repeats(message: str, request: Mapping[str, object]) -> bool:
     """True where a server quotes the prompt in its error: a line of it, or a part with counts in it.
 
-    A part may be cut, escaped or reformatted. The schema's own names may be told: they are no content.
+    A part may be cut, escaped or reformatted. The schema's names may be quoted: they are no content.
     """
     sent: Any = request["messages"]
     texts: list[str] = [entry["content"] for entry in sent]
@@ -310,7 +310,7 @@ def _counts(text: str) -> str:
 
 
 def _without(message: str, key: str) -> str:
-    """A message without the key and without any piece of it."""
+    """A message without the key or any piece of it."""
     size = min(_KEY_PIECE, len(key))
     if size == 0:
         return message

@@ -1,4 +1,4 @@
-"""The envelope of a chat completion: what of an answer's body is text, refusal, end, model and usage."""
+"""Parses a chat completion's body into text, refusal, finish reason, model and usage."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from secondlook.domain.usage import Usage
 _Json = dict[str, object]
 
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
-"""Where servers put reasoning that stands beside the answer."""
+"""Fields in which servers put reasoning separately from the answer."""
 
 
 def read_completion(body: str) -> Completion:
-    """What the body of a chat completion holds. Never raises: what is odd about it is its `problem`."""
+    """The parsed body of a chat completion. It never raises; `problem` says what is wrong."""
     if not body.strip():
         return Completion(problem="the answer is empty")
     try:
@@ -65,7 +65,7 @@ def _joined(content: object, kind: str) -> str | None:
 
 
 def _name(value: object) -> str | None:
-    """A short plain name, or nothing: it is stored and shown, whatever a server wrote there."""
+    """A short plain name, or None: it is stored and shown, so untrusted text is dropped."""
     return value if isinstance(value, str) and re.fullmatch(r"[!-~]{1,200}", value) else None
 
 

@@ -1,4 +1,4 @@
-"""What a provider's headers tell about its rate limits, and when a request may be sent again."""
+"""Parses a provider's headers: its rate limits, and when a request may be sent again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from secondlook.connections.retry_after import read_seconds
 from secondlook.domain.answers import RateLimits
 
 MAX_SECONDS = 24 * 3600.0
-"""A header that asks for a longer wait is held to this."""
+"""The longest wait in seconds that a header can ask for."""
 
 _DURATION = re.compile(
     r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9})ms)?"

@@ -1,4 +1,4 @@
-"""What OpenAI's model families differ in, from the table beside this module."""
+"""OpenAI's model families and their differences, from the table beside this module."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class ChatCompletions(Provider):
         return False
 
     def unlisted(self) -> Finding:
-        """What it means that the server's list of models does not hold the model."""
+        """The finding when the server does not list the model."""
         return Finding(
             "model", ok=False, detail=f"the server does not list {self.model}: set SECONDLOOK_MODEL"
         )
@@ -189,7 +189,7 @@ class ChatCompletions(Provider):
     # -- money --------------------------------------------------------------------------------------
 
     def ceiling(self, request: Mapping[str, object], prompt_tokens: int) -> Decimal | None:
-        """Its prompt, and an answer as long as it is allowed, reasoning included."""
+        """The cost of its prompt and the longest allowed answer, reasoning included."""
         limit = request.get("max_tokens", request.get("max_completion_tokens"))
         if not isinstance(limit, int):
             return None
@@ -198,7 +198,7 @@ class ChatCompletions(Provider):
 
 
 class OpenAI(ChatCompletions):
-    """OpenAI itself, or what stands behind OPENAI_BASE_URL in its place."""
+    """OpenAI itself, or the server at OPENAI_BASE_URL in its place."""
 
     name = "openai"
     label = "OpenAI"

@@ -1,7 +1,7 @@
-"""What a server tells about itself and its models for free: by its list of models alone.
+"""Checks a server and its models without a paid request, by its list of models alone.
 
-Whether it holds answers to a JSON schema is told by none of them. What is known of some kinds of server
-stands in the table beside this module; of the others nothing is claimed.
+No server reports whether it enforces a JSON schema. The table beside this module lists what is known of some
+kinds of server; for the others the result is unknown.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Server(Frozen):
     Attributes:
         owner: What its models are owned by.
         header: A header of its answers.
-        json_schema: None where that depends on what stands behind it.
+        json_schema: None where that depends on the server behind it.
     """
 
     name: str
@@ -51,7 +51,7 @@ def _table() -> tuple[Server, ...]:
 
 
 def look(provider: ChatCompletions) -> list[Finding]:
-    """Whether the server is there, whether it has the model, when that ends, and what it can do."""
+    """Findings: whether the server is reachable and has the model, when that ends, and what it can do."""
     headers: Mapping[str, str] = {}
     where = f"{provider.label} at {public_address(provider.address)}{_key_start(provider)}"
     try:
@@ -123,7 +123,7 @@ def _by_table(provider: ChatCompletions) -> Finding:
 
 
 def _schema(provider: ChatCompletions, kind: Server | None, entry: _Entry | None) -> Finding:
-    """Whether answers are held to the schema, as far as anybody tells before a run is paid for."""
+    """The finding whether answers are held to the schema, as far as it is known before a paid run."""
     told = (entry or {}).get("supported_parameters")  # OpenRouter's
     family = provider.family(provider.model)
     if isinstance(told, list):

@@ -1,7 +1,7 @@
-"""What lies between the client and the network: an error's body is read here, briefly, whatever it holds.
+"""An HTTP transport that reads only the beginning of an error's body.
 
-Without it the SDK reads an error's body whole before it tells the status: an endless one, a compressed bomb
-or an unknown charset would hide that the request was refused.
+Without it, the SDK reads an error's whole body before it reports the status: an endless body, a compression
+bomb or an unknown charset would hide that the request was refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MAX_ERROR_BYTES = 64 * 1024
 
 
 class BriefErrors(httpx2.BaseTransport):
-    """Passes everything on; the body of an answer that is no success is cut, decoded as UTF-8 and plain.
+    """Passes everything on, but cuts the body of an error and decodes it as UTF-8.
 
     Args:
         inner: The transport that sends.

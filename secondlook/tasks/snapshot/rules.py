@@ -24,7 +24,7 @@ _LONGEST_KEY = 40
 
 @dataclass
 class SnapshotReading(Reading):
-    """An answer while it is held against the rules.
+    """An answer while the rules check it.
 
     Attributes:
         expected: The one answer that is right.
@@ -51,7 +51,7 @@ def check_answer(completion: Completion, agent_input: AgentInput) -> Json:
 
 
 def expected_answer(agent_input: AgentInput) -> Json:
-    """The one answer that is right; `str` stands for any string (the agent cannot know the identity)."""
+    """The only right answer; `str` means any string (the agent cannot know the identity)."""
     echo = agent_input.model_dump(mode="json")
     return {
         "meta": {
@@ -101,7 +101,7 @@ def difference(expected: object, actual: object) -> tuple[str, str] | None:
     """What is wrong with one value, whatever is inside it: the reason and the words, or None.
 
     Args:
-        expected: What must be there; a type stands for any value of it.
+        expected: What must be there; a type means any value of that type.
         actual: What is there.
     """
     wanted = expected if isinstance(expected, type) else type(expected)

@@ -1,4 +1,4 @@
-"""A run under the lens: every value of its input next to the answer's, and every rule with what became of it.
+"""The trace of a run: every value of its input next to the answer's, and every rule with its result.
 
 Pure, and never a second opinion: each rule is checked by the code that accepts answers, and each value by the
 comparison that the rules use. What is shown here of an answer is shown for people and stored nowhere.
@@ -34,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
 def trace(completion: Completion | None, agent_input: AgentInput | None) -> Trace:
-    """Hold an answer against its input, as far as it can be read.
+    """Compare an answer with its input, as far as it can be read.
 
     Args:
         completion: What came; None where no answer came.
@@ -194,7 +194,7 @@ _LISTS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 
 def _findings(agent_input: AgentInput, answer: object) -> Iterator[str]:
-    """What became of each list as a whole: by place alone, one dropped week shifts all that follow."""
+    """Findings about each list as a whole: by position alone, one dropped week would shift all that follow."""
     sent_whole = agent_input.model_dump(mode="json")
     for path, key, noun in _LISTS:
         sent = _by_name(_inside(sent_whole, path), key)
