@@ -22,6 +22,9 @@ from secondlook.views.snapshot import SnapshotView
 if TYPE_CHECKING:
     from jinja2 import Template
 
+_MESSAGE_LENGTH = 1200
+"""Characters of a message that are printed: the report is one page."""
+
 
 class Mark(NamedTuple):
     """A label of the snapshot; a warning is highlighted."""
@@ -44,10 +47,17 @@ def write_report(view: SnapshotView) -> str:
             draw_bands("Price bands", result.demand.price_distribution),
             draw_bands("Decision latency", result.decision_latency.distribution),
         ],
-        messages=view.messages,
+        messages=[_beginning(message) for message in view.messages],
         why_unknown="another program made this snapshot" if run is None else "what was sent has been erased",
         facts=_facts(snapshot, run),
     )
+
+
+def _beginning(message: str) -> str:
+    """A message as far as it fits on the page."""
+    if len(message) <= _MESSAGE_LENGTH:
+        return message
+    return f"{message[:_MESSAGE_LENGTH]}… ({len(message):,} characters: Run details show them all)"
 
 
 def _made_by(run: Run | None) -> str:

@@ -136,7 +136,6 @@ def test_a_page_of_the_history_is_one_request(cloud: Cloud) -> None:
 MALFORMED: dict[str, Callable[[Store], object]] = {
     "source": lambda store: store.load("malformed", USER),
     "user": lambda store: store.load(SOURCE, "malformed"),
-    "capitals": lambda store: store.load(SOURCE, USER.upper()),
     "snapshot": lambda store: store.get_snapshot("1,user_id.neq.x", USER),
     "history": lambda store: store.list_snapshots("*").rows or None,
     "history of a source": lambda store: store.list_snapshots(USER, source_id="*").rows or None,
