@@ -9,8 +9,7 @@ import pytest
 from secondlook.domain.runs import TRIAL, Run, RunError, RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.views.trial import Mistake, report_trial, trial_facts, trial_fields, tried_cells
-from tests.examples import body_of, echo
-from tests.provider import Json
+from tests.examples import Json, body_of, echo
 from tests.views.test_comparison import made
 
 USED = Usage(prompt_tokens=10, completion_tokens=5, total_tokens=15, cached_tokens=0, reasoning_tokens=2)
@@ -18,7 +17,7 @@ USED = Usage(prompt_tokens=10, completion_tokens=5, total_tokens=15, cached_toke
 
 def tried(**changes: Json) -> Run:
     """A run of a trial, answered exactly."""
-    answered = {
+    answered: dict[str, Json] = {
         "answer": body_of(echo()),
         "answered_model": "m-1",
         "usage": USED,
