@@ -58,7 +58,7 @@ class Samples:
 class Tally:
     """The totals of some runs and calls.
 
-    A run counts on the day it was created, a call on the day it was sent, whenever it ends, as in the budgets.
+    A run counts on the day it was created, a call on the day it was sent, whenever it ends, like budgets.
     Every call counts, also if its answer was rejected, came late or was followed by another.
 
     Attributes:
