@@ -69,9 +69,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._folder = (
-            settings.data_dir.absolute()
-        )  # resolved now: a later change of the working directory has no effect
+        self._folder = settings.data_dir.absolute()  # a later chdir has no effect
         self._lock = threading.RLock()
         self._parts: dict[Callable[..., object], object] = {}
         self._providers: dict[str, Provider] = {}

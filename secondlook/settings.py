@@ -179,12 +179,12 @@ class Settings(BaseSettings):
     concurrency: Annotated[int, Field(ge=1, le=256)] = Field(
         8,
         validation_alias="SECONDLOOK_CONCURRENCY",
-        description="a whole number from 1 to 256: runs of all batches at a time, on all machines",
+        description="a whole number from 1 to 256: the most batch runs at the same time, on all machines",
     )
     dispatch: Literal["here", "workers"] = Field(
         "here",
         validation_alias="SECONDLOOK_CARRY",
-        description="here, workers: who carries runs that pages, the API and batches begin; workers needs "
+        description="here, workers: who executes runs that pages, the API and batches start; workers needs "
         "SECONDLOOK_LEDGER_URL and `secondlook worker` on one or more machines",
     )
     lease_seconds: Annotated[float, Field(ge=0.5, le=3600)] = Field(

@@ -58,8 +58,8 @@ class Samples:
 class Tally:
     """The totals of some runs and calls.
 
-    A run counts on the day it was created, a call on the day it was sent, whenever it ends, as in the
-    budgets. Every call counts, including one whose answer was rejected, came late, or was not the last.
+    A run counts on the day it was created, a call on the day it was sent, whenever it ends, like budgets.
+    Every call counts, also if its answer was rejected, came late or was followed by another.
 
     Attributes:
         statuses: Runs by their status now.

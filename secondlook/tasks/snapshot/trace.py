@@ -194,7 +194,7 @@ _LISTS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 
 def _findings(agent_input: AgentInput, answer: object) -> Iterator[str]:
-    """Findings about each list as a whole: by position alone, one dropped week would shift all others."""
+    """Findings about each list as a whole: by position, one dropped week would shift all that follow."""
     sent_whole = agent_input.model_dump(mode="json")
     for path, key, noun in _LISTS:
         sent = _by_name(_inside(sent_whole, path), key)
