@@ -81,7 +81,7 @@ class Client:
         import httpx2
         import openai
 
-        from secondlook.providers.openai.transport import BriefErrors
+        from secondlook.providers.openai.brief_errors import BriefErrors
 
         # OPENAI_LOG=debug would log prompts.
         logging.getLogger("openai").setLevel(logging.WARNING)
