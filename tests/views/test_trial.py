@@ -18,13 +18,14 @@ USED = Usage(prompt_tokens=10, completion_tokens=5, total_tokens=15, cached_toke
 def tried(**changes: Json) -> Run:
     """A run of a trial, answered exactly."""
     answered: dict[str, Json] = {
+        "task": TRIAL,
+        "latency_ms": 100,
         "answer": body_of(echo()),
         "answered_model": "m-1",
         "usage": USED,
         "cost_usd": Decimal("0.25"),
     }
-    fields: dict[str, Json] = {"task": TRIAL, "latency_ms": 100, **answered, **changes}
-    return made(**fields)
+    return made(**{**answered, **changes})
 
 
 def unanswered(status: RunStatus, code: str | None = None, **changes: Json) -> Run:
