@@ -132,6 +132,12 @@ def rejected(home: Home) -> str:
     return str(home.snapshot().error["message"])
 
 
+def nothing_to_try(home: Home) -> str:
+    """No source has buckets that can be run."""
+    home.store("update sources set status = 'ingested'")
+    return str(home.call("try-model").error["message"])
+
+
 def in_doubt(home: Home) -> str:
     """The connection is lost with the request out: the run's status."""
     home.provider.behaviour = lambda exchange: exchange.reset()
@@ -287,6 +293,7 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "Answer rejected (not_json): …": says("Here it is"),
     "Answer rejected (schema): …": says("{}"),
     "Answer rejected (…): …": rejected,
+    "No source can be tried …": nothing_to_try,
     "in_doubt": in_doubt,
     "The store … cannot be used: …": no_store,
     "The ledger cannot be used: …": no_ledger,

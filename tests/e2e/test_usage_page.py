@@ -93,6 +93,7 @@ def test_what_is_copied_can_be_pasted(dashboard: Dashboard) -> None:
         page.keyboard.press("Control+C")
         return str(page.evaluate("navigator.clipboard.readText()")).strip()
 
+    cells.first.wait_for()
     texts = [copied(cell) for cell in cells.all()]
     day = texts[0]
     assert day in days
