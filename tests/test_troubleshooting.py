@@ -293,7 +293,7 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "Answer rejected (not_json): …": says("Here it is"),
     "Answer rejected (schema): …": says("{}"),
     "Answer rejected (…): …": rejected,
-    "No source can be tried …": nothing_to_try,
+    "No source can be tried…": nothing_to_try,
     "in_doubt": in_doubt,
     "The store … cannot be used: …": no_store,
     "The ledger cannot be used: …": no_ledger,
