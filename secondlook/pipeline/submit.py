@@ -261,7 +261,7 @@ def plan_of(
     )
 
 
-def ceiling_of(run: Run | Plan, provider: Provider, tasks: Tasks = TASKS) -> Decimal | None:
+def ceiling_of(run: Plan, provider: Provider, tasks: Tasks = TASKS) -> Decimal | None:
     """US dollars that a call may cost at the most."""
     return provider.ceiling(run.request, question_of(run, tasks).prompt_tokens)
 
