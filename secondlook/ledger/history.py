@@ -14,11 +14,12 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database
+from secondlook.domain.money import usd
 from secondlook.domain.run_filter import RunFilter
 from secondlook.domain.runs import RunError, RunStatus, Verdict, verdict_of
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
-from secondlook.ledger.rows import FACTS, FIGURES, iso, iso_or_none, read_facts, read_usage, usd
+from secondlook.ledger.rows import FACTS, FIGURES, iso, iso_or_none, read_facts, read_usage
 from secondlook.ledger.tables import calls, reviews, runs
 from secondlook.tasks.checklist import UNREAD_REASONS
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from secondlook.connections.database import now
+from secondlook.domain.money import usd
 from secondlook.domain.runs import Plan, Run, RunError, RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.errors import InDoubt, SecondlookError
 from secondlook.ledger.tables import calls, runs
-
-NANO = Decimal(10) ** 9
 
 
 def in_doubt(run: Run, what: str | None = None, advice: str = "") -> InDoubt:
@@ -160,13 +158,3 @@ def iso(seconds: float) -> str:
 def iso_or_none(seconds: float | None) -> str | None:
     """Likewise; None stays None."""
     return None if seconds is None else iso(seconds)
-
-
-def nano(dollars: Decimal | None) -> int | None:
-    """Billionths of a dollar, as money is stored; None where it is unknown."""
-    return None if dollars is None else int((dollars * NANO).to_integral_value())
-
-
-def usd(nanousd: int | None) -> Decimal | None:
-    """Dollars, to the last digit; None where they are unknown."""
-    return None if nanousd is None else Decimal(nanousd) / NANO

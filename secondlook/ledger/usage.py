@@ -19,10 +19,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database, now
+from secondlook.domain.money import usd
 from secondlook.domain.runs import RunStatus
 from secondlook.errors import AnswerRejected, RequestInvalid
 from secondlook.ledger.cache import Cache
-from secondlook.ledger.rows import USAGE, iso, iso_or_none, usd
+from secondlook.ledger.rows import USAGE, iso, iso_or_none
 from secondlook.ledger.tables import calls, runs
 from secondlook.ledger.tally import Samples, Tally, Total, add_up, merge
 from secondlook.providers.table import LOCAL
