@@ -197,7 +197,7 @@ class Home:
         return max(row["left"] for row in self.ledger(query))
 
     def wait_for_lease(self) -> None:
-        """Wait until the lease of a dead carrier has expired."""
+        """Wait until the lease of a dead worker has expired."""
         time.sleep(max(0, self.lease_left()) + 0.02)
 
 

@@ -152,7 +152,7 @@ def test_ledger_locked_past_the_deadline(hasty: Home) -> None:
 
 
 def test_disk_fills_up_during_the_call(home: Home) -> None:
-    """Where the disk fills up under the answer, the run is found in doubt: it is not sent again by itself."""
+    """If the disk fills up under the answer, the run's outcome is unknown: it is not resent automatically."""
     home.set(SECONDLOOK_DEADLINE_SECONDS="2", SECONDLOOK_LEASE_SECONDS="0.5")
 
     outcome = home.run("snapshot", home.sample.source_id, driver="Client.ask:fills")

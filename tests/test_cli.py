@@ -269,7 +269,7 @@ def test_hostile_statuses_on_the_terminal(secondlook: Secondlook, tables: Embedd
 def test_arguments_that_are_no_text(
     secondlook: Secondlook, arguments: tuple[str, ...], code: str | None
 ) -> None:
-    """Bytes that are no UTF-8, as Python hands them over, find nothing; they are no traceback."""
+    """Bytes that are no UTF-8, as Python passes them, find nothing; they are no traceback."""
     said = secondlook(*arguments, "--json")
     assert (said.json if said.code == 0 else said.json["error"]["code"]) == (code or [])
 
@@ -445,7 +445,7 @@ def test_runs_plain(secondlook: Secondlook, tables: EmbeddedTables) -> None:
 
 @pytest.mark.parametrize("json_", [True, False], ids=["json", "plain"])
 def test_resume(secondlook: Secondlook, tables: EmbeddedTables, *, json_: bool) -> None:
-    """The runs that it carried, each with its final status, and exit code 0; then nothing."""
+    """The runs that it executed, each with its final status, and exit code 0; then nothing."""
     from secondlook.execution.runner import Runner
 
     assert tables.status(SOURCE) == "bucketed"
@@ -477,7 +477,7 @@ def test_a_run_in_doubt_and_resend(secondlook: Secondlook, tables: EmbeddedTable
 
 
 def test_cancel(secondlook: Secondlook, tables: EmbeddedTables) -> None:
-    """A run in doubt is given up; then a new one may begin."""
+    """A run with an unknown outcome is canceled; then a new one may begin."""
     assert tables.status(SOURCE) == "bucketed"
     run_id = leave_in_doubt()
     said = secondlook("cancel", run_id, "--user", NOBODY, "--json")

@@ -44,7 +44,7 @@ def test_an_errors_body_does_not_hide_its_status(home: Home, body: bytes, header
 
 
 def test_a_refusal_that_breaks_off_is_a_refusal(home: Home) -> None:
-    """A 500 whose body is cut off has failed: it is not in doubt."""
+    """A 500 whose body is cut off has failed: its outcome is known."""
     home.provider.behaviour = lambda exchange: exchange.reply("{", status=500, length=100)
     assert home.snapshot().error["code"] == "provider_error"
 
@@ -68,8 +68,8 @@ def test_a_run_asks_the_agent_it_was_queued_for(home: Home) -> None:
     assert home.call("cancel", run.run_id).code == 0
 
 
-def test_what_cannot_be_stored_can_be_given_up(home: Home) -> None:
-    """A run whose answer the store refuses for good can be given up; its answer is kept."""
+def test_what_cannot_be_stored_can_be_canceled(home: Home) -> None:
+    """A run whose answer the store refuses for good can be canceled; its answer is kept."""
     home.store(
         "create trigger no before insert on snapshots begin select raise(abort, 'no'); end",
     )
@@ -97,7 +97,7 @@ def test_both_answers_of_a_run_are_priced(home: Home) -> None:
 
 
 def test_a_replaced_store_is_noticed(home: Home) -> None:
-    """A process that lives on sees the store that was put in the place of its own."""
+    """A process that lives on reads the store that replaced its own."""
     services = home.services()
     assert services.store(Access(USER)).load(home.sample.source_id, USER) is not None
     other = home.folder / "other.db"
@@ -131,7 +131,7 @@ def test_new_files_are_their_owners_alone(home: Home) -> None:
         pytest.param({"more": 1}, id="another key"),
     ],
 )
-def test_a_foreign_snapshot_is_not_coerced(home: Home, change: dict[str, object]) -> None:
+def test_an_external_snapshot_is_not_coerced(home: Home, change: dict[str, object]) -> None:
     """A stored result that breaks the locked schema is refused, not made to fit."""
     made = home.snapshot().fields
     result = made["result"]
@@ -176,7 +176,7 @@ def test_an_unexpected_error_is_no_traceback(home: Home, monkeypatch: pytest.Mon
         *(":100:", "a -> b", "a <- b", "a <-> b", "a -- b", "5 >= 4", "4 <= 5", "3 ~= 3", "@-> b"),
     ],
 )
-def test_foreign_text_is_shown_and_copied_as_it_is(text: str) -> None:
+def test_untrusted_text_is_shown_and_copied_as_it_is(text: str) -> None:
     """Text that Streamlit would change is parted by an element, never by a character."""
     parts = escape(text).split(":small{}")
     assert len(parts) > 1

@@ -97,7 +97,7 @@ def test_snapshot(home: Home) -> None:
 
 
 def test_request(home: Home) -> None:
-    """The one request is as the contract says: model, limits, strict schema, and no word of whose it is."""
+    """The one request is as the contract says: model, limits, strict schema, and nothing about its user."""
     is_complete(home, home.snapshot())
 
     (request,) = home.provider.requests
@@ -346,7 +346,7 @@ def test_new_run_after_a_failed_one(home: Home) -> None:
 
 
 def test_in_doubt_refuses_another(home: Home) -> None:
-    """While a run is in doubt a new one is refused, `resume` leaves it alone, `resend` settles it."""
+    """While a run's outcome is unknown, a new one is refused, `resume` ignores it, `resend` resolves it."""
     home.provider.behaviour = resetting
     doubted = home.snapshot()
     home.provider.behaviour = answering(ANSWER)
@@ -374,15 +374,15 @@ def test_resend_sends_nothing_that_is_not_in_doubt(home: Home) -> None:
     done = home.snapshot()
 
     again = home.call("resend", done.fields["run_id"])
-    foreign = home.call("resend", done.fields["run_id"], "--user", OTHER_USER)
+    anothers = home.call("resend", done.fields["run_id"], "--user", OTHER_USER)
 
     assert again.fields["snapshot_id"] == done.fields["snapshot_id"]
-    assert foreign.error["code"] == "source_not_found"
+    assert anothers.error["code"] == "source_not_found"
     assert len(home.provider.requests) == len(home.snapshots()) == 1
 
 
-def test_cancel_gives_up_a_run_in_doubt(home: Home) -> None:
-    """A run in doubt that a person gives up no longer stands in the way of a new one."""
+def test_cancel_of_a_run_in_doubt(home: Home) -> None:
+    """A run with an unknown outcome that a person cancels no longer blocks a new one."""
     home.provider.behaviour = resetting
     doubted = home.snapshot()
 
@@ -399,7 +399,7 @@ def test_cancel_gives_up_a_run_in_doubt(home: Home) -> None:
 
 
 def late(home: Home) -> tuple[Outcome, threading.Event]:
-    """A run that passed its deadline while the server holds the answer, and what lets the answer go."""
+    """A run that passed its deadline while the server holds the answer, and what releases the answer."""
     home.set(SECONDLOOK_DEADLINE_SECONDS="0.3")
     release = threading.Event()
     home.provider.behaviour = answering_once(release.is_set, ANSWER)
@@ -408,7 +408,7 @@ def late(home: Home) -> tuple[Outcome, threading.Event]:
     return outcome, release
 
 
-def test_late_answer_settles_the_run(home: Home) -> None:
+def test_late_answer_resolves_the_run(home: Home) -> None:
     """An answer after the deadline is journaled by the living process; `resume` finishes with it."""
     doubted, release = late(home)
     time.sleep(0.2)  # past the deadline of a single read as well
@@ -424,7 +424,7 @@ def test_late_answer_settles_the_run(home: Home) -> None:
 
 
 def test_late_answer_after_cancel(home: Home) -> None:
-    """An answer to a run that was given up is kept in the ledger and changes nothing."""
+    """An answer to a run that was canceled is kept in the ledger and changes nothing."""
     doubted, release = late(home)
     assert home.call("cancel", doubted.error["run_id"]).code == 0
 
@@ -549,7 +549,7 @@ def test_silent_server_and_a_process(home: Home) -> None:
     assert len(home.provider.requests) == 1
 
 
-def test_another_process_sees_the_run(home: Home) -> None:
+def test_another_process_reads_the_run(home: Home) -> None:
     """`runs` in a process of its own lists what happened here, newest first, in the agreed shape."""
     home.provider.behaviour = refusing(500, "The server had an error")
     home.snapshot()

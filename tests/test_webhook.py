@@ -489,9 +489,9 @@ def test_slow_messages_do_not_wait_for_each_other(sender: Sender, receiver: Rece
     receiver.reply = bytes_of(b"", pause=SHORT)
     for _ in range(AT_ONCE + 1):
         sender.put()
-    begun = time.monotonic()
+    started = time.monotonic()
     assert sender.webhook(seconds=SHORT).deliver_due() == AT_ONCE
-    assert time.monotonic() - begun < 4 * SHORT
+    assert time.monotonic() - started < 4 * SHORT
 
 
 def test_delivering_sends_until_the_end(
@@ -550,11 +550,11 @@ FIELD = b"X-A: b\r\n"
     ],
 )
 def test_a_receiver_that_does_not_answer(sender: Sender, receiver: Receiver, reply: Reply, code: str) -> None:
-    """Is given up in time, and tried again later."""
+    """Is abandoned in time, and tried again later."""
     receiver.reply = reply
-    begun = time.monotonic()
+    started = time.monotonic()
     assert sender.code(seconds=SHORT) == code
-    assert time.monotonic() - begun < 4 * SHORT
+    assert time.monotonic() - started < 4 * SHORT
 
 
 @pytest.mark.parametrize(
@@ -574,10 +574,10 @@ def test_a_receiver_that_does_not_answer(sender: Sender, receiver: Receiver, rep
 def test_the_answers_body_does_not_matter(sender: Sender, receiver: Receiver, reply: Reply) -> None:
     """The status has said it: nothing more is waited for."""
     receiver.reply = reply
-    begun = time.monotonic()
+    started = time.monotonic()
     kept = sender.attempt()
     assert (kept.delivered_at is not None, kept.last_status) == (True, 200)
-    assert time.monotonic() - begun < ATTEMPT_SECONDS / 3
+    assert time.monotonic() - started < ATTEMPT_SECONDS / 3
 
 
 def test_nobody_listens(sender: Sender) -> None:
@@ -589,12 +589,12 @@ def test_nobody_listens(sender: Sender) -> None:
 
 
 def test_a_handshake_that_never_ends(sender: Sender) -> None:
-    """A server that accepts and says nothing is given up in time."""
+    """A server that accepts and says nothing is abandoned in time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://{HOST}:{silent.getsockname()[1]}/"
-        begun = time.monotonic()
+        started = time.monotonic()
         assert sender.code(url=url, seconds=SHORT) == "timed_out"
-        assert time.monotonic() - begun < 4 * SHORT
+        assert time.monotonic() - started < 4 * SHORT
 
 
 def test_a_server_without_tls(sender: Sender, receiver: Receiver) -> None:
@@ -866,9 +866,9 @@ def test_a_slow_look_up(sender: Sender) -> None:
         over.wait(10)
         return ["127.0.0.1"]
 
-    begun = time.monotonic()
+    started = time.monotonic()
     assert sender.code(lookup=lookup, seconds=SHORT) == "timed_out"
-    assert time.monotonic() - begun < 4 * SHORT
+    assert time.monotonic() - started < 4 * SHORT
     over.set()
 
 

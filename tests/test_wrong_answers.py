@@ -120,7 +120,7 @@ def test_wrong_answer(home: Home, wrong: WrongAnswer) -> None:
 
 @pytest.mark.parametrize("wrong", named(NO_COMPLETIONS))
 def test_not_a_completion(home: Home, wrong: WrongAnswer) -> None:
-    """A whole answer that is no completion is rejected, not in doubt; its usage is unknown, not 0."""
+    """A whole answer that is no completion is rejected, its outcome known; its usage is unknown, not 0."""
     home.provider.behaviour = replying(wrong.body)
 
     outcome = home.snapshot()
@@ -244,7 +244,7 @@ FAILURES = [
 
 @pytest.mark.parametrize(("behaviour", "expected"), FAILURES)
 def test_failure(home: Home, behaviour: Behaviour, expected: Expected) -> None:
-    """A request without an answer fails, or is in doubt where nobody knows; one request in all."""
+    """A request without an answer fails, or its outcome is unknown; one request in all."""
     home.provider.behaviour = behaviour
 
     outcome = home.snapshot()
@@ -280,7 +280,7 @@ def test_redirect(home: Home, status: int) -> None:
     ],
 )
 def test_deadline(home: Home, behaviour: Behaviour) -> None:
-    """The deadline holds for the whole call, however the server spends it; the run is then in doubt."""
+    """The deadline holds for the whole call, however the server spends it; the outcome is then unknown."""
     home.set(SECONDLOOK_DEADLINE_SECONDS="0.4")
     home.provider.behaviour = behaviour
 
@@ -293,7 +293,7 @@ def test_deadline(home: Home, behaviour: Behaviour) -> None:
 
 
 def test_connection_refused(home: Home) -> None:
-    """A server that is not there has processed nothing: the run has failed, nothing is in doubt."""
+    """A server that is not there has processed nothing: the run has failed, no outcome is unknown."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     home.set(OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1")

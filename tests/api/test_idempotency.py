@@ -126,8 +126,8 @@ def test_one_key_at_once(ann: Someone, provider: Provider, regenerate: bool) -> 
     provider.behaviour = answering_after(0.3, echo())
     source = ann.add_source()
     with ThreadPoolExecutor(8) as pool:
-        begun = [pool.submit(ann.begin, source, key="k", regenerate=regenerate) for _ in range(8)]
-        runs = [one.result() for one in begun]
+        started = [pool.submit(ann.begin, source, key="k", regenerate=regenerate) for _ in range(8)]
+        runs = [one.result() for one in started]
     assert len(set(runs)) == 1
     ann.ended(runs[0])
     assert len(provider.requests) == 1

@@ -1,4 +1,4 @@
-"""Nobody but their owner reaches a source, a snapshot or a run, by any way in; a reviewer sees runs alone."""
+"""Nobody but their owner reaches a source, a snapshot or a run, on any path; a reviewer sees only runs."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_nothing_of_another_is_read(ann: Someone, bob: Someone, what: str) -> No
 def test_nothing_of_another_is_run(
     ann: Someone, bob: Someone, rita: Someone, provider: Provider, how: dict[str, Json]
 ) -> None:
-    """Another's source is none: fresh, with a snapshot or a run in doubt; for a reviewer, too."""
+    """Another's source is not found: new, with a snapshot, with an unknown outcome; for a reviewer, too."""
     fresh, generated, doubtful = bob.add_source(), bob.add_source(), bob.add_source()
     bob.made(generated)
     provider.behaviour = resetting
@@ -139,7 +139,7 @@ def test_a_reviewers_own(rita: Someone, provider: Provider) -> None:
     assert len(provider.requests) >= 1
 
 
-def test_a_role_that_one_gives_oneself(ann: Someone, bob: Someone) -> None:
+def test_a_role_that_users_give_themselves(ann: Someone, bob: Someone) -> None:
     """user_metadata, which people write themselves, makes nobody a reviewer."""
     made = bob.made(bob.add_source())
     metadata = {"data": {"role": "reviewer", "app_metadata": {"role": "reviewer"}}}
@@ -150,7 +150,7 @@ def test_a_role_that_one_gives_oneself(ann: Someone, bob: Someone) -> None:
 
 
 def test_a_role_that_was_taken(rita: Someone, bob: Someone) -> None:
-    """The role is Supabase's word of now, not the token's."""
+    """The role is Supabase's current value, not the token's."""
     made = bob.made(bob.add_source())
     assert rita.get(f"/api/runs/{made['run_id']}").status_code == 200
     rita.server.sql(
@@ -167,7 +167,7 @@ def test_a_role_that_was_taken(rita: Someone, bob: Someone) -> None:
 def test_the_command_line_reaches_nothing_of_another(
     ann: Someone, bob: Someone, rita: Someone, command: Command, provider: Provider
 ) -> None:
-    """With --user of somebody else nothing is listed, read, run, sent again or given up: the API's words."""
+    """With another --user nothing is listed, read, run, resent or canceled; the errors are the API's."""
     generated, doubtful = bob.add_source(name="Bob's own"), bob.add_source()
     run = bob.made(generated)["run_id"]
     provider.behaviour = resetting

@@ -434,7 +434,7 @@ def test_a_run_that_fails(
     reason: str | None,
     path: str | None,
 ) -> None:
-    """502 with the run; the run tells the same at /api/runs; nothing is stored, and another may be begun."""
+    """502 with the run; /api/runs says the same; nothing is stored, and another may be started."""
     provider.behaviour = behaviour
     source = ann.add_source()
     body = problem_of(ann.press(source, prefer="wait"), 502, code)

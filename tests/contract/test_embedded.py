@@ -188,7 +188,7 @@ def nothing(path: Path) -> None:
     path.touch()
 
 
-def begun(path: Path) -> None:
+def started(path: Path) -> None:
     """What a process leaves that ends before its first commit: a write-ahead log, and no table."""
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("pragma journal_mode=wal").fetchone() == ("wal",)
@@ -196,13 +196,13 @@ def begun(path: Path) -> None:
 
 def rolled_back(path: Path) -> None:
     """What a process leaves that ends while it makes the tables."""
-    begun(path)
+    started(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("begin immediate")
         other.execute("create table sources (id text primary key)")
 
 
-@pytest.mark.parametrize("make", [nothing, begun, rolled_back], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [nothing, started, rolled_back], ids=lambda make: make.__name__)
 def test_a_file_without_a_store_yet(path: Path, make: Callable[[Path], None]) -> None:
     """A file that holds nothing is made as a missing one is: whole, with the samples."""
     make(path)
@@ -387,7 +387,7 @@ def test_another_program_that_does_not_end(
 
 
 def test_the_shipped_samples_are_whole() -> None:
-    """The package carries its own copy of the practice data; each estimate count is its bands' sum."""
+    """The package has its own copy of the practice data; each estimate count is its bands' sum."""
     rows = [sample.buckets for sample in sample_sources() if sample.buckets is not None]
     assert len(rows) >= 85
     assert all(json.loads(str(row["weekly_volume"])) for row in rows)

@@ -167,8 +167,8 @@ def test_errors_say_what_to_do(
     expect(dashboard.generate).to_be_enabled()
 
 
-def test_in_doubt_is_settled_by_a_person(dashboard: Dashboard) -> None:
-    """A run in doubt is sent again only after a person confirms that it may be paid twice."""
+def test_in_doubt_is_resolved_by_a_person(dashboard: Dashboard) -> None:
+    """A run with an unknown outcome is sent again only after a person confirms that it may be paid twice."""
     home = dashboard.home
     home.provider.behaviour = refusing(504, "Gateway time-out")
     dashboard.open_sample()
@@ -184,8 +184,8 @@ def test_in_doubt_is_settled_by_a_person(dashboard: Dashboard) -> None:
     assert len(home.provider.requests) == 2
 
 
-def test_in_doubt_can_be_given_up(dashboard: Dashboard) -> None:
-    """A run in doubt can be given up; then the source can be run again."""
+def test_in_doubt_can_be_canceled(dashboard: Dashboard) -> None:
+    """A run with an unknown outcome can be canceled; then the source can be run again."""
     dashboard.home.provider.behaviour = refusing(504, "Gateway time-out")
     dashboard.open_sample()
     dashboard.generate.click()
@@ -231,10 +231,10 @@ def test_numbers_as_a_table(dashboard: Dashboard) -> None:
 
 def test_another_users_source(dashboard: Dashboard) -> None:
     """Another user's source is not found, in the same words as no source at all."""
-    foreign = rows(
+    anothers = rows(
         dashboard.home.data / "store.db", "select id from sources where user_id = ? limit 1", OTHER_USER
     )[0]["id"]
-    for source in (foreign, "00000000-0000-4000-8000-00000000ffff", "nonsense"):
+    for source in (anothers, "00000000-0000-4000-8000-00000000ffff", "nonsense"):
         dashboard.open(f"source={source}")
         dashboard.see("Invalid source_id: not found")
 
@@ -269,7 +269,7 @@ def test_hostile_names_are_plain_text(dashboard: Dashboard, name: str) -> None:
 
 
 def test_search_filter_and_pages(dashboard: Dashboard) -> None:
-    """The list is searched, filtered and paged by the store; the URL carries all of it."""
+    """The list is searched, filtered and paged by the store; the URL holds all of it."""
     dashboard.open()
     dashboard.see("46 sources")
     dashboard.page.get_by_role("button", name="Page 2").click()
@@ -303,7 +303,7 @@ def test_a_source_that_cannot_be_run(dashboard: Dashboard) -> None:
 
 
 def test_ten_thousand_sources(dashboard: Dashboard) -> None:
-    """A list of 10,000 sources opens, searches and turns its pages like a short one."""
+    """A list of 10,000 sources opens, searches and pages like a short one."""
     home = dashboard.home
     home.store(
         "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000) "

@@ -1,4 +1,4 @@
-"""Runs are carried outside any page, and `run_snapshot` is the same path in the caller's own thread."""
+"""Runs are executed outside any page, and `run_snapshot` is the same path in the caller's own thread."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_key_names_its_run_for_good(services: Services, runner: Runner) -> Non
     assert len(services.ledger.list(USER)) == 1
 
 
-def test_a_request_may_be_written_in_any_way(runner: Runner) -> None:
+def test_a_request_may_be_written_in_any_form(runner: Runner) -> None:
     """Capitals and missing dashes are the same source: it is the same request."""
     run = runner.submit(SOURCE, Access(USER), key=KEY)
     runner.execute(run.run_id)
@@ -227,7 +227,7 @@ def test_a_key_that_joins(services: Services, runner: Runner) -> None:
 
 
 def test_what_is_refused_leaves_its_key_free(runner: Runner, tables: EmbeddedTables) -> None:
-    """Nothing was begun under it: it may be used again, for that or for something else."""
+    """Nothing was started under it: it may be used again, for that or for something else."""
     for source, status in ((NOBODY, "ingested"), (SOURCE, "bucketed")):
         tables.set_status(SOURCE, "ingested")
         with pytest.raises(SecondlookError):
@@ -237,7 +237,7 @@ def test_what_is_refused_leaves_its_key_free(runner: Runner, tables: EmbeddedTab
 
 
 def test_a_doubt_leaves_a_new_key_free(services: Services, runner: Runner) -> None:
-    """A run in doubt is joined by nobody; the request that began it still gets it."""
+    """A run with an unknown outcome is joined by nobody; the request that began it still gets it."""
     run = runner.submit(SOURCE, Access(USER), key="first")
     held = claimed(services.ledger, run)
     services.ledger.begin_call(held)
@@ -362,12 +362,12 @@ def test_the_offline_agent_spends_nothing(services: Services, tables: EmbeddedTa
     """What it would have cost is shown; no budget holds any of it, but the call counts."""
     made = run_snapshot(source_id=SOURCE, user_id=USER)
     assert made.cost
-    for standing in services.budgets.standing(USER):
-        assert (standing.used.calls, standing.used.nanousd, standing.used.reserved_nanousd) == (1, 0, 0)
+    for status in services.budgets.standing(USER):
+        assert (status.used.calls, status.used.nanousd, status.used.reserved_nanousd) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("regenerate", [False, True], ids=["once", "regenerate"])
-def test_a_doubt_that_settles_between_check_and_queue_is_not_doubled(
+def test_an_unknown_outcome_resolved_between_check_and_queue_is_not_doubled(
     services: Services,
     runner: Runner,
     tables: EmbeddedTables,
@@ -375,32 +375,32 @@ def test_a_doubt_that_settles_between_check_and_queue_is_not_doubled(
     *,
     regenerate: bool,
 ) -> None:
-    """A late answer settles the run in doubt, and it ends, while the next press reads the source."""
+    """A late answer resolves the unknown outcome, and it ends, while the next press reads the source."""
     run = runner.submit(SOURCE, Access(USER))
     held = claimed(services.ledger, run)
     assert services.ledger.begin_call(held) == 1
     services.ledger.end_call(held, 1, UNKNOWN)
     load = SqliteStore.load
-    settled: list[Run] = []
+    resolved: list[Run] = []
 
-    def load_then_settle(
+    def load_then_answer(
         self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
     ) -> SourceRecord | None:
         found = load(self, source_id, user_id, with_snapshot=with_snapshot)
-        if not settled:
+        if not resolved:
             services.ledger.journal(run.run_id, 1, example_answer())
-            settled.extend(runner.resume())
+            resolved.extend(runner.resume())
         return found
 
-    monkeypatch.setattr(SqliteStore, "load", load_then_settle)
+    monkeypatch.setattr(SqliteStore, "load", load_then_answer)
     with contextlib.suppress(InDoubt):
         assert run_snapshot(source_id=SOURCE, user_id=USER, regenerate=regenerate).snapshot_id == run.run_id
-    assert [each.status for each in settled] in ([], [RunStatus.DONE])  # [] where the doubt is said at once
+    assert [each.status for each in resolved] in ([], [RunStatus.DONE])  # [] where it ends as unknown at once
     assert [each.attempts for each in services.ledger.list(USER)] == [1]
-    assert tables.count("snapshots") == len(settled)
+    assert tables.count("snapshots") == len(resolved)
 
 
-def test_a_thread_carries_it(services: Services, runner: Runner) -> None:
+def test_a_thread_executes_it(services: Services, runner: Runner) -> None:
     """The caller may go away; starting twice starts once."""
     run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
@@ -411,14 +411,14 @@ def test_a_thread_carries_it(services: Services, runner: Runner) -> None:
 
 
 def test_sweeping_takes_up_what_may_go_on(services: Services, runner: Runner) -> None:
-    """A run that nobody carries is found without being named."""
+    """A run that nobody executes is found without being named."""
     run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
         wait_until(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
 
 
 def test_leaving_waits_for_what_is_in_flight(services: Services, runner: Runner) -> None:
-    """A server that stops does not drop a run that it has begun."""
+    """A server that stops does not drop a run that it has started."""
     run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
         runner.start(run.run_id)
@@ -427,7 +427,7 @@ def test_leaving_waits_for_what_is_in_flight(services: Services, runner: Runner)
 
 
 def test_resume(services: Services, runner: Runner, tables: EmbeddedTables) -> None:
-    """What is queued and what is answered is carried; what was calling is found in doubt."""
+    """What is queued and what is answered is executed; what was calling has an unknown outcome."""
     ledger_path = services.settings.data_dir / "ledger.db"
     sources = [str(UUID(int=number, version=4)) for number in range(3)]
     for source in sources:
@@ -449,7 +449,7 @@ def test_resume(services: Services, runner: Runner, tables: EmbeddedTables) -> N
 def test_one_run_that_cannot_go_on_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, tables: EmbeddedTables, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A run that this process cannot carry stays queued, its code in the log; the next is carried."""
+    """A run that this process cannot execute stays queued, its code in the log; the next is executed."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-a1b2c3")
     Runner(connect()).submit(SOURCE, Access(USER))
     monkeypatch.delenv("OPENAI_API_KEY")
@@ -476,8 +476,8 @@ def test_a_queued_run_keeps_its_agent(
         Runner(connect()).execute(run.run_id)
     assert caught.value.run_id == run.run_id
     with caplog.at_level(logging.WARNING, logger="secondlook"):
-        (carried,) = Runner(connect()).resume()
-    assert (carried.status, carried.attempts) == (RunStatus.QUEUED, 0)
+        (executed,) = Runner(connect()).resume()
+    assert (executed.status, executed.attempts) == (RunStatus.QUEUED, 0)
     assert caplog.messages == [f"[Orchestrator] Run {run.run_id}: api_key_missing"]
     assert services.ledger.get(run.run_id).agent == "openai"
     assert tables.status(SOURCE) == "bucketed"

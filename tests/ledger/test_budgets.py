@@ -1,4 +1,4 @@
-"""What may be spent: exact at any concurrency, settled or given back where it was taken, switched off."""
+"""What may be spent: exact at any concurrency, charged or refunded where it was reserved, switched off."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def refused(
 
 
 def end(database: Database, reservation: Reservation, cost: int | None) -> Reservation:
-    """Settle a call, in a transaction of its own."""
+    """Charge a call, in a transaction of its own."""
     return database.write(lambda connection: settle(connection, reservation, cost))
 
 
@@ -269,8 +269,8 @@ def test_messages(case: Case) -> None:
     """With the figures, to the letter; the hint says when the period ends and which setting it is."""
     unit, length = ("calls" if case.limit.nanousd is None else "usd"), case.name.removeprefix("user_")
     period, ends = ("2026-11-22", "2026-11-23") if length == "day" else ("2026-11", "2026-12-01")
-    standing = BudgetStatus(case.name, period, case.limit, case.used)
-    error = refusal([standing], case.estimate, calls=case.calls)
+    status = BudgetStatus(case.name, period, case.limit, case.used)
+    error = refusal([status], case.estimate, calls=case.calls)
     assert error is not None
     assert error.message == f"The budget of {case.message}"
     setting = f"SECONDLOOK_BUDGET_{case.name}_{unit}".upper()
@@ -399,8 +399,8 @@ def test_by_the_databases_clock(database: Database, where: Where) -> None:
     made = take(database, at=None)
     assert before.date().isoformat() <= made.day <= datetime.now(UTC).date().isoformat()
     assert counted(where) == everywhere(Use(1), day=made.day)
-    (standing, *_) = Budgets(database, Limits()).standing(USER)
-    assert (standing.period, standing.used) == (made.day, Use(1))
+    (status, *_) = Budgets(database, Limits()).standing(USER)
+    assert (status.period, status.used) == (made.day, Use(1))
 
 
 def test_a_new_month(database: Database) -> None:
@@ -453,7 +453,7 @@ def test_what_began_before_midnight_ends_there(database: Database, where: Where,
         pytest.param([-1], 7 * CENT, id="negative"),
     ],
 )
-def test_settling(database: Database, where: Where, costs: list[int | None], spent: int) -> None:
+def test_charging(database: Database, where: Where, costs: list[int | None], spent: int) -> None:
     """What a call has cost counts once, in the place of what was reserved; it stays a call."""
     record = take(database, estimate=7 * CENT).dump()
     for cost in costs:
@@ -724,7 +724,7 @@ def test_the_switch_says_who_was_first(database: Database, where: Where) -> None
 
 
 def test_once_it_is_off_nothing_more_is_reserved(database: Database, where: Where) -> None:
-    """A reservation that has begun is waited for: when the switch returns, all that will be sent is known."""
+    """The switch waits for a reservation in progress: when it returns, all that will be sent is known."""
     budgets = Budgets(database, Limits())
     reserved, go_on = threading.Event(), threading.Event()
 
@@ -753,7 +753,7 @@ def test_once_it_is_off_nothing_more_is_reserved(database: Database, where: Wher
 # -- for people -----------------------------------------------------------------------------------------
 
 
-def test_standing(database: Database) -> None:
+def test_status(database: Database) -> None:
     """The user's first, the day first; without a user everybody's alone."""
     limits = Limits(user_day=Limit(10, USD), month=Limit(100, None))
     end(database, take(database, limits, estimate=7 * CENT), 2 * CENT)

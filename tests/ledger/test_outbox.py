@@ -1,4 +1,4 @@
-"""The outbox, on each kind of database: messages are written, claimed by one, sent again, given up."""
+"""The outbox, on each kind of database: messages are written, claimed by one, sent again, abandoned."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ while empty < 20:  # an empty answer may mean that the other one was just lookin
     for delivery in claimed:
         print(delivery.id, flush=True)
         outbox.delivered(delivery, 200)
-    time.sleep(0.005)  # the other one's turn
+    time.sleep(0.005)  # lets the other one go first
 database.close()
 """
 
@@ -137,7 +137,7 @@ def test_a_message_holds_ids_status_code_and_time(
     [each for each in RunStatus if each not in {RunStatus.DONE, RunStatus.FAILED, RunStatus.IN_DOUBT}],
 )
 def test_nobody_is_told_of_other_states(database: Database, outbox: Deliveries, status: RunStatus) -> None:
-    """What goes on by itself, or was given up by a person, is no event."""
+    """What continues without intervention, or was canceled by a person, is no event."""
     with pytest.raises(ValueError, match=status.value):
         put(database, status=status)
     assert outbox.list() == []
@@ -212,7 +212,7 @@ def test_of_several_threads_each_gets_others(database: Database, outbox: Deliver
 
 
 def test_of_two_processes_each_gets_others(where: Where, database: Database, outbox: Deliveries) -> None:
-    """Real processes: each message is in one hand alone."""
+    """Real processes: each message is claimed by one process only."""
     made = {put(database) for _ in range(MANY)}
     command = [sys.executable, "-c", DRIVER, str(where)]
     peers = [
@@ -270,7 +270,9 @@ def test_the_waits_take_about_a_day() -> None:
     assert wait_after(len(DELAYS_SECONDS) + 1) is None
 
 
-def test_a_failed_message_waits_and_is_given_up(where: Where, database: Database, outbox: Deliveries) -> None:
+def test_a_failed_message_waits_and_is_abandoned(
+    where: Where, database: Database, outbox: Deliveries
+) -> None:
     """Through all of its attempts, each recorded."""
     made = put(database)
     for attempt, seconds in enumerate(DELAYS_SECONDS, start=1):
@@ -292,7 +294,7 @@ def test_a_failed_message_waits_and_is_given_up(where: Where, database: Database
 
 
 def test_a_receiver_that_is_gone_is_left_alone(where: Where, database: Database, outbox: Deliveries) -> None:
-    """Given up at once."""
+    """Abandoned at once."""
     put(database)
     outbox.failed(claim_one(outbox), 410, "http_410", final=True)
     hurry(where)

@@ -34,7 +34,7 @@ def test_transitions(ledger: Ledger, state: str, action: str) -> None:
 
 @pytest.mark.parametrize("state", list(STATES))
 def test_who_can_be_claimed(ledger: Ledger, state: str) -> None:
-    """Only a run that is queued and in nobody's hands; not one that is held or at its end."""
+    """Only a run that is queued and held by nobody; not one that is held or at its end."""
     run = STATES[state](ledger)
     assert (ledger.claim(run.run_id, "somebody else") is not None) is (state == "queued")
 
@@ -51,7 +51,7 @@ def test_a_late_answer_after_the_end_is_kept(ledger: Ledger, state: str) -> None
 
 @pytest.mark.parametrize("state", list(STATES))
 def test_only_its_owner_moves_a_run_on(ledger: Ledger, state: str) -> None:
-    """A stranger's hand, and a hand that never claimed, change nothing."""
+    """A stranger, and a worker that never claimed, change nothing."""
     run = STATES[state](ledger)
     before = ledger.get(run.run_id)
     for owner in ("a stranger", None):
@@ -66,14 +66,14 @@ def test_statuses_are_all_reached() -> None:
     assert {state for state in STATES if state != "claimed"} == {str(status) for status in RunStatus}
 
 
-def test_another_user_settles_nothing(ledger: Ledger) -> None:
+def test_another_user_resolves_nothing(ledger: Ledger) -> None:
     """Neither resend nor cancel says whether another's run exists."""
     run = STATES["in_doubt"](ledger)
     other = "b0000000-0000-4000-8000-000000000002"
     assert other != USER
-    for settle in (ledger.resend, ledger.cancel):
+    for decide in (ledger.resend, ledger.cancel):
         with pytest.raises(Exception, match=r"^Invalid run_id: not found$"):
-            settle(run.run_id, other)
+            decide(run.run_id, other)
         with pytest.raises(Exception, match=r"^Invalid run_id: not found$"):
-            settle("no-such-run", USER)
+            decide("no-such-run", USER)
     assert ledger.get(run.run_id).status is RunStatus.IN_DOUBT

@@ -104,11 +104,11 @@ AFTER_THE_CALL = [pytest.param(INSERT, id="insert"), pytest.param(UPDATE, id="up
 
 
 def refused_before_the_call(cloud: Cloud, code: str, message: str) -> None:
-    """Nothing was begun, the message is this one, and once the weather is fine it works."""
+    """Nothing was started, the message is this one, and once the weather is fine it works."""
     error = cloud.snapshot().error
     assert (error["code"], error["message"], error["run_id"]) == (code, message, None)
     assert cloud.say("snapshot", SOURCE, "--user", USER).err == f"{message}\n"
-    cloud.nothing_is_begun()
+    cloud.nothing_is_started()
     cloud.proxy.mend()
     assert cloud.snapshot().code == 0
     cloud.all_is_done()
@@ -120,7 +120,7 @@ def kept_for_later(cloud: Cloud, code: str, message: str) -> None:
     (run,) = cloud.runs()
     assert (error["code"], error["message"], error["run_id"]) == (code, message, run["run_id"])
     assert run["status"] == "answered"
-    assert cloud.snapshot().error["run_id"] == run["run_id"]  # joined, not begun anew
+    assert cloud.snapshot().error["run_id"] == run["run_id"]  # joined, not started again
     assert len(cloud.provider.requests) == 1
     resume_brings_it_to_its_end(cloud)
 
@@ -190,7 +190,7 @@ def test_down(cloud: Cloud) -> None:
 
 
 def test_down_while_the_agent_answers(cloud: Cloud) -> None:
-    """Likewise where it goes after the call was begun: the answer waits in the ledger."""
+    """The same where it goes after the call was started: the answer waits in the ledger."""
     with ExitStack() as outage:
 
         def behave(call: Call) -> None:
@@ -550,7 +550,7 @@ def test_a_real_token_that_is_not_valid(cloud: Cloud, seconds: int | None) -> No
         with pytest.raises(NotSignedIn, match=f"^{OVER}$") as refused:
             ask()
         assert refused.value.hint == "Sign in again; your runs continue then."
-    cloud.nothing_is_begun()
+    cloud.nothing_is_started()
 
 
 def test_a_session_that_ends_during_the_call(cloud: Cloud) -> None:
@@ -578,4 +578,4 @@ def test_anothers_source_by_ones_own_token(cloud: Cloud) -> None:
     token = minted_token(cloud.server, OTHER_USER)
     with pytest.raises(SourceNotFound, match=r"^Invalid source_id: not found$"):
         Runner(cloud.services()).submit(SOURCE, Access(OTHER_USER, token=lambda: token))
-    cloud.nothing_is_begun()
+    cloud.nothing_is_started()

@@ -152,11 +152,11 @@ def test_without_the_secret_key(cloud: Cloud, arguments: list[str]) -> None:
     assert error["hint"] == "Set it as the project's dashboard shows it. On a page, sign in instead."
     assert cloud.say(*arguments).err == f"{NO_SECRET_KEY}\n"
     assert cloud.proxy.asked == []
-    cloud.nothing_is_begun()
+    cloud.nothing_is_started()
 
 
 def test_runs_without_the_secret_key(cloud: Cloud) -> None:
-    """What the ledger holds is seen and given up without it; nothing is sent again."""
+    """What the ledger holds is seen and canceled without it; nothing is sent again."""
     cloud.set(SECONDLOOK_DEADLINE_SECONDS="0.3")
     cloud.provider.behaviour = going_silent
     run_id = cloud.snapshot().error["run_id"]
@@ -179,7 +179,7 @@ def test_without_a_key_for_the_agent(cloud: Cloud, agent: str, env: str) -> None
     assert (error["code"], error["message"], error["run_id"]) == ("api_key_missing", NO_KEY, None)
     assert cloud.say("snapshot", SOURCE, "--user", USER).err == f"{NO_KEY}\n"
     assert cloud.status() == "bucketed"
-    cloud.nothing_is_begun()
+    cloud.nothing_is_started()
     assert {check["name"]: check["detail"] for check in cloud.call("check").items}["agent"] == NO_KEY
 
 
@@ -257,7 +257,7 @@ def test_the_key_for_people_alone_is_missing(cloud: Cloud) -> None:
 
 
 def test_nothing_of_anothers_is_listed(cloud: Cloud) -> None:
-    """The secret key sees everybody's rows; what is printed is the named user's alone."""
+    """The secret key reads everybody's rows; what is printed is the named user's alone."""
     run_id = others_run(cloud, "done")
     for arguments in (["sources"], ["sources", "--search", "else"], ["runs"], ["runs", "--status", "done"]):
         outcome = cloud.call(*arguments, "--user", USER)
@@ -283,13 +283,13 @@ def test_anothers_source_is_not_found(cloud: Cloud, wanted: str) -> None:
         "usage": None,
     }
     assert cloud.tables.status(OTHERS) == "bucketed"
-    cloud.nothing_is_begun()
+    cloud.nothing_is_started()
 
 
 @pytest.mark.parametrize("command", ["resend", "cancel"])
 @pytest.mark.parametrize("which", ["another's", "unknown", "malformed"])
 def test_anothers_run_is_not_found(cloud: Cloud, command: str, which: str) -> None:
-    """Nor can another's run be sent again or given up; nothing of it changes."""
+    """Nor can another's run be sent again or canceled; nothing of it changes."""
     run_id = others_run(cloud, "in_doubt")
     before = cloud.runs()
     wanted = {"another's": run_id, "unknown": UNKNOWN, "malformed": "malformed"}[which]
@@ -378,5 +378,5 @@ def test_a_secret_key_that_is_not_the_projects(cloud: Cloud) -> None:
     error = cloud.snapshot().error
     assert error["code"] == "store_unavailable"
     assert error["message"] == "Supabase does not accept the key (no code): Invalid API key"
-    cloud.nothing_is_begun()
+    cloud.nothing_is_started()
     assert cloud.call("check").code == 1

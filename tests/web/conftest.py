@@ -22,7 +22,7 @@ def running_proxy(supabase_server: Server) -> Generator[Proxy]:
 
 @pytest.fixture
 def proxy(running_proxy: Proxy) -> Generator[Proxy]:
-    """The proxy, which lets everything pass until a test spoils it."""
+    """The proxy, which passes everything through until a test spoils it."""
     running_proxy.forget()
     yield running_proxy
     running_proxy.mend()

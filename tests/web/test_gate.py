@@ -127,7 +127,7 @@ def test_nothing_without_a_session(door: Served, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", INTO_OPEN_TREES, ids=_ids(INTO_OPEN_TREES))
-def test_no_way_out_of_an_open_path(door: Served, path: str) -> None:
+def test_an_open_path_leads_nowhere_else(door: Served, path: str) -> None:
     """Nothing is served around the gate by a path that begins with an open one."""
     answer = door.raw(path, Accept="text/html")
     assert answer.status in {303, 400, 401, 404, 405}, answer
@@ -194,7 +194,7 @@ def test_what_is_open(door: Served, path: str) -> None:
 
 
 def test_security_headers(door: Served, supabase_user: SupabaseUser) -> None:
-    """Every answer forbids frames and foreign scripts, and gives no address away."""
+    """Every answer forbids frames and third-party scripts, and gives no address away."""
     with door.signed_in(supabase_user) as browser:
         paths = (
             "/",
@@ -285,7 +285,7 @@ def test_sign_in_leads_back(door: Served, supabase_user: SupabaseUser, to: str) 
 
 # -- other sites ----------------------------------------------------------------------------------------
 
-FOREIGN = {
+OTHER_ORIGINS = {
     "other": EVIL,
     "null": "null",
     "empty": "",
@@ -297,7 +297,7 @@ FOREIGN = {
 FORMS = ("/auth/sign-in", "/auth/sign-out", "/auth/forgot", "/auth/new-password")
 
 
-@pytest.mark.parametrize("origin", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("origin", OTHER_ORIGINS.values(), ids=OTHER_ORIGINS)
 @pytest.mark.parametrize("path", FORMS, ids=_ids(FORMS))
 def test_forms_of_other_sites(door: Served, supabase_user: SupabaseUser, path: str, origin: str) -> None:
     """A form that another site's page sends is refused before anything is done."""
@@ -447,7 +447,7 @@ def test_no_websocket_with_an_ended_session(door: Served, supabase_user: Supabas
     assert _refused(door, **held) == 403
 
 
-@pytest.mark.parametrize("origin", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("origin", OTHER_ORIGINS.values(), ids=OTHER_ORIGINS)
 def test_no_websocket_from_another_site(door: Served, supabase_user: SupabaseUser, origin: str) -> None:
     """A page of another site opens none, even with the cookie."""
     with door.signed_in(supabase_user) as browser:
