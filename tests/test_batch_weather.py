@@ -62,7 +62,7 @@ def paid_once(home: Home, weather: Weather, counts: Counter[str], *, lost: bool 
 # -- the database restarts ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("workers", ["command", "two workers"])
+@pytest.mark.parametrize("executed_by", ["command", "two workers"])
 @pytest.mark.parametrize(
     "how",
     [
@@ -71,16 +71,20 @@ def paid_once(home: Home, weather: Weather, counts: Counter[str], *, lost: bool 
     ],
 )
 def test_restarted(
-    home: Home, weather: Weather, postgres_server: PostgresServer, how: signal.Signals | None, workers: str
+    home: Home,
+    weather: Weather,
+    postgres_server: PostgresServer,
+    how: signal.Signals | None,
+    executed_by: str,
 ) -> None:
     """Postgres stops in the middle and comes back: answers wait for it, and all continues unattended."""
     url = postgres_server.empty_schema()
     home.set(SECONDLOOK_LEDGER_URL=url)
     fill(home, SOURCES)
-    if workers == "two workers":
+    if executed_by == "two workers":
         home.set(SECONDLOOK_CARRY="workers")
     batch = new_batch(home)
-    if workers == "two workers":
+    if executed_by == "two workers":
         workers = [home.start("worker", "--concurrency", "8") for _ in range(2)]
     else:
         workers = [resuming(home, batch.batch_id)]
@@ -96,7 +100,7 @@ def test_restarted(
 
     eventually(finished, END_SECONDS)
     assert query(url, "select count(*) from calls") == [(SOURCES,)]
-    if workers == "command":
+    if executed_by == "command":
         assert ended(workers[0]) == {"done": SOURCES}
     else:
         assert [worker.poll() for worker in workers] == [None, None]
