@@ -461,21 +461,6 @@ def test_resume(secondlook: Secondlook, tables: EmbeddedTables, *, json_: bool) 
         assert secondlook("resume").out == ""
 
 
-def test_a_run_in_doubt_and_resend(secondlook: Secondlook, tables: EmbeddedTables) -> None:
-    """A new one is refused with the doubtful run's id; resend prints what snapshot prints."""
-    assert tables.status(SOURCE) == "bucketed"
-    run_id = leave_in_doubt()
-    refused = secondlook("snapshot", SOURCE, "--user", NOBODY, "--json")
-    assert refused.code == 1
-    assert (refused.json["error"]["code"], refused.json["error"]["run_id"]) == ("in_doubt", run_id)
-    assert run_id in refused.json["error"]["hint"]
-    assert secondlook("resume", "--json").json == []
-    made = secondlook("resend", run_id, "--user", NOBODY, "--json")
-    assert made.code == 0
-    assert (made.json["run_id"], made.json["attempts"]) == (run_id, 2)
-    assert made.json["result"]["demand"] == echo()["demand"]
-
-
 def test_cancel(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     """A run with an unknown outcome is canceled; then a new one may begin."""
     assert tables.status(SOURCE) == "bucketed"

@@ -13,11 +13,9 @@ import pytest
 
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
-from secondlook.errors import StoreUnavailable
 from secondlook.execution.runner import Runner
-from tests.processes import USER, Home, eventually, rows
-from tests.provider import answering, answering_after, completion, refusing, replying
-from tests.tables import newest
+from tests.processes import USER, Home, rows
+from tests.provider import completion, replying
 
 BOMB = gzip.compress(b" " * 50_000_000)
 
@@ -49,25 +47,6 @@ def test_a_refusal_that_breaks_off_is_a_refusal(home: Home) -> None:
     assert home.snapshot().error["code"] == "provider_error"
 
 
-def test_the_prompt_is_not_quoted_in_parts(home: Home) -> None:
-    """A server's error that repeats a part of the prompt, reformatted, is not passed on."""
-    week = home.sample.answer["demand"]["weekly_volume"]
-    told = " ".join(f"{entry['week'][-2:]} = {entry['count']}" for entry in week)
-    home.provider.behaviour = refusing(400, f"Invalid content: &quot;{told}&quot;")
-    assert home.snapshot().error["message"] == "OpenAI API error (400): Bad Request"
-
-
-def test_a_run_asks_the_agent_it_was_queued_for(home: Home) -> None:
-    """A run that waits for OpenAI is not paid for while the settings say offline; it says so."""
-    services = home.services()
-    run = Runner(services).submit(home.sample.source_id, Access(USER))
-    home.set(SECONDLOOK_AGENT="offline")
-    (resumed,) = home.call("resume").items
-    assert (resumed["status"], resumed["error_code"]) == ("queued", "setting_invalid")
-    assert home.provider.requests == []
-    assert home.call("cancel", run.run_id).code == 0
-
-
 def test_what_cannot_be_stored_can_be_canceled(home: Home) -> None:
     """A run whose answer the store refuses for good can be canceled; its answer is kept."""
     home.store(
@@ -81,19 +60,6 @@ def test_what_cannot_be_stored_can_be_canceled(home: Home) -> None:
     home.store("drop trigger no")
     done = home.snapshot()
     assert home.call("cancel", done.fields["run_id"]).code == 1
-
-
-def test_both_answers_of_a_run_are_priced(home: Home) -> None:
-    """Where a run was sent twice and answered twice, its cost is that of both."""
-    home.set(SECONDLOOK_DEADLINE_SECONDS="0.4")
-    home.provider.behaviour = answering_after(1, home.sample.answer)
-    doubt = home.snapshot().error
-    home.provider.behaviour = answering(home.sample.answer)
-    assert home.call("resend", doubt["run_id"]).code == 0
-    eventually(lambda: all(call["cost_nanousd"] for call in home.calls()))
-    (run,) = home.call("runs").items
-    assert run["attempts"] == 2
-    assert run["cost_usd"] == pytest.approx(sum(call["cost_nanousd"] for call in home.calls()) / 1e9)
 
 
 def test_a_replaced_store_is_noticed(home: Home) -> None:
@@ -121,32 +87,6 @@ def test_new_files_are_their_owners_alone(home: Home) -> None:
         os.umask(before)
     for name in ("store.db", "ledger.db"):
         assert stat.S_IMODE((home.data / name).stat().st_mode) == 0o600
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param({"count": "12"}, id="count as text"),
-        pytest.param({"count": True}, id="count as true"),
-        pytest.param({"more": 1}, id="another key"),
-    ],
-)
-def test_an_external_snapshot_is_not_coerced(home: Home, change: dict[str, object]) -> None:
-    """A stored result that breaks the locked schema is refused, not made to fit."""
-    made = home.snapshot().fields
-    result = made["result"]
-    result["demand"]["weekly_volume"][0] |= change
-    home.store("update snapshots set result = ?", json.dumps(result))
-    with pytest.raises(StoreUnavailable, match="does not match the locked schema"):
-        newest(home.services().store(Access(USER)), home.sample.source_id)
-
-
-def test_a_snapshot_that_contradicts_its_row(home: Home) -> None:
-    """A result that tells another count than its row is not shown."""
-    assert home.snapshot().code == 0
-    home.store("update snapshots set estimate_count = 99")
-    with pytest.raises(StoreUnavailable, match="tells other things"):
-        newest(home.services().store(Access(USER)), home.sample.source_id)
 
 
 def test_undecodable_columns_are_not_quoted(home: Home) -> None:
@@ -189,14 +129,3 @@ def test_a_wrong_body_of_right_length_is_kept(home: Home) -> None:
     home.provider.behaviour = replying(body, status=201)
     assert home.snapshot().code == 0
     assert home.calls()[0]["http_status"] == 201
-
-
-def test_of_one_second_the_last_run_is_newest(home: Home) -> None:
-    """Of snapshots that were made here the ledger's number decides, in whatever order they are stored."""
-    for _ in range(5):
-        assert home.snapshot("--regenerate").code == 0
-    home.store("update snapshots set generated_at = '2026-11-22T10:00:00Z'")
-    made = home.ledger("select run_id from runs order by number")
-    listed = {row["source_id"]: row for row in json.loads(home.call("sources").out)}
-    assert listed[home.sample.source_id]["snapshot_id"] == made[-1]["run_id"]
-    assert [run["run_id"] for run in made] == sorted(run["run_id"] for run in made)

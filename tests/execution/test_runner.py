@@ -24,7 +24,7 @@ from secondlook.pipeline.outcome import error_of, outcome, total_ms
 from secondlook.services import Services, connect
 from secondlook.stores.samples import sample_sources
 from secondlook.stores.sqlite import SqliteStore
-from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, bucket_row, echo, example_answer
+from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, echo, example_answer
 from tests.ledger.executing import REFUSED, UNKNOWN, claimed, expire
 from tests.tables import EmbeddedTables
 
@@ -93,55 +93,6 @@ def test_every_sample_that_can_be_run_makes_its_snapshot(runner: Runner) -> None
             assert error.code == "not_enough_estimates", error.message  # noqa: PT017 -- or it is made
         else:
             assert made.result.meta.source_id == source
-
-
-def test_regenerate(tables: EmbeddedTables) -> None:
-    """A second snapshot is made only where the caller says so."""
-    first = run_snapshot(source_id=SOURCE, user_id=USER)
-    with pytest.raises(SourceNotBucketed, match="current status: snapshot_generated"):
-        run_snapshot(source_id=SOURCE, user_id=USER)
-    second = run_snapshot(source_id=SOURCE, user_id=USER, regenerate=True)
-    assert first.snapshot_id != second.snapshot_id
-    assert tables.count("snapshots") == 2
-
-
-@pytest.mark.parametrize(
-    ("source", "user"),
-    [
-        pytest.param(SOURCE, OTHER_USER, id="another's"),
-        pytest.param(SOURCE, NOBODY, id="nobody's"),
-        pytest.param(SOURCE, "", id="no user"),
-        pytest.param("x", USER, id="malformed"),
-        pytest.param(NOBODY, USER, id="unknown"),
-    ],
-)
-def test_what_is_refused_leaves_no_run(services: Services, runner: Runner, source: str, user: str) -> None:
-    """Refused before the call: no run, no run_id, no usage."""
-    with pytest.raises(SecondlookError) as caught:
-        runner.submit(source, Access(user))
-    assert (caught.value.message, caught.value.run_id) == ("Invalid source_id: not found", None)
-    for each in (USER, OTHER_USER, NOBODY):
-        assert services.ledger.list(each) == []
-
-
-@pytest.mark.parametrize(
-    "buckets",
-    [
-        pytest.param(bucket_row(weekly_volume="[{"), id="broken JSON"),
-        pytest.param(bucket_row(price_band_lt_500=100), id="sums that agree, enough"),
-        pytest.param(bucket_row(price_band_500_1500=1), id="too few"),
-    ],
-)
-def test_a_refusal_and_a_run(services: Services, tables: EmbeddedTables, buckets: dict[str, object]) -> None:
-    """There is a run exactly where nothing was refused."""
-    tables.add_source(NOBODY, buckets=buckets)
-    try:
-        run_snapshot(source_id=NOBODY, user_id=USER)
-    except SecondlookError as error:
-        assert error.run_id is None  # noqa: PT017 -- or it is made
-        assert services.ledger.list(USER) == []
-    else:
-        assert len(services.ledger.list(USER)) == 1
 
 
 def test_pressing_twice_is_pressing_once(services: Services, runner: Runner) -> None:
@@ -294,68 +245,6 @@ def test_eight_requests_with_keys_at_once(services: Services, runner: Runner, ke
 
 
 # -- at once --------------------------------------------------------------------------------------------
-
-
-def test_eight_callers_get_one_snapshot(services: Services, tables: EmbeddedTables) -> None:
-    """Callers at the same moment share a snapshot that is paid for once."""
-    start = threading.Barrier(8)
-
-    def call(_: int) -> str:
-        start.wait()
-        return run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
-
-    with ThreadPoolExecutor(8) as pool:
-        results = [pool.submit(call, number) for number in range(8)]
-    made = {result.result() for result in results if result.exception() is None}
-    refused = [error for result in results if (error := result.exception()) is not None]
-    assert len(made) == 1
-    assert all(isinstance(error, SourceNotBucketed) for error in refused), refused  # came after it was done
-    assert tables.count("snapshots") == 1
-    assert [run.attempts for run in services.ledger.list(USER)] == [1]
-
-
-def test_a_run_that_ends_between_check_and_queue_is_not_doubled(
-    services: Services, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second press reads the source while the first still runs, and is queued after it has ended."""
-    load = SqliteStore.load
-    others: list[str] = []
-
-    def load_then_be_overtaken(
-        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
-    ) -> SourceRecord | None:
-        found = load(self, source_id, user_id, with_snapshot=with_snapshot)
-        if not others:
-            others.append("")
-            others[0] = run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
-        return found
-
-    monkeypatch.setattr(SqliteStore, "load", load_then_be_overtaken)
-    assert run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id == others[0]
-    assert [run.attempts for run in services.ledger.list(USER)] == [1]
-    assert tables.count("snapshots") == 1
-
-
-def test_a_run_that_ends_before_the_check_is_not_doubled(
-    services: Services, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first run begins and ends before the second press reads the source: it is as if it came later."""
-    load = SqliteStore.load
-    others: list[str] = []
-
-    def be_overtaken_then_load(
-        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
-    ) -> SourceRecord | None:
-        if not others:
-            others.append("")
-            others[0] = run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
-        return load(self, source_id, user_id, with_snapshot=with_snapshot)
-
-    monkeypatch.setattr(SqliteStore, "load", be_overtaken_then_load)
-    with contextlib.suppress(SourceNotBucketed):
-        assert run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id == others[0]
-    assert [run.attempts for run in services.ledger.list(USER)] == [1]
-    assert tables.count("snapshots") == 1
 
 
 def test_the_offline_agent_spends_nothing(services: Services, tables: EmbeddedTables) -> None:  # noqa: ARG001 -- the source is there
