@@ -112,30 +112,25 @@ def test_soak_bad_weather(home: Home, weather: Weather, seed: int) -> None:
     storm(home, weather, concurrency=8)
 
 
-def test_a_quota_is_never_tried_again(home: Home, weather: Weather) -> None:
-    """`insufficient_quota` is a 429 too, and no wait helps."""
-    home.set(SECONDLOOK_AGENT_RETRIES="2")
-    weather.shares = {"429 quota": 1.0}
+@pytest.mark.parametrize(
+    ("retries", "seconds", "refusal", "attempts"),
+    [
+        pytest.param("2", "", "429 quota", 1, id="no wait helps a quota"),
+        pytest.param("0", "", "429", 1, id="none by the setting"),
+        pytest.param("2", "", "503", 3, id="two more"),
+        pytest.param("9", "0", "429", 1, id="no time left"),
+    ],
+)
+def test_how_often_a_run_is_sent(
+    home: Home, weather: Weather, retries: str, seconds: str, refusal: str, attempts: int
+) -> None:
+    """As often as settings and refusal allow, and no more, also where all requests are refused."""
+    home.set(SECONDLOOK_AGENT_RETRIES=retries, SECONDLOOK_RETRY_SECONDS=seconds)
+    weather.shares = {refusal: 1.0}
     fill(home, 3)
     assert batch(home)["failures"] == {"provider_error": 3}
-    assert [run["attempts"] for run in home.runs()] == [1, 1, 1]
-
-
-def test_without_retries_nothing_is_sent_again(home: Home, weather: Weather) -> None:
-    """SECONDLOOK_AGENT_RETRIES=0: one request a run."""
-    weather.shares = {"429": 1.0}
-    fill(home, 3)
-    assert batch(home)["failures"] == {"provider_error": 3}
-    assert len(home.provider.requests) == 3
-
-
-def test_a_limit_of_attempts(home: Home, weather: Weather) -> None:
-    """Two further requests and no more, also where all are refused."""
-    home.set(SECONDLOOK_AGENT_RETRIES="2")
-    weather.shares = {"503": 1.0}
-    fill(home, 3)
-    assert batch(home)["failures"] == {"provider_error": 3}
-    assert [run["attempts"] for run in home.runs()] == [3, 3, 3]
+    assert [run["attempts"] for run in home.runs()] == [attempts] * 3
+    assert len(home.provider.requests) == 3 * attempts
 
 
 def test_time_in_the_queue_is_no_time_of_the_run(home: Home, weather: Weather) -> None:
@@ -147,15 +142,6 @@ def test_time_in_the_queue_is_no_time_of_the_run(home: Home, weather: Weather) -
     weather.shares = {"429": 1.0}
     execute(Runner(home.services()), made)
     assert [run["attempts"] for run in home.runs()] == [3]
-
-
-def test_a_limit_of_time(home: Home, weather: Weather) -> None:
-    """Nothing is sent again after SECONDLOOK_RETRY_SECONDS."""
-    home.set(SECONDLOOK_AGENT_RETRIES="9", SECONDLOOK_RETRY_SECONDS="0")
-    weather.shares = {"429": 1.0}
-    fill(home, 1)
-    batch(home)
-    assert [run["attempts"] for run in home.runs()] == [1]
 
 
 def test_a_persons_run_is_sent_again_too(home: Home, weather: Weather) -> None:
@@ -482,16 +468,3 @@ def test_a_batch_that_is_not_there(home: Home, decision: str, batch_id: str | No
     error = home.call("batch", "--user", USER, f"--{decision}", batch_id or made.batch_id).error
     assert (error["code"], error["message"]) == ("source_not_found", "Invalid batch_id: not found")
     assert home.services().batches.get(made.batch_id, NOBODY).status is BatchStatus.RUNNING
-
-
-def test_two_processes_execute(home: Home, weather: Weather) -> None:
-    """Any number of processes execute one batch within its limits, and no run twice."""
-    home.set(SECONDLOOK_CONCURRENCY="4")
-    weather.seconds = 0.1
-    fill(home, 30)
-    made = new_batch(home)
-    both = [home.start("batch", "--user", NOBODY, "--resume", made.batch_id) for _ in range(2)]
-    assert [finish(process).code for process in both] == [0, 0]
-    assert weather.answered == dict.fromkeys(range(30), 1)
-    assert weather.most <= 4
-    assert {run["attempts"] for run in home.runs()} == {1}

@@ -15,7 +15,7 @@ from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
 from secondlook.execution.runner import Runner
 from tests.processes import USER, Home, rows
-from tests.provider import completion, replying
+from tests.provider import completion, refusing, replying
 
 BOMB = gzip.compress(b" " * 50_000_000)
 
@@ -45,6 +45,14 @@ def test_a_refusal_that_breaks_off_is_a_refusal(home: Home) -> None:
     """A 500 whose body is cut off has failed: its outcome is known."""
     home.provider.behaviour = lambda exchange: exchange.reply("{", status=500, length=100)
     assert home.snapshot().error["code"] == "provider_error"
+
+
+def test_the_prompt_is_not_quoted_in_parts(home: Home) -> None:
+    """A server's error that repeats a part of the prompt, reformatted, is not passed on."""
+    week = home.sample.answer["demand"]["weekly_volume"]
+    told = " ".join(f"{entry['week'][-2:]} = {entry['count']}" for entry in week)
+    home.provider.behaviour = refusing(400, f"Invalid content: &quot;{told}&quot;")
+    assert home.snapshot().error["message"] == "OpenAI API error (400): Bad Request"
 
 
 def test_what_cannot_be_stored_can_be_canceled(home: Home) -> None:

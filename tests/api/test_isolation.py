@@ -10,43 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from secondlook.cli import main
 from tests.api.conftest import PROBLEM, Json, Someone, problem_of
 from tests.examples import NOBODY
-from tests.processes import Outcome
 from tests.provider import Provider, resetting
 from tests.supabase_server import minted_token, sign_in
-
-Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def command(
-    door_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Runs the command line on the same Supabase and ledger, with the secret key that it needs."""
-    for name, value in door_settings.items():
-        monkeypatch.setenv(name, value)
-
-    def run(*arguments: str) -> Outcome:
-        capsys.readouterr()
-        code = main(arguments)
-        out, err = capsys.readouterr()
-        return Outcome(code, out, err)
-
-    return run
-
-
-@pytest.fixture
-def door_settings(ann: Someone) -> dict[str, str]:
-    """The front door's settings, and the secret key."""
-    kept = {
-        name: value
-        for name, value in ann.door.environment.items()
-        if name.startswith(("SECONDLOOK_", "SUPABASE_", "OPENAI_"))
-    }
-    return {**kept, "SUPABASE_SECRET_KEY": ann.server.secret_key}
-
 
 # -- the API -----------------------------------------------------------------------------------------------
 
@@ -159,43 +126,6 @@ def test_a_role_that_was_taken(rita: Someone, bob: Someone) -> None:
         rita.user_id,
     )
     problem_of(rita.get(f"/api/runs/{made['run_id']}"), 404, "source_not_found")
-
-
-# -- the command line --------------------------------------------------------------------------------------
-
-
-def test_the_command_line_reaches_nothing_of_another(
-    ann: Someone, bob: Someone, rita: Someone, command: Command, provider: Provider
-) -> None:
-    """With another --user nothing is listed, read, run, resent or canceled; the errors are the API's."""
-    generated, doubtful = bob.add_source(name="Bob's own"), bob.add_source()
-    run = bob.made(generated)["run_id"]
-    provider.behaviour = resetting
-    doubt = problem_of(bob.press(doubtful, prefer="wait"), 409, "in_doubt")["run_id"]
-    before = len(provider.requests)
-    for person in (ann, rita):
-        user = ("--user", person.user_id)
-        for listing in ("sources", "runs"):
-            listed = command(listing, *user, "--json")
-            assert (listed.code, listed.items) == (0, [])
-        for verb, what, ids in (
-            ("snapshot", "source", [generated, doubtful]),
-            ("resend", "run", [run, doubt]),
-            ("cancel", "run", [run, doubt]),
-        ):
-            told = {
-                json.dumps(command(verb, one, *user, "--json").error) for one in [*ids, str(uuid4()), "x"]
-            }
-            assert len(told) == 1
-            assert json.loads(told.pop())["message"] == f"Invalid {what}_id: not found"
-            plain = {command(verb, one, *user).err for one in [*ids, str(uuid4()), "x"]}
-            assert plain == {f"Invalid {what}_id: not found\n"}
-        refused = command("snapshot", generated, *user, "--regenerate", "--json").error
-        assert refused["code"] == "source_not_found"
-    assert len(provider.requests) == before
-    assert bob.get(f"/api/runs/{doubt}").json()["status"] == "in_doubt"
-    own = command("runs", "--user", bob.user_id, "--json").items
-    assert {one["run_id"] for one in own} == {run, doubt}
 
 
 # -- tokens ------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from secondlook.errors import StoreUnavailable
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.stores.sqlite import SqliteStore
 from tests.examples import NOBODY, OTHER_USER, SNAPSHOT, SOURCE, TODAY, USER, bucket_row, echo
+from tests.processes import at_once
 from tests.tables import EmbeddedTables, newest
 
 
@@ -262,31 +263,15 @@ store.close()
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_two_processes_start_at_once(path: Path, pytestconfig: pytest.Config, attempt: int) -> None:  # noqa: ARG001 -- a race
+def test_two_processes_start_at_once(path: Path, attempt: int) -> None:  # noqa: ARG001 -- a race
     """Both get the whole store, what each writes is there, and nothing is left over."""
     writes = [
         next(str(sample.source["id"]) for sample in sample_sources() if sample.source["user_id"] == user)
         for user in (USER, OTHER_USER)
     ]
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACER, str(path), source, user],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=pytestconfig.rootpath,
-        )
-        for source, user in zip(writes, (USER, OTHER_USER), strict=True)
-    ]
-    for racer in racers:
-        assert racer.stdout is not None
-        assert racer.stdout.readline() == "ready\n"
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write("\n")
-        racer.stdin.flush()
-    said = [racer.communicate(timeout=60)[0].strip() for racer in racers]
-    assert said == ["2 True", "2 True"]
+    users = (USER, OTHER_USER)
+    said = at_once(RACER, *([str(path), *of_user] for of_user in zip(writes, users, strict=True)))
+    assert said == ["2 True\n"] * 2
     tables = EmbeddedTables(path)
     assert tables.count("sources") == 90
     assert [tables.status(source) for source in writes] == ["snapshot_generated"] * 2

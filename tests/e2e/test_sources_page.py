@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from secondlook.domain.untrusted_text import clean
 from tests.e2e.conftest import Dashboard
 from tests.processes import OTHER_USER, USER, eventually, rows
-from tests.provider import answering, answering_after, answering_once, completion, refusing, replying
+from tests.provider import answering, answering_after, answering_once, refusing, replying
 
 pytestmark = pytest.mark.browser
 
@@ -135,12 +135,6 @@ def test_names_lead_nowhere(dashboard: Dashboard, name: str) -> None:
     ("behaviour", "message", "hint"),
     [
         pytest.param(
-            refusing(429, "Rate limit exceeded"),
-            "OpenAI API error (429): Rate limit exceeded",
-            "then try again",
-            id="rate-limit",
-        ),
-        pytest.param(
             refusing(400, "![x](http://evil.example/x.png) <b>bold</b> $x$"),
             "![x](http://evil.example/x.png) <b>bold</b> $x$",
             "then try again",
@@ -148,9 +142,6 @@ def test_names_lead_nowhere(dashboard: Dashboard, name: str) -> None:
         ),
         pytest.param(
             replying("<html>login</html>"), "Answer rejected (not_completion)", "kept for QA", id="html"
-        ),
-        pytest.param(
-            replying(json.dumps(completion("{}"))), "Answer rejected (schema)", "kept for QA", id="wrong-keys"
         ),
     ],
 )
@@ -194,28 +185,6 @@ def test_in_doubt_can_be_canceled(dashboard: Dashboard) -> None:
     assert dashboard.home.runs()[0]["status"] == "cancelled"
 
 
-def test_buckets_changed_since(dashboard: Dashboard) -> None:
-    """A source whose buckets moved after its snapshot is marked."""
-    assert dashboard.home.snapshot().code == 0
-    dashboard.open_sample()
-    expect(dashboard.page.get_by_text("Buckets changed since this snapshot")).to_have_count(0)
-    dashboard.home.store(
-        "update estimate_buckets set latency_band_0_2 = latency_band_0_2 - 1 where source_id = ?",
-        dashboard.home.sample.source_id,
-    )
-    dashboard.open_sample()
-    dashboard.see("Buckets changed since this snapshot")
-
-
-def test_what_the_agent_will_see(dashboard: Dashboard) -> None:
-    """Before anything is sent the page shows the exact object, with tokens and cost as estimates."""
-    dashboard.open_sample()
-    dashboard.page.get_by_text("Agent input").click()
-    dashboard.see("The agent sees this object and its instructions only")
-    dashboard.see('"estimate_count"')
-    assert dashboard.home.provider.requests == []
-
-
 def test_numbers_as_a_table(dashboard: Dashboard) -> None:
     """Each chart has its text alternative and its numbers, gaps as zero."""
     dashboard.open_sample()
@@ -237,12 +206,6 @@ def test_another_users_source(dashboard: Dashboard) -> None:
     for source in (anothers, "00000000-0000-4000-8000-00000000ffff", "nonsense"):
         dashboard.open(f"source={source}")
         dashboard.see("Invalid source_id: not found")
-
-
-def test_the_other_user(dashboard: Dashboard) -> None:
-    """The sidebar's user is in the URL, and the list is that user's."""
-    dashboard.open(f"user={OTHER_USER}")
-    dashboard.see("42 sources")
 
 
 HOSTILE = (

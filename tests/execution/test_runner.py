@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -24,7 +22,7 @@ from secondlook.pipeline.outcome import error_of, outcome, total_ms
 from secondlook.services import Services, connect
 from secondlook.stores.samples import sample_sources
 from secondlook.stores.sqlite import SqliteStore
-from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, echo, example_answer
+from tests.examples import MODEL, NOBODY, SOURCE, USER, echo, example_answer
 from tests.ledger.executing import REFUSED, UNKNOWN, claimed, expire
 from tests.tables import EmbeddedTables
 
@@ -158,25 +156,6 @@ def test_another_request_under_a_key_is_refused(
     assert runner.submit(source, Access(USER), regenerate=regenerate, key="another").status.active
 
 
-def test_a_key_is_its_users_own(runner: Runner, tables: EmbeddedTables) -> None:
-    """Two people may choose the same one."""
-    tables.add_source(NOBODY, user_id=OTHER_USER)
-    mine = runner.submit(SOURCE, Access(USER), key=KEY)
-    theirs = runner.submit(NOBODY, Access(OTHER_USER), key=KEY)
-    assert (mine.user_id, theirs.user_id) == (USER, OTHER_USER)
-    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == mine.run_id
-
-
-def test_a_key_that_joins(services: Services, runner: Runner) -> None:
-    """It names the run that it joined, also after that has ended; the run keeps the keys that it has."""
-    run = runner.submit(SOURCE, Access(USER), key="first")
-    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == run.run_id
-    runner.execute(run.run_id)
-    for key in ("first", KEY):
-        assert runner.submit(SOURCE, Access(USER), key=key).run_id == run.run_id
-    assert len(services.ledger.list(USER)) == 1
-
-
 def test_what_is_refused_leaves_its_key_free(runner: Runner, tables: EmbeddedTables) -> None:
     """Nothing was started under it: it may be used again, for that or for something else."""
     for source, status in ((NOBODY, "ingested"), (SOURCE, "bucketed")):
@@ -185,20 +164,6 @@ def test_what_is_refused_leaves_its_key_free(runner: Runner, tables: EmbeddedTab
             runner.submit(source, Access(USER), key=KEY)
         tables.set_status(SOURCE, status)
     assert runner.submit(SOURCE, Access(USER), key=KEY).status is RunStatus.QUEUED
-
-
-def test_a_doubt_leaves_a_new_key_free(services: Services, runner: Runner) -> None:
-    """A run with an unknown outcome is joined by nobody; the request that began it still gets it."""
-    run = runner.submit(SOURCE, Access(USER), key="first")
-    held = claimed(services.ledger, run)
-    services.ledger.begin_call(held)
-    services.ledger.end_call(held, 1, UNKNOWN)
-    with pytest.raises(InDoubt):
-        runner.submit(SOURCE, Access(USER), key=KEY)
-    assert runner.submit(SOURCE, Access(USER), key="first").status is RunStatus.IN_DOUBT
-    services.ledger.cancel(run.run_id, USER)
-    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id != run.run_id
-    assert runner.submit(SOURCE, Access(USER), key="first").status is RunStatus.CANCELLED
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same request", "another request"])
@@ -226,22 +191,6 @@ def test_a_key_that_is_taken_meanwhile(
         with pytest.raises(RequestInvalid):
             runner.submit(SOURCE, Access(USER), key=KEY)
     assert [run.run_id for run in services.ledger.list(USER)] == others
-
-
-@pytest.mark.parametrize("keys", [[KEY] * 8, [f"key {n}" for n in range(8)]], ids=["one key", "eight keys"])
-def test_eight_requests_with_keys_at_once(services: Services, runner: Runner, keys: list[str]) -> None:
-    """All get the same run, then and later."""
-    start = threading.Barrier(8)
-
-    def submit(key: str) -> str:
-        start.wait()
-        return runner.submit(SOURCE, Access(USER), key=key).run_id
-
-    with ThreadPoolExecutor(8) as pool:
-        (made,) = set(pool.map(submit, keys))
-    runner.execute(made)
-    assert {runner.submit(SOURCE, Access(USER), key=key).run_id for key in keys} == {made}
-    assert len(services.ledger.list(USER)) == 1
 
 
 # -- at once --------------------------------------------------------------------------------------------

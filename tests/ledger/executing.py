@@ -47,7 +47,7 @@ def expire(where: Where, run_id: str) -> None:
 
 @contextmanager
 def locked(where: Where) -> Generator[Callable[[], object]]:
-    """As if another process did not released of the ledger; what is yielded releases, from any thread."""
+    """As if another process kept the ledger locked; what is yielded unlocks it, from any thread."""
     if isinstance(where, str):
         with closing(psycopg.connect(where)) as other:
             other.execute("lock table runs, calls, submissions in exclusive mode")

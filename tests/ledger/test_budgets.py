@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +43,7 @@ from secondlook.ledger.database import ledger_database
 from secondlook.settings import load_settings
 from tests.examples import NOBODY, OTHER_USER, USER
 from tests.ledger.executing import Where, query
-from tests.processes import ROOT
+from tests.processes import at_once
 
 USD = 10**9
 CENT = USD // 100
@@ -572,7 +570,7 @@ def within(limits: Limits, uses: dict[tuple[str, str], Use]) -> bool:
 # -- at once --------------------------------------------------------------------------------------------
 
 
-def at_once(work: Callable[[int], str | None]) -> list[str | None]:
+def race(work: Callable[[int], str | None]) -> list[str | None]:
     """What eight threads get that begin at the same moment, each for itself."""
     start = threading.Barrier(THREADS)
 
@@ -597,7 +595,7 @@ def test_threads(database: Database, where: Where, name: str, limit: Limit) -> N
             return error.reason
         return None
 
-    told = at_once(work)
+    told = race(work)
     assert told.count(None) == 5
     assert len(set(told) - {None}) == 1
     assert counted(where) == everywhere(Use(5, 0, 5 * CENT))
@@ -620,7 +618,7 @@ def test_nobody_waits_for_each_other(database: Database, where: Where) -> None:
             if turn % 3 == 2:
                 mine[-2] = end(database, mine[-2], 2 * which)
 
-    at_once(work)
+    race(work)
     assert counted(where) == expected([each for mine in made for each in mine])
 
 
@@ -654,29 +652,7 @@ database.close()
 
 def test_two_processes(where: Where) -> None:
     """Fifty sources on two workers with a budget for ten calls: ten calls, forty refused with the figures."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(where), str(NOON)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        for _ in range(2)
-    ]
-    try:
-        for process in started:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in started:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        said = [process.communicate(timeout=60)[0] for process in started]
-    finally:
-        for process in started:
-            process.kill()
-            process.communicate()
+    said = at_once(DRIVER, *[[str(where), str(NOON)]] * 2)
     told: list[str] = [message for each in said for message in json.loads(each)]
     assert sorted(told) == [""] * 10 + list(
         repeat("The budget of 10 calls a day for this user is spent: 10 of 10 used", 40)

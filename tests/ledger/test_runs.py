@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -28,6 +26,7 @@ from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer, example_input, example_plan
 from tests.ledger import executing
 from tests.ledger.executing import REFUSED, UNKNOWN, Where, expire, next_number, query
+from tests.processes import at_once
 
 T = TypeVar("T")
 THREADS = 8
@@ -324,7 +323,8 @@ def test_an_answer_after_the_end_is_kept(ledger: Ledger, where: Where, state: st
     run = executing.STATES[state](ledger)
     before = ledger.get(run.run_id)
     ledger.journal(run.run_id, 1, example_answer("late"))
-    assert ledger.get(run.run_id).status is before.status
+    after = ledger.get(run.run_id)
+    assert (after.status, after.generated_at) == (before.status, before.generated_at)
     assert query(where, "select body, total_tokens, outcome from calls") == [("late", 550, "answered")]
 
 
@@ -555,27 +555,9 @@ print("opened", flush=True)
 """
 
 
-def test_two_processes_migrate_at_once(where: Where, pytestconfig: pytest.Config) -> None:
+def test_two_processes_migrate_at_once(where: Where) -> None:
     """The second waits for the first and finds it done."""
-    openers = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPENER, str(where)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=pytestconfig.rootpath,
-        )
-        for _ in range(2)
-    ]
-    for opener in openers:
-        assert opener.stdout is not None
-        assert opener.stdout.readline() == "ready\n"
-    for opener in openers:
-        assert opener.stdin is not None
-        opener.stdin.write("\n")
-        opener.stdin.flush()
-    assert [opener.communicate(timeout=60)[0] for opener in openers] == ["opened\n"] * 2
+    assert at_once(OPENER, [str(where)], [str(where)]) == ["opened\n"] * 2
     assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS),)]
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
         assert executing.queued(ledger).status is RunStatus.QUEUED

@@ -100,37 +100,6 @@ def test_as_a_process(cloud: Cloud) -> None:
     cloud.all_is_done()
 
 
-def test_in_production(cloud: Cloud) -> None:
-    """Likewise in production, where the log holds no usage."""
-    cloud.set(SECONDLOOK_ENV="production")
-    outcome = cloud.snapshot()
-    assert outcome.code == 0
-    assert "usage" not in outcome.err
-    assert cloud.call("check").code == 0
-
-
-def test_names_of_the_module_that_came_before(cloud: Cloud) -> None:
-    """NEXT_PUBLIC_SUPABASE_URL and NEXT_PUBLIC_SUPABASE_ANON_KEY name the same project."""
-    cloud.unset("SUPABASE_URL", "SUPABASE_KEY")
-    cloud.set(
-        NEXT_PUBLIC_SUPABASE_URL=cloud.proxy.url,
-        NEXT_PUBLIC_SUPABASE_ANON_KEY=cloud.server.publishable_key,
-    )
-    assert cloud.call("check").code == 0
-    assert [row["source_id"] for row in cloud.call("sources", "--user", USER).items] == [SOURCE]
-    assert cloud.snapshot().code == 0
-
-
-def test_settings_from_a_file(cloud: Cloud) -> None:
-    """`.env.local` is as good as the environment."""
-    names = ("SUPABASE_URL", "SUPABASE_KEY", "SUPABASE_SECRET_KEY")
-    lines = [f"{name}={cloud.env[name]}" for name in names]
-    cloud.unset(*names)
-    (cloud.folder / ".env.local").write_text("\n".join([*lines, f"SECONDLOOK_USER={USER}"]), encoding="utf-8")
-    cloud.monkeypatch.chdir(cloud.folder)
-    assert [row["source_id"] for row in cloud.call("sources").items] == [SOURCE]
-
-
 # -- what is missing ------------------------------------------------------------------------------------
 
 
@@ -183,14 +152,6 @@ def test_without_a_key_for_the_agent(cloud: Cloud, agent: str, env: str) -> None
     assert {check["name"]: check["detail"] for check in cloud.call("check").items}["agent"] == NO_KEY
 
 
-def test_the_offline_agent_where_it_is_asked_for(cloud: Cloud) -> None:
-    """Whoever names it gets it, on Supabase too, and is told."""
-    cloud.unset("OPENAI_API_KEY")
-    cloud.set(SECONDLOOK_AGENT="offline")
-    assert cloud.snapshot().fields["agent"] == "offline"
-    assert len(cloud.snapshots()) == 1
-
-
 @pytest.mark.parametrize(
     "arguments",
     [["sources"], ["snapshot", SOURCE], ["runs"], ["resend", SOURCE], ["cancel", SOURCE]],
@@ -206,38 +167,6 @@ def test_without_a_user(cloud: Cloud, arguments: list[str]) -> None:
     cloud.set(SECONDLOOK_USER=USER)
     outcome = cloud.call(*arguments)
     assert outcome.code == 0 or outcome.error["code"] == "source_not_found"
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        pytest.param(
-            {"SUPABASE_KEY": "sb_secret_in_the_wrong_place"},
-            "SUPABASE_KEY or NEXT_PUBLIC_SUPABASE_ANON_KEY is (hidden); allowed: the project's publishable "
-            "or anon key, for people who sign in; never a secret key",
-            id="secret key for people",
-        ),
-        pytest.param(
-            {"SUPABASE_SECRET_KEY": "sb_publishable_in_the_wrong_place"},
-            "SUPABASE_SECRET_KEY is (hidden); allowed: the project's secret or service_role key, for the "
-            "command line; no page reaches it",
-            id="publishable key for processes",
-        ),
-        pytest.param(
-            {"SUPABASE_URL": "127.0.0.1:54321"},
-            "SUPABASE_URL or NEXT_PUBLIC_SUPABASE_URL is '127.0.0.1:54321'; allowed: the http:// or https:// "
-            "address of a Supabase project; unset: the embedded store",
-            id="address",
-        ),
-    ],
-)
-def test_wrong_settings(cloud: Cloud, changed: dict[str, str], message: str) -> None:
-    """A key in the wrong place is refused before anything is asked, and not shown."""
-    cloud.set(**changed)
-    outcome = cloud.call("sources", "--user", USER)
-    assert (outcome.error["code"], outcome.error["message"]) == ("setting_invalid", message)
-    assert "wrong_place" not in outcome.out + outcome.err
-    assert cloud.proxy.asked == []
 
 
 def test_the_key_for_people_alone_is_missing(cloud: Cloud) -> None:

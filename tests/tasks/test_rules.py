@@ -68,7 +68,6 @@ def without(*path: str | int) -> dict[str, Any]:
 
 
 WEEKS = ("demand", "weekly_volume")
-PRICES = ("demand", "price_distribution")
 LATENCIES = ("decision_latency", "distribution")
 RIGHT = json.dumps(echo())
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from dev.local_supabase import Server
+from tests.ledger.conftest import database, new_database, where
 from tests.supabase.proxy import Proxy
 from tests.web.serving import Served, serving, settings_for
+
+__all__ = ["database", "new_database", "where"]  # fixtures
 
 
 @pytest.fixture(scope="session")

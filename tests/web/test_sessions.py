@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -23,7 +22,6 @@ from secondlook.connections.supabase import Project
 from secondlook.errors import NotSignedIn, StoreUnavailable
 from secondlook.ledger.database import ledger_database
 from tests.ledger.executing import Where, query
-from tests.postgres_server import PostgresServer
 from tests.processes import ROOT
 from tests.supabase.proxy import Behaviour, Exchange, Proxy, first, of_renewals, passing_on, resetting, saying
 from tests.supabase_server import NewUser, SupabaseUser, sign_up
@@ -63,15 +61,6 @@ class Replica:
 
 
 NewReplica = Callable[..., Replica]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
-    """An empty ledger's database of each kind."""
-    if request.param == "sqlite":
-        return tmp_path / f"ledger-{uuid4().hex}.db"
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.empty_schema()
 
 
 @pytest.fixture
