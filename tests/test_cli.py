@@ -283,18 +283,8 @@ def test_snapshot_json(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     assert said.code == 0
     made = said.json
     assert list(made) == [
-        "run_id",
-        "snapshot_id",
-        "source_id",
-        "agent",
-        "result",
-        "usage",
-        "cost_usd",
-        "model",
-        "request_id",
-        "attempts",
-        "latency_ms",
-        "warnings",
+        *("run_id", "snapshot_id", "source_id", "agent", "result", "usage", "cost_usd", "model"),
+        *("request_id", "attempts", "latency_ms", "warnings"),
     ]
     assert made["run_id"] == made["snapshot_id"] == made["result"]["meta"]["snapshot_id"]
     assert (made["source_id"], made["agent"], made["model"]) == (SOURCE, "offline", MODEL)
@@ -396,19 +386,8 @@ def test_runs_json(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     run_id = leave_in_doubt()
     newest, oldest = secondlook("runs", "--user", NOBODY, "--json").json
     assert list(newest) == [
-        "run_id",
-        "task",
-        "source_id",
-        "user_id",
-        "agent",
-        "status",
-        "error_code",
-        "attempts",
-        "usage",
-        "cost_usd",
-        "model",
-        "created_at",
-        "finished_at",
+        *("run_id", "task", "source_id", "user_id", "agent", "status", "error_code", "attempts", "usage"),
+        *("cost_usd", "model", "created_at", "finished_at"),
     ]
     assert (newest["run_id"], newest["status"], newest["error_code"]) == (run_id, "in_doubt", "in_doubt")
     assert (newest["usage"], newest["cost_usd"], newest["finished_at"]) == (None, None, None)
@@ -429,15 +408,7 @@ def test_runs_plain(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     run_id = leave_in_doubt()
     heading, line = secondlook("runs", "--user", NOBODY).out.splitlines()
     assert heading.split() == [
-        "RUN",
-        "CREATED",
-        "STATUS",
-        "AGENT",
-        "ATTEMPTS",
-        "TOKENS",
-        "COST",
-        "SOURCE",
-        "ERROR",
+        *("RUN", "CREATED", "STATUS", "AGENT", "ATTEMPTS", "TOKENS", "COST", "SOURCE", "ERROR"),
     ]
     assert line.split()[0] == run_id
     assert line.split()[2:] == ["Outcome", "unknown", "offline", "1", *["unknown"] * 2, SOURCE, "in_doubt"]

@@ -29,28 +29,10 @@ from tests.wrong_answers import BODY, TEXT, WRONG_ANSWERS, WrongAnswer
 NO_USAGE = dict.fromkeys(USAGE)
 
 OVER_THE_WIRE = {
-    "changed count of a week",
-    "lone surrogate",
-    "null character",
-    "extra key of a week",
-    "count as 1.0",
-    "endless integer",
-    "NaN",
-    "5 MB of text",
-    "deep nesting",
-    "duplicate key",
-    "fenced",
-    "empty content",
-    "null content",
-    "content in parts, none of them text",
-    "refusal",
-    "refusal beside it",
-    "truncated",
-    "content filter",
-    "tool calls",
-    "no finish_reason",
-    "no choices",
-    "two choices",
+    *("changed count of a week", "lone surrogate", "null character", "extra key of a week", "count as 1.0"),
+    *("endless integer", "NaN", "5 MB of text", "deep nesting", "duplicate key", "fenced", "empty content"),
+    *("null content", "content in parts, none of them text", "refusal", "refusal beside it", "truncated"),
+    *("content filter", "tool calls", "no finish_reason", "no choices", "two choices"),
 }
 """One of each reason, and what a socket or a database might take badly; tests/tasks has them all."""
 

@@ -173,24 +173,9 @@ def assert_agrees(row: RunRow, ledger: Ledger) -> None:
     """Hold a line against its run."""
     run = ledger.get(row.run_id)
     for name in (
-        "task",
-        "number",
-        "source_id",
-        "user_id",
-        "agent",
-        "model",
-        "prompt_version",
-        "status",
-        "attempts",
-        "error",
-        "created_at",
-        "finished_at",
-        "answered_model",
-        "request_id",
-        "usage",
-        "cost_usd",
-        "latency_ms",
-        "provider_ms",
+        *("task", "number", "source_id", "user_id", "agent", "model", "prompt_version", "status"),
+        *("attempts", "error", "created_at", "finished_at", "answered_model", "request_id", "usage"),
+        *("cost_usd", "latency_ms", "provider_ms"),
     ):
         assert getattr(row, name) == getattr(run, name), name
     assert row.answered == (run.answer is not None)

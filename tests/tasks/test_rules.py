@@ -216,13 +216,7 @@ _any_json = st.recursive(
         | st.dictionaries(
             st.sampled_from(
                 [
-                    "choices",
-                    "message",
-                    "content",
-                    "refusal",
-                    "finish_reason",
-                    "usage",
-                    "model",
+                    *("choices", "message", "content", "refusal", "finish_reason", "usage", "model"),
                     "prompt_tokens",
                 ]
             ),
