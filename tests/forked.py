@@ -110,7 +110,7 @@ class Forked:
 
 @contextmanager
 def _no_main() -> Generator[None]:
-    """Let no `__main__` be run again in the new process: Streamlit's tests leave the dashboard's script there."""
+    """Hide `__main__`, which the new process would run: Streamlit's tests leave the dashboard's script there."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
