@@ -110,7 +110,7 @@ class Forked:
 
 @contextmanager
 def _no_main() -> Generator[None]:
-    """Hide `__main__`, which the new process would run: Streamlit's tests leave the dashboard's script there."""
+    """Hide `__main__`, which the new process would run: Streamlit's tests leave a page's script there."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
