@@ -41,11 +41,7 @@ class Pruned:
 
 
 class Pruning:
-    """Erases from the ledger.
-
-    Args:
-        database: The ledger's database, with its tables.
-    """
+    """Erases from the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -62,10 +58,6 @@ class Pruning:
 
     def erase(self, *, older_than_days: int | None = None, user_id: str | None = None) -> Pruned:
         """Erase in small transactions, so that runs can continue; if interrupted, it can be called again.
-
-        Args:
-            older_than_days: Only of runs that have ended at least so many days ago, by the database's clock.
-            user_id: Only of this user's.
 
         Returns:
             What was erased.
