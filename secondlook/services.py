@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from secondlook.pipeline.submit import Door
     from secondlook.providers.base import Answerers, Provider
     from secondlook.stores.row_security import RowSecurity
+    from secondlook.telemetry.tracing import Backlog
     from secondlook.webhook import Webhook
 
 T = TypeVar("T")
@@ -294,6 +295,12 @@ class Services:
         from secondlook.ledger.jobs import Jobs
 
         return Jobs(self._database)
+
+    def backlog(self) -> Backlog:
+        """What waits to be executed now."""
+        from secondlook.ledger.backlog import look_at_backlog
+
+        return look_at_backlog(self._database)
 
     @part
     def sessions(self) -> Sessions:

@@ -214,11 +214,11 @@ def prepare(
         SecondlookError: The first rule that the source breaks; last of all, a missing key.
     """
     timings: dict[str, float] = {}
-    with step("load", None, timings):
+    with step("load", timings):
         record = store.load(canonical(source_id), canonical(user_id))
     if record is None:
         raise SourceNotFound
-    with step("check", None, timings):
+    with step("check", timings):
         plan = plan_of(record, regenerate=regenerate, settings=settings, agent=agent)
     return plan.model_copy(update={"timings": timings})
 
