@@ -7,7 +7,8 @@ needs its input and is left alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,6 +40,9 @@ class Pruned:
     characters: int
     unsettled: int
 
+    def __add__(self, other: Pruned) -> Pruned:
+        return Pruned(*map(add, astuple(self), astuple(other)))
+
 
 class Pruning:
     """Erases from the ledger."""
@@ -67,9 +71,7 @@ class Pruning:
         erased = Pruned(0, 0, 0, self._database.read(lambda connection: _count_unfinished(connection, which)))
         for start in range(0, len(found), _AT_ONCE):
             part = runs.c.run_id.in_(found[start : start + _AT_ONCE])
-            erased = _sum(
-                erased, self._database.write(lambda connection, part=part: _erase(connection, part))
-            )
+            erased += self._database.write(lambda connection, part=part: _erase(connection, part))
         self._database.purge_log(runs.name, calls.name)
         return erased
 
@@ -125,12 +127,3 @@ def _erase(connection: sa.Connection, part: sa.ColumnElement[bool]) -> Pruned:
 
 def _length_of_body() -> sa.ColumnElement[Any]:
     return sa.func.length(sa.type_coerce(calls.c.body, sa.Text))
-
-
-def _sum(one: Pruned, other: Pruned) -> Pruned:
-    return Pruned(
-        one.runs + other.runs,
-        one.answers + other.answers,
-        one.characters + other.characters,
-        one.unsettled + other.unsettled,
-    )
