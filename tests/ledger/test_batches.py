@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from uuid import uuid4
@@ -12,7 +13,7 @@ import pytest
 
 from secondlook.domain.batches import Batch, BatchStatus
 from secondlook.domain.budgets import Limits
-from secondlook.domain.runs import RunStatus
+from secondlook.domain.runs import Plan, RunStatus
 from secondlook.errors import SourceNotFound
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.budgets import Budgets
@@ -67,6 +68,19 @@ def test_an_empty_batch_ends(batches: Batches) -> None:
     batch = begun(batches, 0)
     assert batches.release(8) == []
     assert batches.get(batch.batch_id, USER).status is BatchStatus.ENDED
+
+
+def test_a_batch_that_is_stopped_while_it_is_filled_stays_stopped(batches: Batches) -> None:
+    """Its last runs are not queued, and it does not start."""
+    batch_id = batches.open(USER, concurrency=1)
+
+    def plans() -> Generator[Plan]:
+        yield example_plan("source", USER)
+        batches.stop(batch_id, USER)
+
+    batches.fill(batch_id, plans())
+    batch = batches.get(batch_id, USER)
+    assert (batch.status, batch.total) == (BatchStatus.STOPPED, 0)
 
 
 def test_a_batch_stands_while_sending_is_off(ledger: Ledger, batches: Batches) -> None:

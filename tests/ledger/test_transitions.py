@@ -191,3 +191,11 @@ def test_what_an_end_leaves(ledger: Ledger, where: Where, end: str) -> None:
     final = end not in {"end_call unknown", "postpone"}
     left = "select owner, lease_until, case when finished_at > 1000 then 1 else 0 end from runs"
     assert query(where, left) == [(None, 0, int(final))]
+
+
+def test_a_run_that_was_sent_cannot_be_blocked(ledger: Ledger, where: Where) -> None:
+    """Its owner keeps it until the call has an end."""
+    run = STATES["calling"](ledger)
+    before = query(where, "select * from runs")
+    ledger.block(run, StoreUnavailable("Down"))
+    assert query(where, "select * from runs") == before
