@@ -418,3 +418,30 @@ def test_a_batch_that_nobody_fills_any_more(batches: Batches, where: Where) -> N
     assert batches.get(batch_id, USER).stalled
     batches.fill(batch_id, [example_plan()])
     assert not batches.get(batch_id, USER).stalled
+
+
+@pytest.mark.parametrize(
+    ("status", "decision", "then"),
+    [
+        ("filling", "pause", "filling"),
+        ("filling", "resume", "running"),
+        ("filling", "stop", "stopped"),
+        ("running", "pause", "paused"),
+        ("running", "resume", "running"),
+        ("running", "stop", "stopped"),
+        ("paused", "pause", "paused"),
+        ("paused", "resume", "running"),
+        ("paused", "stop", "stopped"),
+        ("stopped", "pause", "stopped"),
+        ("stopped", "resume", "running"),
+        ("stopped", "stop", "stopped"),
+        ("ended", "pause", "ended"),
+        ("ended", "resume", "ended"),
+        ("ended", "stop", "ended"),
+    ],
+)
+def test_decisions(batches: Batches, where: Where, status: str, decision: str, then: str) -> None:
+    """Each decision on each status goes where the table says, or nowhere."""
+    batch = begun(batches, 1)
+    query(where, "update batches set status = ?, ended_at = 1000", status)
+    assert getattr(batches, decision)(batch.batch_id, USER).status == then
