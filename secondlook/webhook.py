@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,18 +53,13 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_NOT_PUBLIC = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            # Python's own lists grow from release to release; these are not in all of them.
-            "192.0.0.0/24",  # protocol assignments
-            "192.88.99.0/24",  # relays of 6to4
-            "2001::/23",  # protocol assignments; Teredo, which wraps an IPv4 address
-            "2002::/16",  # 6to4, which wraps one too
-            "3fff::/20",  # documentation
-        ),
-    )
+_NOT_PUBLIC = (
+    # Python's own lists grow from release to release; these are not in all of them.
+    ipaddress.ip_network("192.0.0.0/24"),  # protocol assignments
+    ipaddress.ip_network("192.88.99.0/24"),  # relays of 6to4
+    ipaddress.ip_network("2001::/23"),  # protocol assignments; Teredo, which wraps an IPv4 address
+    ipaddress.ip_network("2002::/16"),  # 6to4, which wraps one too
+    ipaddress.ip_network("3fff::/20"),  # documentation
 )
 
 
@@ -194,20 +190,14 @@ class Webhook:
             return response.status, _retry_after(response.headers)
 
 
+@dataclass
 class _Checked(httpcore2.NetworkBackend):
     """Connects to addresses that were looked up once and are all allowed, until a moment in time."""
 
-    def __init__(
-        self,
-        lookup: Callable[[str, int], Sequence[str]],
-        allowed: Callable[[str], bool],
-        tls: ssl.SSLContext,
-        until: float,
-    ) -> None:
-        self._lookup = lookup
-        self._allowed = allowed
-        self._tls = tls
-        self._until = until
+    _lookup: Callable[[str, int], Sequence[str]]
+    _allowed: Callable[[str], bool]
+    _tls: ssl.SSLContext
+    _until: float
 
     def connect_tcp(
         self,
@@ -247,13 +237,13 @@ class _Checked(httpcore2.NetworkBackend):
         return found.result(_left(self._until))
 
 
+@dataclass
 class _Timed(httpcore2.NetworkStream):
     """A connection that is over at a moment in time, however slowly the other side goes on."""
 
-    def __init__(self, inner: httpcore2.NetworkStream, tls: ssl.SSLContext, until: float) -> None:
-        self._inner = inner
-        self._tls = tls
-        self._until = until
+    _inner: httpcore2.NetworkStream
+    _tls: ssl.SSLContext
+    _until: float
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
         """Receive."""
@@ -315,10 +305,6 @@ def _code(error: BaseException) -> str:
 
 def webhook_of(settings: Settings, database: Database) -> Webhook | None:
     """The webhook that the settings ask for; None where they ask for none.
-
-    Args:
-        settings: The settings.
-        database: The ledger's database.
 
     Raises:
         SettingInvalid: Of address and secret one alone is set.

@@ -13,6 +13,7 @@ from secondlook.connections.supabase import Project, session_over, unreachable
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError, StoreUnavailable
 
 if TYPE_CHECKING:
+    from supabase_auth import SyncGoTrueClient
     from supabase_auth.types import AuthResponse, User
 
 T = TypeVar("T")
@@ -69,9 +70,10 @@ class Accounts:
         Raises:
             NotSignedIn: Supabase refuses; which of address and password is wrong is not said.
         """
-        client = self._project.client()
         return _grant(
-            _ask(lambda: client.auth.sign_in_with_password({"email": email, "password": password}), _REFUSED)
+            self._ask(
+                lambda auth: auth.sign_in_with_password({"email": email, "password": password}), _REFUSED
+            )
         )
 
     def renew(self, refresh_token: str) -> Grant:
@@ -80,8 +82,7 @@ class Accounts:
         Raises:
             NotSignedIn: The session was revoked or has ended.
         """
-        client = self._project.client()
-        return _grant(_ask(lambda: client.auth.refresh_session(refresh_token)))
+        return _grant(self._ask(lambda auth: auth.refresh_session(refresh_token)))
 
     def person(self, access_token: str) -> Person:
         """The person that an access token belongs to, as Supabase Auth says.
@@ -89,8 +90,7 @@ class Accounts:
         Raises:
             NotSignedIn: It is expired, forged or revoked.
         """
-        client = self._project.client()
-        answer = _ask(lambda: client.auth.get_user(access_token))
+        answer = self._ask(lambda auth: auth.get_user(access_token))
         if answer is None:
             raise session_over()
         return _person(answer.user)
@@ -102,13 +102,11 @@ class Accounts:
 
     def leave(self, access_token: str) -> None:
         """End the session of this token alone."""
-        client = self._project.client()
-        _ask(lambda: client.auth.admin.sign_out(access_token, "local"))
+        self._ask(lambda auth: auth.admin.sign_out(access_token, "local"))
 
     def sign_out(self, access_token: str) -> None:
         """End all of a person's sessions; none of their refresh tokens works afterwards."""
-        client = self._project.client()
-        _ask(lambda: client.auth.admin.sign_out(access_token, "global"))
+        self._ask(lambda auth: auth.admin.sign_out(access_token, "global"))
 
     def send_reset(self, email: str, redirect_to: str) -> None:
         """Have Supabase send a mail with a link to the page that sets a new password.
@@ -116,8 +114,7 @@ class Accounts:
         Raises:
             NotSignedIn: Supabase sent no mail. The reason may reveal whether the account exists: log it only.
         """
-        client = self._project.client()
-        _ask(lambda: client.auth.reset_password_for_email(email, {"redirect_to": redirect_to}), _NO_MAIL)
+        self._ask(lambda auth: auth.reset_password_for_email(email, {"redirect_to": redirect_to}), _NO_MAIL)
 
     def redeem(self, token_hash: str) -> Grant:
         """Sign in by the token of such a mail.
@@ -125,9 +122,8 @@ class Accounts:
         Raises:
             NotSignedIn: It is used up or too old.
         """
-        client = self._project.client()
         return _grant(
-            _ask(lambda: client.auth.verify_otp({"type": "recovery", "token_hash": token_hash}), _LINK)
+            self._ask(lambda auth: auth.verify_otp({"type": "recovery", "token_hash": token_hash}), _LINK)
         )
 
     def set_password(self, access_token: str, refresh_token: str, password: str) -> Person:
@@ -137,12 +133,16 @@ class Accounts:
             NotSignedIn: The tokens are not valid any more.
             RequestInvalid: The password is not accepted; says why.
         """
-        client = self._project.client()
-        _ask(lambda: client.auth.set_session(access_token, refresh_token), _LINK)
-        changed = _ask(lambda: client.auth.update_user({"password": password}), _LINK)
+        auth = self._project.client().auth
+        _ask(lambda: auth.set_session(access_token, refresh_token), _LINK)
+        changed = _ask(lambda: auth.update_user({"password": password}), _LINK)
         with suppress(SecondlookError):  # the password is changed even if the sessions remain
-            _ask(lambda: client.auth.sign_out({"scope": "global"}))
+            _ask(lambda: auth.sign_out({"scope": "global"}))
         return _person(changed.user)
+
+    def _ask(self, request: Callable[[SyncGoTrueClient], T], refused: str | None = None) -> T:
+        auth = self._project.client().auth
+        return _ask(lambda: request(auth), refused)
 
 
 _NO_MAIL = "Supabase sent no mail"

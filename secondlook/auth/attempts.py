@@ -40,11 +40,7 @@ class TooManyAttempts(NotSignedIn):
 
 
 class Attempts:
-    """Counts attempts to sign in or to have a mail sent.
-
-    Args:
-        database: The ledger's database.
-    """
+    """Counts attempts to sign in or to have a mail sent."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -47,10 +47,6 @@ class Sessions:
     """The sessions of all signed-in people, in the ledger's database.
 
     Every method raises `LedgerUnavailable` where it cannot be read or written.
-
-    Args:
-        database: The ledger's database.
-        accounts: Where tokens come from.
     """
 
     def __init__(self, database: Database, accounts: Accounts) -> None:

@@ -17,12 +17,7 @@ def file_identity(path: Path) -> tuple[int, int] | None:
 
 
 class Watch:
-    """Detects writes to an SQLite file through a connection that never writes.
-
-    Args:
-        path: The file.
-        seconds: How long to wait for a write that blocks it.
-    """
+    """Detects writes to an SQLite file through a connection that never writes."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self._path = path

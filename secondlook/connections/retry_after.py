@@ -10,11 +10,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 def read_seconds(text: str) -> float | None:
-    """Seconds to wait by a Retry-After header, 0 where its date is past; None where it says nothing.
-
-    Args:
-        text: The header's value: seconds, or an HTTP date.
-    """
+    """Seconds to wait by a Retry-After header, 0 where its date is past; None where it says nothing."""
     text = text.strip()
     if _SECONDS.fullmatch(text):
         return float(text)

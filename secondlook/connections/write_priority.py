@@ -36,10 +36,6 @@ class WriteQueue:
     def take(self, turn: WritePriority, seconds: float) -> bool:
         """Acquire the lock.
 
-        Args:
-            turn: The kind of write.
-            seconds: How long to wait.
-
         Returns:
             False where it was not free within that time.
         """

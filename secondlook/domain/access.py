@@ -41,11 +41,7 @@ class Policy:
         return access.reviewer or not self.tells_people_apart
 
     def check_reviewer(self, access: Access, action: str) -> None:
-        """Check that somebody may do what only reviewers may.
-
-        Args:
-            access: Who asks.
-            action: What they want to do: `review runs`.
+        """Check that somebody may do what only reviewers may, such as `review runs`.
 
         Raises:
             NotSignedIn: They may not.

@@ -20,11 +20,7 @@ _AROUND_DIGITS = str.maketrans("", "", "{}-")
 
 
 def read_id(text: object) -> str | None:
-    """A UUID in the tables' own writing, from any writing: capitals, braces, no dashes; None for no UUID.
-
-    Args:
-        text: What somebody gave or stored.
-    """
+    """A UUID in the tables' own writing, from any writing: capitals, braces, no dashes; None for no UUID."""
     if not isinstance(text, str):
         return None
     if _CANONICAL.fullmatch(text):
@@ -36,10 +32,6 @@ def read_id(text: object) -> str | None:
 def canonical(identifier: str, what: str = "source_id") -> str:
     """A UUID in the tables' own writing.
 
-    Args:
-        identifier: What somebody gave.
-        what: The name it goes by in the error.
-
     Raises:
         SourceNotFound: It is not a UUID, so nothing can have it.
     """
@@ -50,11 +42,7 @@ def canonical(identifier: str, what: str = "source_id") -> str:
 
 
 def not_found(what: str = "source_id") -> SourceNotFound:
-    """The one error of an id that is unknown, malformed or another user's.
-
-    Args:
-        what: The name the id goes by.
-    """
+    """The one error of an id that is unknown, malformed or another user's."""
     return SourceNotFound(f"Invalid {what}: not found", hint=_HINTS.get(what))
 
 

@@ -23,11 +23,7 @@ def fold(text: str) -> str:
 
 
 def sort_key(text: str) -> str:
-    """A text whose binary order is people's: letters before their accents, accents before case.
-
-    Args:
-        text: The name.
-    """
+    """A text whose binary order is people's: letters before their accents, accents before case."""
     folded = text.casefold()
     if text.isascii():
         return f"{folded.translate(_RANKS)}\x01\x01{text.swapcase()}"

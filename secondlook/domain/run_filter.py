@@ -136,9 +136,6 @@ _READERS: Mapping[str, Callable[[str], object]] = {
 def read_filter(params: Mapping[str, str]) -> tuple[RunFilter, list[str]]:
     """The filter that a URL's query asks for.
 
-    Args:
-        params: The query; names that are no filter's do not matter.
-
     Returns:
         The filter, and what is wrong with each value that is left out of it.
     """

@@ -12,12 +12,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def clean(text: str, *, keep: str = "") -> str:
-    """Return the text with each unsafe character replaced by U+FFFD.
-
-    Args:
-        text: The text.
-        keep: Unsafe characters that may stay, such as line breaks.
-    """
+    """Return the text with each unsafe character, but those to keep, replaced by U+FFFD."""
     return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else _REPLACEMENT, text)
 
 

@@ -55,13 +55,7 @@ class Batches:
     # -- starting -----------------------------------------------------------------------------------
 
     def open(self, user_id: str, *, concurrency: int, per_minute: float | None = None) -> str:
-        """Make a batch without runs yet, and return its id; `fill` queues its runs.
-
-        Args:
-            user_id: Whose batch it is.
-            concurrency: The most runs at the same time.
-            per_minute: The most runs started per minute.
-        """
+        """Make a batch without runs yet, and return its id; `fill` queues its runs."""
         batch_id = str(uuid4())
         row = {
             "batch_id": batch_id,
@@ -81,10 +75,6 @@ class Batches:
         """Queue a run for each plan, then start the batch. Nothing is sent before all are queued.
 
         A source with an open run, or with one that is done since the batch was made, is left out and counted.
-
-        Args:
-            batch_id: A batch that is being filled.
-            plans: The plan of each run; read while they are written.
         """
         left_out = 0
         for chunk in _chunks(plans):

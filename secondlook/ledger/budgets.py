@@ -144,10 +144,7 @@ def reserve(
 def settle(connection: sa.Connection, reservation: Reservation, cost_nanousd: int | None) -> Reservation:
     """Replace a call's reservation by its cost, whatever its state was.
 
-    Args:
-        connection: The transaction, in which the call's record is held; to be used as the last thing there.
-        reservation: As it is recorded with the call.
-        cost_nanousd: None where it is unknown: then the estimate counts, or an earlier known cost.
+    Instead of an unknown cost the estimate counts, or an earlier known cost.
 
     Returns:
         What is to be recorded now, in the same transaction.
@@ -160,10 +157,6 @@ def settle(connection: sa.Connection, reservation: Reservation, cost_nanousd: in
 
 def release(connection: sa.Connection, reservation: Reservation) -> Reservation:
     """Release the reservation of a call that the provider certainly did not process, unless it has ended.
-
-    Args:
-        connection: The transaction, in which the call's record is held; to be used as the last thing there.
-        reservation: As it is recorded with the call.
 
     Returns:
         What is to be recorded now, in the same transaction.
@@ -273,12 +266,7 @@ class Allowance:
 
 
 class Budgets:
-    """The budgets as people see them, and the switch.
-
-    Args:
-        database: The ledger's database.
-        limits: What is allowed.
-    """
+    """The budgets as people see them, and the switch."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
@@ -316,9 +304,7 @@ class Budgets:
     def switch(self, *, sending: bool, by: str) -> None:
         """Switch sending off or on, for all processes. Once it has returned, the next call knows.
 
-        Args:
-            sending: Whether calls may be sent.
-            by: Who does so. Switching sending off twice changes nothing.
+        Switching it to what it is changes nothing.
         """
         change = (
             sa.update(switches)

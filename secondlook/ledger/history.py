@@ -119,11 +119,7 @@ class Choices:
 
 
 class History:
-    """Finds past runs.
-
-    Args:
-        database: The ledger's database, with its tables.
-    """
+    """Finds past runs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -303,20 +299,16 @@ def _rows(connection: sa.Connection, ids: sa.Select[tuple[str]]) -> tuple[RunRow
     )
 
 
+_OF_CALL = ("number", "outcome", "http_status", "error", "request_id", "model", "latency_ms", "provider_ms")
+
+
 def _read_call(row: sa.Row[Any]) -> Call:
     return Call(
-        number=row.number,
+        **{name: getattr(row, name) for name in _OF_CALL},
         sent_at=iso(row.sent_at),
         ended_at=iso_or_none(row.ended_at),
-        outcome=row.outcome,
-        http_status=row.http_status,
-        error=row.error,
-        request_id=row.request_id,
-        model=row.model,
         usage=read_usage(row),
         cost_usd=usd(row.cost_nanousd),
-        latency_ms=row.latency_ms,
-        provider_ms=row.provider_ms,
         counts=row.counts == row.number,
         answer_length=row.length,
     )

@@ -33,9 +33,6 @@ _jobs = sa.table("procrastinate_jobs", sa.column("queueing_lock"), sa.column("st
 class Jobs:
     """The queue in a ledger's database, which must be on Postgres.
 
-    Args:
-        database: The ledger's database.
-
     Raises:
         LedgerUnavailable: The queue's tables cannot be made.
     """

@@ -9,7 +9,7 @@ Times are seconds since 1970 by the database's clock. Payloads are JSON text, se
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import uuid4
 
@@ -61,12 +61,6 @@ def enqueue(connection: sa.Connection, run: Run, status: RunStatus, code: str | 
 
     It holds ids, the status, the code and the time, and nothing of the run's content.
 
-    Args:
-        connection: The transaction.
-        run: The run, for its ids.
-        status: Its new status: done, failed or in_doubt.
-        code: The stable code of its error; None where it is done.
-
     Returns:
         The message's id.
 
@@ -108,20 +102,13 @@ class Deliveries:
     """The outbox of a ledger's database, shared by any number of threads and processes.
 
     Every method raises `LedgerUnavailable` where it cannot be read or written.
-
-    Args:
-        database: The ledger's database.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def claim(self, limit: int) -> list[Delivery]:
-        """Claim due messages that nobody holds, for LEASE_SECONDS; the attempt is counted.
-
-        Args:
-            limit: How many at most.
-        """
+        """Claim up to `limit` due messages for LEASE_SECONDS; the attempt is counted."""
 
         def take(connection: sa.Connection) -> list[Delivery]:
             due = (
@@ -167,14 +154,8 @@ class Deliveries:
     ) -> None:
         """Note that an attempt failed: the message is sent again later, or abandoned after the last.
 
-        If another process has claimed it meanwhile, nothing changes.
-
-        Args:
-            delivery: The message, as it was claimed.
-            status: The HTTP status, where there was one.
-            error: What went wrong, as a code.
-            final: The receiver wants no more of it.
-            retry_after: Seconds before which the receiver wants no request.
+        It is abandoned at once where the receiver wants no more of it (`final`), and sent again `retry_after`
+        seconds later at the earliest. If another process has claimed it meanwhile, nothing changes.
         """
         wait = None if final else wait_after(delivery.attempts, retry_after)
         self._decide(
@@ -186,12 +167,7 @@ class Deliveries:
         )
 
     def list(self, *, run_id: str | None = None, limit: int = 50) -> list[Delivery]:
-        """Messages, newest first.
-
-        Args:
-            run_id: Only those of one run; the caller has checked that it is their user's.
-            limit: How many at most.
-        """
+        """Messages, newest first; of one run alone, the caller has checked whose it is."""
         query = sa.select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id).limit(limit)
         if run_id is not None:
             query = query.where(deliveries.c.run_id == run_id)
@@ -234,16 +210,7 @@ def _due() -> sa.ColumnElement[bool]:
 
 
 def _read(row: sa.Row[Any]) -> Delivery:
-    return Delivery(
-        id=row.id,
-        run_id=row.run_id,
-        event=row.event,
-        payload=row.payload,
-        created_at=iso(row.created_at),
-        attempts=row.attempts,
-        due_at=iso(row.due_at),
-        delivered_at=iso_or_none(row.delivered_at),
-        given_up_at=iso_or_none(row.given_up_at),
-        last_status=row.last_status,
-        last_error=row.last_error,
-    )
+    found: dict[str, Any] = {each.name: getattr(row, each.name) for each in fields(Delivery)}
+    for name in ("created_at", "due_at", "delivered_at", "given_up_at"):
+        found[name] = iso_or_none(found[name])
+    return Delivery(**found)

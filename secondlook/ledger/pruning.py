@@ -7,7 +7,8 @@ needs its input and is left alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,13 +40,12 @@ class Pruned:
     characters: int
     unsettled: int
 
+    def __add__(self, other: Pruned) -> Pruned:
+        return Pruned(*map(add, astuple(self), astuple(other)))
+
 
 class Pruning:
-    """Erases from the ledger.
-
-    Args:
-        database: The ledger's database, with its tables.
-    """
+    """Erases from the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,10 +63,6 @@ class Pruning:
     def erase(self, *, older_than_days: int | None = None, user_id: str | None = None) -> Pruned:
         """Erase in small transactions, so that runs can continue; if interrupted, it can be called again.
 
-        Args:
-            older_than_days: Only of runs that have ended at least so many days ago, by the database's clock.
-            user_id: Only of this user's.
-
         Returns:
             What was erased.
         """
@@ -75,9 +71,7 @@ class Pruning:
         erased = Pruned(0, 0, 0, self._database.read(lambda connection: _count_unfinished(connection, which)))
         for start in range(0, len(found), _AT_ONCE):
             part = runs.c.run_id.in_(found[start : start + _AT_ONCE])
-            erased = _sum(
-                erased, self._database.write(lambda connection, part=part: _erase(connection, part))
-            )
+            erased += self._database.write(lambda connection, part=part: _erase(connection, part))
         self._database.purge_log(runs.name, calls.name)
         return erased
 
@@ -133,12 +127,3 @@ def _erase(connection: sa.Connection, part: sa.ColumnElement[bool]) -> Pruned:
 
 def _length_of_body() -> sa.ColumnElement[Any]:
     return sa.func.length(sa.type_coerce(calls.c.body, sa.Text))
-
-
-def _sum(one: Pruned, other: Pruned) -> Pruned:
-    return Pruned(
-        one.runs + other.runs,
-        one.answers + other.answers,
-        one.characters + other.characters,
-        one.unsettled + other.unsettled,
-    )

@@ -38,11 +38,7 @@ class Review:
 
 
 class Reviews:
-    """The reviews on a ledger. The caller checks who may review and see which run.
-
-    Args:
-        database: The ledger's database, with its tables.
-    """
+    """The reviews on a ledger. The caller checks who may review and see which run."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -62,21 +58,14 @@ class Reviews:
                     .where(reviews.c.run_id.in_(run_ids[start : start + _AT_ONCE]))
                     .order_by(reviews.c.reviewed_at.desc(), reviews.c.reviewer_id)
                 )
-                for row in connection.execute(query):
-                    found[row.run_id] = (*found.get(row.run_id, ()), _read(row))
+                for row in connection.execute(query).mappings():
+                    found[row["run_id"]] = (*found.get(row["run_id"], ()), _read(row))
 
         self._database.read(read)
         return found
 
     def say(self, run_id: str, reviewer_id: str, *, reviewer: str, passed: bool, note: str = "") -> None:
         """Pass or fail a run; this replaces an earlier review by the same reviewer.
-
-        Args:
-            run_id: The run.
-            reviewer_id: The reviewer.
-            reviewer: Their name, as other people know them.
-            passed: Whether it passes.
-            note: Why, in plain text.
 
         Raises:
             SourceNotFound: The id is none.
@@ -102,12 +91,6 @@ class Reviews:
         self._database.write(lambda connection: connection.execute(sa.delete(reviews).where(which)))
 
 
-def _read(row: sa.Row[Any]) -> Review:
-    return Review(
-        run_id=row.run_id,
-        reviewer_id=row.reviewer_id,
-        reviewer=row.reviewer,
-        passed=bool(row.passed),
-        note=row.note,
-        reviewed_at=iso(row.reviewed_at),
-    )
+def _read(row: sa.RowMapping) -> Review:
+    found: dict[str, Any] = {**row, "reviewed_at": iso(row["reviewed_at"])}
+    return Review(**found)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from secondlook.connections.database import now
 from secondlook.domain.money import usd
-from secondlook.domain.runs import Plan, Run, RunError, RunStatus
+from secondlook.domain.runs import Run, RunError, RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.errors import InDoubt, SecondlookError
 from secondlook.ledger.tables import calls, runs
@@ -121,28 +121,6 @@ def _waits_ms(row: sa.Row[Any]) -> int | None:
     if row.status != RunStatus.QUEUED or due is None or due <= row.now:
         return None
     return round((due - row.now) * 1000)
-
-
-def run_columns(run_id: str, plan: Plan, store: str) -> dict[str, Any]:
-    """The columns of a new run, but for its number and moment."""
-    return {
-        "run_id": run_id,
-        "task": plan.task,
-        "source_id": plan.source_id,
-        "user_id": plan.user_id,
-        "agent": plan.agent,
-        "model": plan.model,
-        "prompt_version": plan.prompt_version,
-        "input": plan.input,
-        "request": dump(plan.request),
-        "warnings": dump(plan.warnings),
-        "status": RunStatus.QUEUED,
-        "timings": dump(plan.timings),
-        "attempts": 0,
-        "lease_until": 0,
-        "due_at": 0,
-        "store": store,
-    }
 
 
 def dump(value: object) -> str:

@@ -86,12 +86,7 @@ class Ledger(Runs):
         A key names one run of its user for good: a submission with a known key gets that run, whatever it
         asks for. `submitted` returns the fingerprint, which tells whether it asks for the same.
 
-        Args:
-            run_id: The new run's id.
-            plan: What it is to do.
-            number: Which run of the source and task it is: one more than the newest that the caller saw.
-            key: The caller's name for this submission, so that it can be repeated.
-            fingerprint: What the submission asks for, to be kept with its key.
+        The number is one more than that of the newest run of source and task that the caller saw.
 
         Raises:
             InDoubt: The outcome of the newest run of source and task is unknown. The key stays free.
@@ -144,9 +139,7 @@ class Ledger(Runs):
     def begin_call(self, run: Run, ceiling: Decimal | None = Decimal(0)) -> int | None:
         """Record a request before it is sent, and reserve its highest cost.
 
-        Args:
-            run: The run.
-            ceiling: The most US dollars that the call may cost; None where that is unknown.
+        The cost is in US dollars; None is unknown.
 
         Returns:
             The call's number; None where the run has another owner by now: nothing may be sent.
@@ -170,11 +163,7 @@ class Ledger(Runs):
     def journal(self, run_id: str, number: int, answer: AgentAnswer, cost: Decimal | None = None) -> bool:
         """Keep an answer durably, whatever the run's status is by now; the first answer counts.
 
-        Args:
-            run_id: The run.
-            number: Its call.
-            answer: What came.
-            cost: US dollars that it has cost; None where that is unknown.
+        The cost is in US dollars; None is unknown.
 
         Returns:
             True where this is the answer that counts.

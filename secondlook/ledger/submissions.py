@@ -16,7 +16,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from secondlook.connections.database import insert_new, now
 from secondlook.domain.runs import Plan, Run, RunStatus
 from secondlook.errors import LedgerUnavailable
-from secondlook.ledger.rows import UNANSWERED, in_doubt, read_run, run_columns
+from secondlook.ledger.rows import UNANSWERED, dump, in_doubt, read_run
 from secondlook.ledger.statements import NEWEST, RUN
 from secondlook.ledger.tables import runs, submissions
 
@@ -32,16 +32,16 @@ def insert_run(
 ) -> sa.Row[Any] | None:
     """Insert a queued run; return its row, or None where another run of the source and task was first.
 
-    Args:
-        connection: A writing transaction.
-        run_id: The new run's id.
-        plan: The run's plan.
-        store: The store that its source lies in.
-        number: Which run of the source it is; the next one where not given.
-        batch_id: Its batch, which releases it; a run without one may go on at once.
+    It has the next number where none is given. A run of a batch waits until it is released.
     """
     row = {
-        **run_columns(run_id, plan, store),
+        **{name: getattr(plan, name) for name in Plan.model_fields},
+        **{name: dump(getattr(plan, name)) for name in ("request", "warnings", "timings")},
+        "run_id": run_id,
+        "store": store,
+        "status": RunStatus.QUEUED,
+        "attempts": 0,
+        "lease_until": 0,
         "batch_id": batch_id,
         "due_at": 0 if batch_id is None else None,
         "its_number": number,

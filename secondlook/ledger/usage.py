@@ -103,11 +103,7 @@ class UsageReport:
 
 
 class UsageLog:
-    """Sums the ledger's runs and calls.
-
-    Args:
-        database: The ledger's database, with its tables.
-    """
+    """Sums the ledger's runs and calls."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

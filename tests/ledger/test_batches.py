@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from uuid import uuid4
@@ -12,7 +13,7 @@ import pytest
 
 from secondlook.domain.batches import Batch, BatchStatus
 from secondlook.domain.budgets import Limits
-from secondlook.domain.runs import RunStatus
+from secondlook.domain.runs import Plan, RunStatus
 from secondlook.errors import SourceNotFound
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.budgets import Budgets
@@ -67,6 +68,19 @@ def test_an_empty_batch_ends(batches: Batches) -> None:
     batch = new_batch(batches, 0)
     assert batches.release(8) == []
     assert batches.get(batch.batch_id, USER).status is BatchStatus.ENDED
+
+
+def test_a_batch_that_is_stopped_while_it_is_filled_stays_stopped(batches: Batches) -> None:
+    """Its last runs are not queued, and it does not start."""
+    batch_id = batches.open(USER, concurrency=1)
+
+    def plans() -> Generator[Plan]:
+        yield example_plan("source", USER)
+        batches.stop(batch_id, USER)
+
+    batches.fill(batch_id, plans())
+    batch = batches.get(batch_id, USER)
+    assert (batch.status, batch.total) == (BatchStatus.STOPPED, 0)
 
 
 def test_a_batch_stands_while_sending_is_off(ledger: Ledger, batches: Batches) -> None:
@@ -404,3 +418,30 @@ def test_a_batch_that_nobody_fills_any_more(batches: Batches, where: Where) -> N
     assert batches.get(batch_id, USER).stalled
     batches.fill(batch_id, [example_plan()])
     assert not batches.get(batch_id, USER).stalled
+
+
+@pytest.mark.parametrize(
+    ("status", "decision", "then"),
+    [
+        ("filling", "pause", "filling"),
+        ("filling", "resume", "running"),
+        ("filling", "stop", "stopped"),
+        ("running", "pause", "paused"),
+        ("running", "resume", "running"),
+        ("running", "stop", "stopped"),
+        ("paused", "pause", "paused"),
+        ("paused", "resume", "running"),
+        ("paused", "stop", "stopped"),
+        ("stopped", "pause", "stopped"),
+        ("stopped", "resume", "running"),
+        ("stopped", "stop", "stopped"),
+        ("ended", "pause", "ended"),
+        ("ended", "resume", "ended"),
+        ("ended", "stop", "ended"),
+    ],
+)
+def test_decisions(batches: Batches, where: Where, status: str, decision: str, then: str) -> None:
+    """Each decision on each status goes where the table says, or nowhere."""
+    batch = begun(batches, 1)
+    query(where, "update batches set status = ?, ended_at = 1000", status)
+    assert getattr(batches, decision)(batch.batch_id, USER).status == then
