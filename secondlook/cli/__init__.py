@@ -1,8 +1,8 @@
 """The command line: parse, call what the pages call, print, exit.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage. Results go to standard output, the log and plain
-messages to standard error. Each module with a `POSITION` adds the commands of its noun, in that order of --help.
-What takes long to import waits until a command needs it.
+messages to standard error. Each module with a `POSITION` adds the commands of its noun, in that
+order of --help. What takes long to import waits until a command needs it.
 
 `serving` starts servers and workers, and `checks` is its `check`. `sources`, `snapshots`, `runs` (with
 `inspect_run`), `batch` and `trial` are for a user's work, `budgets`, `usage`, `pruning` and `backups` for the
