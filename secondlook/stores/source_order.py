@@ -1,4 +1,4 @@
-"""The order of a user's sources in the embedded store, kept until somebody writes to its file.
+"""The order of a user's sources in the embedded store, kept until a write changes it.
 
 SQLite knows no order of names but that of bytes, and an index on a function of this program would break the
 writes of every other one.
