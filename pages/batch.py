@@ -6,6 +6,9 @@ from secondlook.dashboard import resources, session
 from secondlook.dashboard.batch import batches, start, unknown_outcomes
 from secondlook.dashboard.parts import body, budgets
 
+POSITION = 50
+ICON = ":material/dynamic_feed:"
+
 
 def draw() -> None:
     """Draw the body of the page."""

@@ -5,6 +5,9 @@ import streamlit as st
 from secondlook.dashboard import rehearsal, resources, session, trial
 from secondlook.dashboard.parts import body
 
+POSITION = 60
+ICON = ":material/theater_comedy:"
+
 
 def draw() -> None:
     """Draw the body of the page."""

@@ -6,6 +6,9 @@ from secondlook.dashboard import resources, session
 from secondlook.dashboard.parts import body
 from secondlook.dashboard.runs import inspector, listing
 
+POSITION = 30
+ICON = ":material/search:"
+
 
 def draw() -> None:
     """Draw the body of the page."""

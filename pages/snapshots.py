@@ -6,6 +6,9 @@ from secondlook.dashboard import resources, session
 from secondlook.dashboard.parts import body
 from secondlook.dashboard.snapshots import comparison, history
 
+POSITION = 20
+ICON = ":material/photo_camera:"
+
 
 def draw() -> None:
     """Draw the body of the page."""

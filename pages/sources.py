@@ -9,6 +9,9 @@ from secondlook.domain.identifiers import canonical
 from secondlook.errors import SourceNotFound
 from secondlook.pipeline.preview import preview
 
+POSITION = 10
+ICON = ":material/table_rows:"
+
 
 def draw() -> None:
     """Draw the body of the page."""

@@ -5,6 +5,9 @@ import streamlit as st
 from secondlook.dashboard import resources, session, usage
 from secondlook.dashboard.parts import body
 
+POSITION = 40
+ICON = ":material/bar_chart:"
+
 
 def draw() -> None:
     """Draw the body of the page."""

@@ -1,18 +1,24 @@
 """The command line: parse, call what the pages call, print, exit.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage. Results go to standard output, the log and plain
-messages to standard error. Each module adds the commands of its noun; what takes long to import waits until a
-command needs it.
+messages to standard error. Each module with a `POSITION` adds the commands of its noun, in that
+order of --help. What takes long to import waits until a command needs it.
+
+`serving` starts servers and workers, and `checks` is its `check`. `sources`, `snapshots`, `runs` (with
+`inspect_run`), `batch` and `trial` are for a user's work, `budgets`, `usage`, `pruning` and `backups` for the
+operator. They share `arguments` and `printing`.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import pkgutil
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from types import ModuleType
 
-from secondlook.cli import backups, batch, budgets, pruning, runs, serving, snapshots, sources, trial, usage
 from secondlook.cli.arguments import Commands
 from secondlook.cli.printing import print_error
 from secondlook.errors import SecondlookError
@@ -52,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="secondlook", description="Snapshots of bucketed estimates.")
     commands = Commands(parser)
-    for noun in (serving, sources, snapshots, runs, batch, trial, budgets, usage, pruning, backups):
+    modules = (import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    for noun in sorted((each for each in modules if hasattr(each, "POSITION")), key=_position):
         noun.add(commands)
     return parser
+
+
+def _position(noun: ModuleType) -> int:
+    return noun.POSITION

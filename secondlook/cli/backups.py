@@ -14,6 +14,8 @@ from secondlook.cli.printing import print_json
 if TYPE_CHECKING:
     from secondlook.backup import Backup
 
+POSITION = 100
+
 
 def add(commands: Commands) -> None:
     """Add the commands.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from secondlook.execution.batches import Forecast
     from secondlook.ledger.budgets import Allowance
 
+POSITION = 50
+
 
 def add(commands: Commands) -> None:
     """Add the command.

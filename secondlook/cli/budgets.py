@@ -12,6 +12,8 @@ from secondlook.domain.untrusted_text import one_line
 if TYPE_CHECKING:
     from secondlook.services import Services
 
+POSITION = 70
+
 
 def add(commands: Commands) -> None:
     """Add the commands.

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from secondlook.domain.addresses import public_address
 from secondlook.errors import SecondlookError
-from secondlook.services import Services, connect
+
+if TYPE_CHECKING:
+    from secondlook.services import Services
 
 IMPORTS = (
     "altair",
@@ -42,6 +45,8 @@ def run_checks(email: str | None = None, password: str = "") -> list[Check]:
         email: On Supabase, somebody to sign in as: row security is then tried in their name too.
         password: Theirs.
     """
+    from secondlook.services import connect
+
     try:
         services = connect()
     except SecondlookError as error:

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from secondlook.cli.arguments import Commands
 from secondlook.cli.printing import print_json
 
+POSITION = 90
+
 
 def add(commands: Commands) -> None:
     """Add the command.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # As in domain.runs.RunStatus, which takes pydantic's import to read.
 _STATUSES = ("queued", "calling", "answered", "done", "failed", "in_doubt", "cancelled")
 
+POSITION = 40
+
 
 def add(commands: Commands) -> None:
     """Add the commands.

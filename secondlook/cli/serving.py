@@ -8,6 +8,8 @@ import sys
 from secondlook.cli.arguments import Commands, log_to_stderr, whole
 from secondlook.cli.printing import print_json
 
+POSITION = 10
+
 
 def add(commands: Commands) -> None:
     """Add the commands.

@@ -13,6 +13,8 @@ from secondlook.domain.untrusted_text import one_line
 if TYPE_CHECKING:
     from secondlook.views.comparison import BandChange, Comparison
 
+POSITION = 30
+
 
 def add(commands: Commands) -> None:
     """Add the command.

@@ -9,6 +9,8 @@ from secondlook.cli.printing import print_json, print_table
 
 PAGE = 500  # sources per read
 
+POSITION = 20
+
 
 def add(commands: Commands) -> None:
     """Add the command.

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from secondlook.services import Services
     from secondlook.views.trial import TrialReport
 
+POSITION = 60
+
 
 def add(commands: Commands) -> None:
     """Add the command.

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from secondlook.services import Services
     from secondlook.views.export import Cell
 
-# As in ledger.usage and providers.table, which take SQLAlchemy's and pydantic's import to read.
+# As in ledger.usage, which takes SQLAlchemy's import to read.
 _DIMENSIONS = ("day", "model", "user", "source", "status", "task")
-_AGENTS = ("openai", "azure", "compatible", "offline", "rehearsal")
 _STANDARD_OUTPUT = "-"
+
+POSITION = 80
 
 
 def add(commands: Commands) -> None:
@@ -39,7 +40,7 @@ def add(commands: Commands) -> None:
     )
     usage.add_argument("--until", type=_day, metavar="DAY", help="last day (default: today)")
     usage.add_argument("--user", metavar="U", help="only this user (default: all users)")
-    usage.add_argument("--agent", choices=_AGENTS, help="only calls to this agent")
+    usage.add_argument("--agent", type=_agent, metavar="AGENT", help="only calls to this agent, by its name")
     usage.add_argument("--each", choices=("run", "call"), help="list every run or call instead of totals")
     usage.add_argument(
         "--csv",
@@ -48,6 +49,15 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="print CSV, or write it to a file that spreadsheets open",
     )
+
+
+def _agent(text: str) -> str:
+    from secondlook.providers.table import PROVIDERS
+
+    if text in PROVIDERS:
+        return text
+    names = ", ".join(map(repr, PROVIDERS))
+    raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {names})")
 
 
 def _day(text: str) -> date:

@@ -169,7 +169,8 @@ class Filler:
 
 
 def _fill(services: Services, access: Access, selection: Selection, batch_id: str) -> None:
-    services.door.fill_batch(batch_id, _plans(services, access, selection))
+    # No budget refuses a batch: each of its calls is checked against the budgets when it starts.
+    services.batches.fill(batch_id, _plans(services, access, selection))
 
 
 def _plans(

@@ -107,13 +107,6 @@ class Door:
         self.agent()
         return self.batches.open(user_id, concurrency=concurrency, per_minute=per_minute)
 
-    def fill_batch(self, batch_id: str, plans: Iterable[Plan]) -> None:
-        """Queue a run for each plan, then start the batch. Nothing is sent before.
-
-        No budget refuses a batch: each of its calls is checked against the budgets when it starts.
-        """
-        self.batches.fill(batch_id, plans)
-
     def plans(
         self,
         records: Iterable[SourceRecord],

@@ -276,7 +276,7 @@ _ALL = (
         "number-as-text",
         FORM,
         "A number as text",
-        "The second price band's count stands in quotes.",
+        "The second price band's count is in quotes.",
         _edited(partial(_rewrite_count, write=str)),
     ),
     Kind(
@@ -454,7 +454,7 @@ _ALL = (
         "gateway",
         CONNECTION,
         "A time-out at a gateway (504)",
-        "A gateway gives up waiting; the model may not have.",
+        "A gateway stops waiting. The model may still answer.",
         _refused(HTTPStatus.GATEWAY_TIMEOUT, "Gateway time-out"),
     ),
     Kind(

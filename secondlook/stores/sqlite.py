@@ -6,7 +6,6 @@ expressions of SQLite alone, so that indexes can hold them whoever writes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from secondlook.domain.sources import SortKey, Source, SourcePage, SourceQuery, 
 from secondlook.domain.stored_snapshots import read_snapshot
 from secondlook.errors import SourceNotFound, StoreUnavailable
 from secondlook.stores.samples import SampleSource, sample_sources
-from secondlook.stores.source_order import Listed, SourceOrder
+from secondlook.stores.source_order import Columns, SourceOrder
 
 _metadata = sa.MetaData()
 
@@ -293,8 +292,8 @@ class SqliteStore:
         version = self._database.version()
 
         def read(connection: sa.Connection) -> SourcePage:
-            def read_all() -> Listed:
-                return Listed(*map(json.loads, connection.execute(_LISTED[query.sort], {"user": user}).one()))
+            def read_all() -> Columns:
+                return Columns(*connection.execute(_LISTED[query.sort], {"user": user}).one())
 
             found = self._order.find(user, query, version, read_all)
             ids = found[query.offset : query.offset + query.limit]

@@ -66,7 +66,7 @@ class SourcesQuery(BaseModel):
 
 
 class Accepted(BaseModel):
-    """A run that was begun, or joined."""
+    """A run that was queued, or joined."""
 
     run_id: str
 
@@ -106,7 +106,7 @@ class Problem(BaseModel):
 
 
 class RunState(BaseModel):
-    """A run. Usage and cost are null where they are unknown; `error` says what it ended with or stands at."""
+    """A run. Usage and cost are null where they are unknown; `error` says why it ended or waits."""
 
     run_id: str
     task: str
@@ -147,7 +147,7 @@ _REFUSALS = {
     400: "The request cannot be read",
     401: "Nobody is signed in by this token",
     404: "No such thing, or another user's",
-    409: "The source's state does not allow it, or its last run is in doubt",
+    409: "The source's state does not allow it, or the outcome of its last run is unknown",
     413: "The body is too long",
     422: "The request or the source's buckets break a rule",
     429: "Over a budget",
@@ -326,7 +326,7 @@ def read_snapshot(snapshot_id: Identifier, access: _Asking, parts: _WithParts) -
 
 
 def _goes_on(run: Run) -> bool:
-    """False where it has ended, or stands because nobody can carry it now."""
+    """False where it has ended, or waits because no worker can execute it now."""
     return run.status.active and (run.error is None or run.owner is not None)
 
 
