@@ -442,6 +442,6 @@ def test_a_batch_that_nobody_fills_any_more(batches: Batches, where: Where) -> N
 )
 def test_decisions(batches: Batches, where: Where, status: str, decision: str, then: str) -> None:
     """Each decision on each status goes where the table says, or nowhere."""
-    batch = begun(batches, 1)
+    batch = new_batch(batches, 1)
     query(where, "update batches set status = ?, ended_at = 1000", status)
     assert getattr(batches, decision)(batch.batch_id, USER).status == then

@@ -38,7 +38,7 @@ def test_transitions(ledger: Ledger, state: str, action: str) -> None:
 
 @pytest.mark.parametrize("state", list(STATES))
 def test_who_can_be_claimed(ledger: Ledger, state: str) -> None:
-    """Only a run that is queued and in nobody's hands; not one that is held or at its end."""
+    """Only a run that is queued and held by nobody; not one that is held or at its end."""
     run = STATES[state](ledger)
     assert (ledger.claim(run.run_id, "somebody else") is not None) is (state == "queued")
 
@@ -55,13 +55,13 @@ def test_a_late_answer_after_the_end_is_kept(ledger: Ledger, state: str) -> None
 
 @pytest.mark.parametrize("state", list(STATES))
 def test_only_its_owner_moves_a_run_on(ledger: Ledger, state: str) -> None:
-    """A stranger's hand, and a hand that never claimed, change nothing."""
+    """A stranger, and a worker that never claimed, change nothing."""
     run = STATES[state](ledger)
     before = ledger.get(run.run_id)
     for owner in ("a stranger", None):
-        dispatcher = before.model_copy(update={"owner": owner})
+        stranger = before.model_copy(update={"owner": owner})
         for action in ACTIONS.keys() - {"journal", "resend", "cancel"}:
-            ACTIONS[action](ledger, dispatcher)
+            ACTIONS[action](ledger, stranger)
             assert ledger.get(run.run_id).status is before.status, f"{action} by {owner}"
 
 
