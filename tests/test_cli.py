@@ -548,18 +548,3 @@ def test_check_names_a_wrong_setting(secondlook: Secondlook, monkeypatch: pytest
     assert said.out.startswith(
         "FAIL  settings: SECONDLOOK_AGENT is 'robot'; allowed: auto, openai, azure, compatible, offline"
     )
-
-
-@pytest.mark.parametrize(
-    "command", [("sources",), ("runs",), ("snapshot", SOURCE), ("resume",)], ids=" ".join
-)
-def test_a_data_folder_that_cannot_be_used(
-    secondlook: Secondlook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
-) -> None:
-    """The setting and the folder are named, without a traceback."""
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("SECONDLOOK_DATA_DIR", str(tmp_path / "file"))
-    said = secondlook(*command, "--json")
-    assert said.code == 1
-    assert said.json["error"]["code"] in {"store_unavailable", "ledger_unavailable"}
-    assert str(tmp_path / "file") in said.json["error"]["message"]

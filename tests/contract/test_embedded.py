@@ -19,12 +19,20 @@ from sqlalchemy import event
 
 from secondlook.connections import database
 from secondlook.domain import bucket_rules
-from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.sources import SourcePage, SourceQuery
 from secondlook.errors import StoreUnavailable
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.stores.sqlite import SqliteStore
-from tests.examples import NOBODY, OTHER_USER, SNAPSHOT, SOURCE, TODAY, USER, bucket_row, echo
+from tests.examples import (
+    NOBODY,
+    OTHER_USER,
+    SNAPSHOT,
+    SOURCE,
+    TODAY,
+    USER,
+    bucket_row,
+    example_snapshot,
+)
 from tests.processes import at_once
 from tests.tables import EmbeddedTables, newest
 
@@ -425,7 +433,7 @@ def test_an_id_is_the_same_in_any_writing(
     assert loaded is not None
     assert (loaded.source.source_id, loaded.estimate_rows) == (source, 3)
 
-    made = stored(source, user)
+    made = example_snapshot(source_id=source, user_id=user)
     store.save_snapshot(made)
     store.save_snapshot(made)
     assert tables.run("select source_id, user_id from snapshots") == [(write(source), write(user))]
@@ -449,7 +457,7 @@ def test_a_snapshots_ids_in_any_writing(
     """Another program's snapshot is found and agrees with its row, in whatever writing each of its ids is."""
     snapshot_id, source = SNAPSHOT.replace("1", "a"), SOURCE.replace("1", "a")
     tables.add_source(source, user_id=NOBODY)
-    made = stored(write(source), NOBODY, snapshot_id)
+    made = example_snapshot(snapshot_id, write(source), NOBODY)
     tables.run(
         "insert into snapshots values (?, ?, ?, 35, 'low', ?, ?)",
         *(write(snapshot_id), source, write(NOBODY), made.result.model_dump_json(), made.generated_at),
@@ -472,23 +480,6 @@ def test_a_source_without_an_id_is_not_listed(
     assert store.load(identifier, NOBODY) is None
 
 
-def stored(source_id: str, user_id: str, snapshot_id: str = SNAPSHOT) -> Snapshot:
-    """A snapshot of that source."""
-    meta = {**echo()["meta"], "snapshot_id": snapshot_id, "source_id": source_id}
-    result = SnapshotResult.model_validate(
-        {**echo(), "meta": {**meta, "generated_at": "2026-11-22T10:00:00Z"}}, strict=False
-    )
-    return Snapshot(
-        snapshot_id=snapshot_id,
-        source_id=source_id,
-        user_id=user_id,
-        estimate_count=35,
-        confidence_level="low",
-        result=result,
-        generated_at="2026-11-22T10:00:00Z",
-    )
-
-
 @pytest.mark.parametrize(
     ("older", "newer"),
     [
@@ -506,7 +497,7 @@ def test_the_newest_by_its_moment(store: SqliteStore, tables: EmbeddedTables, ol
     tables.add_source(SOURCE, user_id=NOBODY)
     ids = ("f" + SNAPSHOT[1:], "0" + SNAPSHOT[1:])
     for identifier, at in zip(ids, (older, newer), strict=True):
-        result = stored(SOURCE, NOBODY, identifier).result.model_dump_json()
+        result = example_snapshot(identifier, SOURCE, NOBODY).result.model_dump_json()
         tables.run(
             "insert into snapshots values (?, ?, ?, 35, 'low', ?, ?)",
             *(identifier, SOURCE, NOBODY, result, at),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -16,13 +17,23 @@ from hypothesis import strategies as st
 from secondlook.domain.bucket_rules import count_estimates, read_buckets
 from secondlook.domain.identifiers import new_run_id
 from secondlook.domain.names import fold
-from secondlook.domain.snapshots import Snapshot, SnapshotPage, SnapshotResult
+from secondlook.domain.snapshots import Snapshot, SnapshotPage
 from secondlook.domain.sources import SourceQuery, SourceRecord, SourceRow
 from secondlook.errors import BucketsInvalid, SourceNotFound, StoreUnavailable
 from secondlook.stores.base import Store
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.stores.sqlite import SqliteStore
-from tests.examples import NOBODY, OTHER_USER, SNAPSHOT, SOURCE, TODAY, USER, Json, bucket_row, echo
+from tests.examples import (
+    NOBODY,
+    OTHER_USER,
+    SNAPSHOT,
+    SOURCE,
+    TODAY,
+    USER,
+    Json,
+    bucket_row,
+    example_snapshot,
+)
 from tests.supabase.kinds import AsThePerson, with_the_secret_key
 from tests.supabase_server import SupabaseTables
 from tests.tables import EmbeddedTables, Tables, newest
@@ -85,23 +96,8 @@ def tables(kind: Kind) -> Tables:
     return kind.tables
 
 
-def snapshot(
-    snapshot_id: str = SNAPSHOT, generated_at: str = "2026-11-22T10:00:00Z", **meta: Json
-) -> Snapshot:
-    """A snapshot of the one source."""
-    identity = {"snapshot_id": snapshot_id, "source_id": SOURCE, "generated_at": generated_at}
-    result = SnapshotResult.model_validate(
-        {**echo(), "meta": {**echo()["meta"], **identity, **meta}}, strict=False
-    )
-    return Snapshot(
-        snapshot_id=snapshot_id,
-        source_id=SOURCE,
-        user_id=OWNER,
-        estimate_count=result.meta.estimate_count,
-        confidence_level=result.meta.confidence_level,
-        result=result,
-        generated_at=generated_at,
-    )
+snapshot = partial(example_snapshot, user_id=OWNER)
+"""A snapshot of the one source."""
 
 
 def listed(store: Store, user: str = OWNER, **query: Json) -> list[SourceRow]:
@@ -238,7 +234,7 @@ def test_other_content_under_the_same_id_is_refused(store: Store, other: Snapsho
 def test_a_snapshot_of_a_source_that_is_gone(store: Store) -> None:
     """A source that was deleted meanwhile is not found."""
     with pytest.raises(SourceNotFound, match=r"^Invalid source_id: not found$"):
-        store.save_snapshot(snapshot().model_copy(update={"source_id": MISSING}))
+        store.save_snapshot(snapshot(source_id=MISSING))
 
 
 def test_fewer_than_25_estimates_are_never_stored(store: Store, tables: Tables) -> None:
@@ -250,8 +246,8 @@ def test_fewer_than_25_estimates_are_never_stored(store: Store, tables: Tables) 
 
 def test_the_newest_snapshot_counts(store: Store) -> None:
     """By the time it was generated, not by the order of inserting."""
-    store.save_snapshot(snapshot(source_id(8), "2026-11-22T11:00:00Z"))
-    store.save_snapshot(snapshot(source_id(9), "2026-11-22T10:00:00Z"))
+    store.save_snapshot(snapshot(source_id(8), generated_at="2026-11-22T11:00:00Z"))
+    store.save_snapshot(snapshot(source_id(9), generated_at="2026-11-22T10:00:00Z"))
     found = newest(store, SOURCE, OWNER)
     assert found is not None
     assert found.snapshot_id == source_id(8)
@@ -304,8 +300,7 @@ def test_an_id_may_be_asked_for_in_any_writing(store: Store, identifier: str, da
 
 def saved(store: Store, number: int, generated_at: str, of: str = SOURCE) -> None:
     """Save the snapshot of that number, of this source."""
-    made = snapshot(source_id(number), generated_at, source_id=of)
-    store.save_snapshot(made.model_copy(update={"source_id": of}))
+    store.save_snapshot(snapshot(source_id(number), of, generated_at=generated_at))
 
 
 def numbers(page: SnapshotPage) -> list[int]:
@@ -350,8 +345,7 @@ def test_the_history_shows_nothing_of_anothers(store: Store, tables: Tables) -> 
     """Neither another's snapshots nor their sources' names, whatever is asked for."""
     store.save_snapshot(snapshot())
     tables.add_source(source_id(1), user_id=USER, name="Another's")
-    theirs = snapshot(source_id(2), source_id=source_id(1))
-    store.save_snapshot(theirs.model_copy(update={"source_id": source_id(1), "user_id": USER}))
+    store.save_snapshot(example_snapshot(source_id(2), source_id(1), USER))
     assert numbers(store.list_snapshots(USER)) == [2]
     assert [row.snapshot_id for row in store.list_snapshots(OWNER).rows] == [SNAPSHOT]
     for user, wanted in ((USER, SOURCE), (OWNER, source_id(1)), (NOBODY, None), (OWNER, "' or 1=1 --")):

@@ -487,26 +487,6 @@ def test_a_store_that_is_down(house: House, where: str) -> None:
     assert house.tables.status(SOURCE) == "snapshot_generated"
 
 
-@pytest.mark.parametrize("state", ["queued", "answered"])
-def test_a_user_who_is_not_signed_in(house: House, state: str) -> None:
-    """Nothing is sent or stored; the run waits as it is, says why, and goes on once they are back."""
-    run = house.submit() if state == "queued" else answered(house)
-    before = list(house.store.asked)
-    house.signed_out = True
-    with pytest.raises(NotSignedIn):
-        house.execute(run)
-    waiting = house.ledger.get(run.run_id)
-    assert (waiting.status, waiting.attempts) == (run.status, run.attempts)
-    assert waiting.error is not None
-    assert waiting.error.code == "not_signed_in"
-    assert [found.run_id for found in house.ledger.claimable()] == [run.run_id]
-    assert (house.asked, house.store.asked) == ([], before)
-    house.signed_out = False
-    ended = house.execute(run)
-    assert (ended.status, ended.attempts, ended.error) == (RunStatus.DONE, 1, None)
-    assert house.tables.count("snapshots") == 1
-
-
 def test_who_signs_out_while_the_agent_answers(house: House) -> None:
     """The store was opened before anything was sent: what was started is stored."""
     run = house.submit()
