@@ -18,7 +18,7 @@ from uuid import uuid4
 from secondlook.domain.access import Access
 from secondlook.domain.batches import Batch
 from secondlook.execution.batches import Selection, begin
-from tests.examples import NOBODY, bucket_row, weeks
+from tests.examples import NOBODY, bucket_row, some, weeks
 from tests.processes import Home
 from tests.provider import Exchange, completion, refusing, right_answer
 
@@ -89,8 +89,7 @@ class Weather:
     def __call__(self, exchange: Exchange) -> None:
         """Take one request."""
         asked = exchange.request.body["messages"][-1]["content"]
-        found = re.search(r"estimate_count\D+(\d+)", asked)
-        assert found is not None
+        found = some(re.search(r"estimate_count\D+(\d+)", asked))
         index = int(found[1]) - FIRST_COUNT
         with self.lock:
             self.arrivals.append((time.monotonic(), index))

@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.bucket_rules import build_input, read_buckets
@@ -40,6 +40,15 @@ _ROW: dict[str, Any] = {
     "latency_band_22_plus": 0,
     "weekly_volume": [{"week": "2026-W01", "count": 15}, {"week": "2026-W02", "count": 20}],
 }
+
+
+T = TypeVar("T")
+
+
+def some(value: T | None) -> T:
+    """A value that is there."""
+    assert value is not None
+    return value
 
 
 def bucket_row(**changes: object) -> dict[str, Any]:
@@ -126,11 +135,13 @@ def example_snapshot(
     source_id: str = SOURCE,
     user_id: str = USER,
     generated_at: str = "2026-11-22T10:00:00Z",
+    agent_input: AgentInput | None = None,
     **meta: Json,
 ) -> Snapshot:
     """A stored snapshot; its result's meta, and the columns that repeat it, can be changed."""
     identity = {"snapshot_id": snapshot_id, "source_id": source_id, "generated_at": generated_at}
-    result = {**echo(), "meta": {**echo()["meta"], **identity, **meta}}
+    answer = echo(agent_input)
+    result = {**answer, "meta": {**answer["meta"], **identity, **meta}}
     read = SnapshotResult.model_validate(result, strict=False)
     return Snapshot(
         snapshot_id=snapshot_id,

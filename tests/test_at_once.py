@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -193,22 +192,3 @@ def test_processes_that_start_at_once(home: Home) -> None:
     assert stored["id"] in got
     assert set(got) <= {stored["id"], "source_not_bucketed"}
     assert (len(home.provider.requests), len(home.runs()), len(home.calls())) == (1, 1, 1)
-
-
-def test_threads_and_a_process(home: Home) -> None:
-    """A process and threads of this one ask together: they share the run."""
-    home.provider.behaviour = answering_after(0.3, home.sample.answer)
-    assert home.call("runs").items == []
-    go = home.folder / "go"
-    process = home.start("snapshot", home.sample.source_id, driver=f"Ledger.submit:waits:{go}")
-    eventually(lambda: list(home.folder.glob("go.*")), seconds=60)
-    threading.Timer(0.1, go.touch).start()
-    made = all_call(home.sample.source_id, 3)
-    outcome = finish(process)
-    ids = chain(
-        [outcome.fields["snapshot_id"]], (each.snapshot_id for each in made if isinstance(each, SnapshotRun))
-    )
-    (stored,) = home.snapshots()
-    assert set(ids) == {stored["id"]}
-    assert all(isinstance(each, SnapshotRun | SourceNotBucketed) for each in made), made
-    assert (len(home.provider.requests), len(home.runs())) == (1, 1)

@@ -290,11 +290,7 @@ def test_snapshot_json(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     assert (made["source_id"], made["agent"], made["model"]) == (SOURCE, "offline", MODEL)
     assert made["result"] == {**echo(), "meta": made["result"]["meta"]}
     assert list(made["usage"]) == [
-        "prompt_tokens",
-        "completion_tokens",
-        "total_tokens",
-        "cached_tokens",
-        "reasoning_tokens",
+        *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens"),
         "estimated",
     ]
     assert made["usage"]["estimated"] is True
@@ -460,12 +456,7 @@ def test_check(secondlook: Secondlook) -> None:
     said = secondlook("check", "--json")
     assert said.code == 0
     assert [check["name"] for check in said.json] == [
-        "settings",
-        "imports",
-        "store",
-        "ledger",
-        "agent",
-        "model",
+        *("settings", "imports", "store", "ledger", "agent", "model"),
     ]
     assert all(list(check) == ["name", "ok", "detail"] and check["ok"] for check in said.json)
     assert "offline" in said.json[4]["detail"]
@@ -516,12 +507,7 @@ def test_check_names_a_broken_store(secondlook: Secondlook, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "command",
     [
-        ("sources",),
-        ("snapshot", SOURCE),
-        ("runs",),
-        ("resume",),
-        ("resend", "x"),
-        ("cancel", "x"),
+        *(("sources",), ("snapshot", SOURCE), ("runs",), ("resume",), ("resend", "x"), ("cancel", "x")),
         ("serve",),
     ],
     ids=" ".join,

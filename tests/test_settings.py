@@ -356,13 +356,8 @@ def test_the_page_names_what_is_allowed(field: str) -> None:
         bound for bound in bounds if not re.search(rf"(?<![\d.]){re.escape(bound)}(?![\d.]\d)", allowed)
     ] == []
     if field in {
-        "temperature",
-        "max_tokens",
-        "deadline_seconds",
-        "lease_seconds",
-        "agent_retries",
-        "retry_seconds",
-        "concurrency",
+        *("temperature", "max_tokens", "deadline_seconds", "lease_seconds", "agent_retries"),
+        *("retry_seconds", "concurrency"),
     }:
         assert len(bounds) == 2
     if field in {"env", "agent", "token_parameter", "temperature", "dispatch"}:

@@ -32,6 +32,7 @@ from tests.examples import (
     USER,
     bucket_row,
     example_snapshot,
+    some,
 )
 from tests.processes import at_once
 from tests.tables import EmbeddedTables, newest
@@ -152,9 +153,7 @@ def test_other_columns_are_ignored(store: SqliteStore, tables: EmbeddedTables) -
     for table in ("sources", "estimate_buckets", "snapshots", "estimates_normalized"):
         tables.run(f"alter table {table} add column note text default 'secret'")
     tables.add_source(SOURCE, user_id=NOBODY)
-    record = store.load(SOURCE, NOBODY)
-    assert record is not None
-    assert "secret" not in record.model_dump_json()
+    assert "secret" not in some(store.load(SOURCE, NOBODY)).model_dump_json()
     assert store.list_sources(NOBODY, SourceQuery()).total == 1
 
 
@@ -429,8 +428,7 @@ def test_an_id_is_the_same_in_any_writing(
     ):
         assert [(row.source_id, row.user_id) for row in rows] == [(source, user)]
     assert store.records(user, status="bucketed", after=source, limit=9) == []
-    loaded = store.load(ask(source), ask(user))
-    assert loaded is not None
+    loaded = some(store.load(ask(source), ask(user)))
     assert (loaded.source.source_id, loaded.estimate_rows) == (source, 3)
 
     made = example_snapshot(source_id=source, user_id=user)
@@ -462,8 +460,7 @@ def test_a_snapshots_ids_in_any_writing(
         "insert into snapshots values (?, ?, ?, 35, 'low', ?, ?)",
         *(write(snapshot_id), source, write(NOBODY), made.result.model_dump_json(), made.generated_at),
     )
-    found = store.get_snapshot(snapshot_id, NOBODY)
-    assert found is not None
+    found = some(store.get_snapshot(snapshot_id, NOBODY))
     assert (found.snapshot_id, found.source_id, found.user_id) == (snapshot_id, source, NOBODY)
     assert newest(store, source, NOBODY) == found
     assert [row.snapshot_id for row in store.list_snapshots(NOBODY, source_id=source).rows] == [snapshot_id]
@@ -504,9 +501,7 @@ def test_the_newest_by_its_moment(store: SqliteStore, tables: EmbeddedTables, ol
         )
     assert [row.snapshot_id for row in store.list_snapshots(NOBODY).rows] == [*ids[::-1]]
     assert store.list_sources(NOBODY, SourceQuery()).rows[0].snapshot_id == ids[1]
-    found = newest(store, SOURCE, NOBODY)
-    assert found is not None
-    assert found.snapshot_id == ids[1]
+    assert some(newest(store, SOURCE, NOBODY)).snapshot_id == ids[1]
 
 
 @pytest.mark.parametrize("source_id", [None, SOURCE], ids=["of all", "of one source"])

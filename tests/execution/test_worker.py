@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -291,21 +290,6 @@ def test_a_rate_holds_for_all_workers(machines: Machines) -> None:
         assert number <= 11 + (at - let_go[0] + 0.01) * 10, (number, at - let_go[0])
     assert len(machines.started) == 25
     assert max(machines.started) - min(machines.started) < 10
-
-
-def test_a_budget_holds_for_all_workers(machines: Machines) -> None:
-    """Ten calls over fifty runs are ten, whoever makes them."""
-    machines.home.set(SECONDLOOK_BUDGET_DAY_CALLS="10")
-    machines.answer_after(0.02)
-    machines.start()
-    ended = machines.wait_for(machines.begin(50))
-    assert ended.counts == {RunStatus.DONE: 10, RunStatus.FAILED: 40}
-    assert ended.failures == {"over_budget": 40}
-    assert len(machines.home.provider.requests) == 10
-    refused = execute(machines.url, "select distinct error from runs where status = 'failed'")
-    assert {json.loads(error)["message"] for (error,) in refused} == {
-        "The budget of 10 calls a day for all users is spent: 10 of 10 used"
-    }
 
 
 def test_a_killed_workers_runs_are_taken_over(machines: Machines) -> None:

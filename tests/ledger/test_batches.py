@@ -17,7 +17,7 @@ from secondlook.ledger.batches import Batches
 from secondlook.ledger.budget_status import Limits
 from secondlook.ledger.budgets import Budgets
 from secondlook.ledger.runs import Ledger, open_ledger
-from tests.examples import NOBODY, OTHER_USER, USER, example_answer, example_plan
+from tests.examples import NOBODY, OTHER_USER, USER, example_answer, example_plan, some
 from tests.ledger import executing
 from tests.ledger.executing import BUSY, REFUSED, Where, query
 
@@ -99,9 +99,7 @@ def test_a_source_with_a_run(ledger: Ledger, batches: Batches, state: str) -> No
     batches.fill(batch_id, [example_plan()])
     batch = batches.get(batch_id, USER)
     assert (batch.total, batch.skipped) == ((0, {"unsettled": 1}) if left_out else (1, {}))
-    newest = ledger.latest(USER, run.source_id)
-    assert newest is not None
-    assert newest.number == (1 if left_out else 2)
+    assert some(ledger.latest(USER, run.source_id)).number == (1 if left_out else 2)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ from secondlook.ledger.budgets import (
 )
 from secondlook.ledger.database import ledger_database
 from secondlook.settings import load_settings
-from tests.examples import NOBODY, OTHER_USER, USER
+from tests.examples import NOBODY, OTHER_USER, USER, some
 from tests.ledger.executing import Where, query
 from tests.processes import at_once
 
@@ -268,8 +268,7 @@ def test_messages(case: Case) -> None:
     unit, length = ("calls" if case.limit.nanousd is None else "usd"), case.name.removeprefix("user_")
     period, ends = ("2026-11-22", "2026-11-23") if length == "day" else ("2026-11", "2026-12-01")
     status = BudgetStatus(case.name, period, case.limit, case.used)
-    error = refusal([status], case.estimate, calls=case.calls)
-    assert error is not None
+    error = some(refusal([status], case.estimate, calls=case.calls))
     assert error.message == f"The budget of {case.message}"
     setting = f"SECONDLOOK_BUDGET_{case.name}_{unit}".upper()
     assert error.hint == f"The {length} ends at {ends}T00:00:00Z; {setting} sets this budget."
@@ -670,8 +669,7 @@ def test_the_switch(database: Database, where: Where) -> None:
     under_way = take(database, estimate=7)
     budgets.switch(sending=False, by="operator@example.com")
     with closing(ledger_database(where)) as elsewhere:
-        off = Budgets(elsewhere, Limits()).switched_off()
-        assert off is not None
+        off = some(Budgets(elsewhere, Limits()).switched_off())
         assert off.by == "operator@example.com"
         error = refused(elsewhere, Limits())
     assert error.message == f"Sending is switched off since {off.since} by operator@example.com"
@@ -694,8 +692,7 @@ def test_the_switch_says_who_was_first(database: Database, where: Where) -> None
     assert budgets.switched_off() == SwitchedOff("2026-11-22T12:00:00Z", "first\ufffd\ufffd")
     budgets.switch(sending=True, by="second")
     budgets.switch(sending=False, by="third")
-    off = budgets.switched_off()
-    assert off is not None
+    off = some(budgets.switched_off())
     assert (off.by, off.since != "2026-11-22T12:00:00Z") == ("third", True)
 
 

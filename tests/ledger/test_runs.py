@@ -23,7 +23,7 @@ from secondlook.ledger import tables
 from secondlook.ledger.database import ledger_database
 from secondlook.ledger.migrations import MIGRATIONS
 from secondlook.ledger.runs import Ledger, open_ledger
-from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer, example_input, example_plan
+from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer, example_input, example_plan, some
 from tests.ledger import executing
 from tests.ledger.executing import REFUSED, UNKNOWN, Where, expire, next_number, query
 from tests.processes import at_once
@@ -96,8 +96,7 @@ def test_of_several_runs_the_newest_is_joined(ledger: Ledger, where: Where, numb
     executing.done(ledger)
     newest = executing.failed(ledger)
     query(where, "update runs set created_at = 0 where run_id = ?", newest.run_id)  # a clock that was set
-    latest = ledger.latest(USER, SOURCE)
-    assert latest is not None
+    latest = some(ledger.latest(USER, SOURCE))
     assert (latest.run_id, latest.number) == (newest.run_id, 2)
     assert ledger.submit(ANOTHER, example_plan(), number=number).run_id == newest.run_id
     assert len(ledger.list(USER)) == 2
@@ -182,8 +181,7 @@ def test_a_call_begins_once(ledger: Ledger, where: Where) -> None:
     held = executing.calling(ledger)
     assert ledger.begin_call(held) is None
     expire(where, held.run_id)
-    again = ledger.claim(held.run_id, "another")
-    assert again is not None
+    again = some(ledger.claim(held.run_id, "another"))
     assert again.status is RunStatus.CALLING
     assert ledger.begin_call(again) is None
     assert ledger.get(held.run_id).attempts == 1
@@ -237,8 +235,7 @@ def test_who_dies_with_a_request_out_leaves_it_in_doubt(ledger: Ledger, where: W
     """Whoever claims a run that was calling can only find its outcome unknown."""
     held = executing.calling(ledger)
     expire(where, held.run_id)
-    again = ledger.claim(held.run_id, "another")
-    assert again is not None
+    again = some(ledger.claim(held.run_id, "another"))
     ledger.abandon_call(again)
     run = ledger.get(held.run_id)
     assert run.status is RunStatus.IN_DOUBT
@@ -421,8 +418,7 @@ def test_a_user_reads_only_their_own(ledger: Ledger) -> None:
     mine, others = executing.queued(ledger), executing.queued(ledger, user_id=OTHER_USER)
     assert [run.run_id for run in ledger.list(USER)] == [mine.run_id]
     for user, run in ((USER, mine), (OTHER_USER, others)):
-        found = ledger.latest(user, SOURCE)
-        assert found is not None
+        found = some(ledger.latest(user, SOURCE))
         assert (found.run_id, found.number) == (run.run_id, 1)
     assert ledger.latest(NOBODY, SOURCE) is None
     with pytest.raises(SourceNotFound, match=r"^Invalid run_id: not found$"):
@@ -478,8 +474,7 @@ def test_latest(ledger: Ledger, state: str) -> None:
     executing.done(ledger)
     executing.queued(ledger, source_id=NOBODY)
     run = executing.STATES[state](ledger)
-    found = ledger.latest(USER, SOURCE)
-    assert found is not None
+    found = some(ledger.latest(USER, SOURCE))
     assert (found.run_id, found.number) == (run.run_id, 2)
     assert found.status.active is (state in {"queued", "claimed", "calling", "answered"})
 
@@ -615,8 +610,7 @@ def test_runs_of_the_version_before(state: str, ledger: Ledger, new_database: Ca
             newer.journal(run_id, held.attempts, example_answer())
             held = newer.claim(run_id, "another") or held
         elif held.status is RunStatus.QUEUED:
-            number = newer.begin_call(held)
-            assert number is not None
+            number = some(newer.begin_call(held))
             assert number == before.attempts + 1
             newer.journal(run_id, number, example_answer())
         executing.finish(newer, held)

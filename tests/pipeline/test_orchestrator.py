@@ -45,6 +45,7 @@ from tests.examples import (
     example_answer,
     example_input,
     many_weeks,
+    some,
     weeks,
 )
 from tests.ledger.executing import expire, next_number, query
@@ -151,8 +152,7 @@ def test_the_nine_steps(house: House) -> None:
     assert run.attempts == 1
     assert house.tables.status(SOURCE) == "snapshot_generated"
     assert list(run.timings) == ["load", "check", "call", "validate", "store", "mark"]
-    stored = newest(house.store, SOURCE)
-    assert stored is not None
+    stored = some(newest(house.store, SOURCE))
     assert (stored.snapshot_id, stored.estimate_count, stored.confidence_level) == (run.run_id, 35, "low")
     assert stored.generated_at == run.generated_at
     assert stored.result == result_of(run)
@@ -406,9 +406,7 @@ def test_an_answer_of_an_unknown_model_has_an_unknown_cost(house: House) -> None
     """A price that is not known is null."""
     house.answering(echo())
     run = house.submit(agent="openai")
-    held = house.ledger.claim(run.run_id, "me")
-    assert held is not None
-    assert house.ledger.begin_call(held) == 1
+    assert house.ledger.begin_call(some(house.ledger.claim(run.run_id, "me"))) == 1
     house.ledger.journal(run.run_id, 1, example_answer(model="llama-3.3-70b"))
     expire(house.folder / "ledger.db", run.run_id)
     assert house.execute(run).cost_usd is None
@@ -420,8 +418,7 @@ def test_an_answer_of_an_unknown_model_has_an_unknown_cost(house: House) -> None
 def answered(house: House) -> Run:
     """A run whose worker died with the answer journaled."""
     run = house.submit()
-    held = house.ledger.claim(run.run_id, "the dead one")
-    assert held is not None
+    held = some(house.ledger.claim(run.run_id, "the dead one"))
     house.ledger.begin_call(held)
     house.ledger.journal(run.run_id, 1, example_answer())
     expire(house.folder / "ledger.db", run.run_id)
@@ -502,8 +499,7 @@ def test_who_signs_out_while_the_agent_answers(house: House) -> None:
 def test_who_died_with_a_request_out_leaves_it_unknown(house: House, *, signed_out: bool) -> None:
     """Whoever picks the run up sends nothing, whether or not its user is signed in."""
     run = house.submit()
-    held = house.ledger.claim(run.run_id, "the dead one")
-    assert held is not None
+    held = some(house.ledger.claim(run.run_id, "the dead one"))
     house.ledger.begin_call(held)
     expire(house.folder / "ledger.db", run.run_id)
     house.signed_out = signed_out
@@ -515,8 +511,7 @@ def test_who_died_with_a_request_out_leaves_it_unknown(house: House, *, signed_o
 def test_a_late_answer_spares_the_second_call(house: House) -> None:
     """It comes after a person sent the run again and before the request is out: nothing is sent."""
     run = house.submit()
-    held = house.ledger.claim(run.run_id, "the dead one")
-    assert held is not None
+    held = some(house.ledger.claim(run.run_id, "the dead one"))
     house.ledger.begin_call(held)
     house.ledger.abandon_call(held.model_copy(update={"attempts": 1}))
     house.ledger.resend(run.run_id, USER)

@@ -21,6 +21,7 @@ from secondlook.connections.database import Database
 from secondlook.connections.supabase import Project
 from secondlook.errors import NotSignedIn, StoreUnavailable
 from secondlook.ledger.database import ledger_database
+from tests.examples import some
 from tests.ledger.executing import Where, query
 from tests.processes import ROOT
 from tests.supabase.proxy import Behaviour, Exchange, Proxy, first, of_renewals, passing_on, resetting, saying
@@ -110,8 +111,7 @@ def short_proxy(supabase_server: Server, short_server: Server) -> Generator[Prox
 def test_begin_and_find(replica: Replica, person: SupabaseUser) -> None:
     """The id of a session finds the person, and a token that Supabase knows them by."""
     session_id = replica.begin(person)
-    found = replica.sessions.find(session_id)
-    assert found is not None
+    found = some(replica.sessions.find(session_id))
     assert (found.email, found.access.user_id, found.access.reviewer) == (person.email, person.user_id, False)
     assert replica.sessions.accounts.person(replica.token(session_id)).user_id == person.user_id
 
@@ -153,8 +153,7 @@ def test_an_id_near_a_real_one(replica: Replica, person: SupabaseUser) -> None:
 def test_end(replica: Replica, person: SupabaseUser) -> None:
     """After sign-out the id finds nobody, no token is left, and Supabase knows the old ones no more."""
     session_id = replica.begin(person)
-    found = replica.sessions.find(session_id)
-    assert found is not None
+    found = some(replica.sessions.find(session_id))
     assert found.access.token is not None
     token = found.access.token()
     replica.sessions.end(session_id)
