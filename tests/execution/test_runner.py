@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -24,6 +23,7 @@ from secondlook.stores.samples import sample_sources
 from secondlook.stores.sqlite import SqliteStore
 from tests.examples import MODEL, NOBODY, SOURCE, USER, echo, example_answer
 from tests.ledger.executing import REFUSED, UNKNOWN, claimed, expire
+from tests.processes import eventually
 from tests.tables import EmbeddedTables
 
 
@@ -46,14 +46,6 @@ def tables(services: Services) -> EmbeddedTables:
 def runner(services: Services, tables: EmbeddedTables) -> Runner:  # noqa: ARG001 -- the source is there
     """A runner on them."""
     return Runner(services)
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """Wait for what another thread does."""
-    give_up = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < give_up, "it never came"
-        time.sleep(0.02)
 
 
 def test_run_snapshot(tables: EmbeddedTables) -> None:
@@ -244,7 +236,7 @@ def test_a_thread_executes_it(services: Services, runner: Runner) -> None:
     with runner.sweeping():
         runner.start(run.run_id)
         runner.start(run.run_id)
-        wait_until(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
+        eventually(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
     assert services.ledger.get(run.run_id).attempts == 1
 
 
@@ -252,7 +244,7 @@ def test_sweeping_takes_up_what_may_go_on(services: Services, runner: Runner) ->
     """A run that nobody executes is found without being named."""
     run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
-        wait_until(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
+        eventually(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
 
 
 def test_leaving_waits_for_what_is_in_flight(services: Services, runner: Runner) -> None:
@@ -260,7 +252,7 @@ def test_leaving_waits_for_what_is_in_flight(services: Services, runner: Runner)
     run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
         runner.start(run.run_id)
-        wait_until(lambda: services.ledger.get(run.run_id).started_at is not None)
+        eventually(lambda: services.ledger.get(run.run_id).started_at is not None)
     assert services.ledger.get(run.run_id).status is RunStatus.DONE
 
 
