@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ from secondlook.ledger.runs import Ledger
 from secondlook.services import connect
 from secondlook.stores.sqlite import SqliteStore
 from tests.examples import SOURCE, USER
-from tests.processes import Home, eventually, finish
+from tests.processes import Home, eventually, finish, race
 from tests.provider import answering_after
 from tests.tables import EmbeddedTables
 
@@ -39,17 +38,14 @@ def all_call(
     source: str, callers: int = CALLERS, *, regenerate: bool = False
 ) -> list[SnapshotRun | Exception]:
     """What each of so many callers gets that ask for the same snapshot at once."""
-    start = threading.Barrier(callers)
 
     def call(_: int) -> SnapshotRun | Exception:
-        start.wait(20)
         try:
             return run_snapshot(source_id=source, user_id=USER, regenerate=regenerate)
         except Exception as error:  # noqa: BLE001 -- the test says which it expects
             return error
 
-    with ThreadPoolExecutor(callers) as pool:
-        return list(pool.map(call, range(callers)))
+    return race(call, callers)
 
 
 def meeting(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, callers: int = CALLERS) -> None:

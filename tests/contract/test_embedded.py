@@ -9,7 +9,6 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from uuid import UUID
@@ -34,7 +33,7 @@ from tests.examples import (
     example_snapshot,
     some,
 )
-from tests.processes import at_once
+from tests.processes import at_once, race
 from tests.tables import EmbeddedTables, newest
 
 
@@ -351,15 +350,12 @@ def test_a_store_that_another_process_made_first_is_kept(
 
 def test_eight_threads_start_at_once(path: Path) -> None:
     """So do threads, each with a store of its own; the samples are there once."""
-    start = threading.Barrier(8)
 
     def users(_: int) -> list[str]:
-        start.wait(20)
         with closing(SqliteStore(path)) as made:
             return made.users()
 
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(users, range(8))) == [list(SAMPLE_USERS)] * 8
+    assert race(users) == [list(SAMPLE_USERS)] * 8
     assert EmbeddedTables(path).count("sources") == 90
 
 

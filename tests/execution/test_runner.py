@@ -313,24 +313,6 @@ def test_a_queued_run_keeps_its_agent(
     assert tables.status(SOURCE) == "bucketed"
 
 
-def test_in_doubt(services: Services, runner: Runner) -> None:
-    """The error says what happened, which run it was, and what a person may do."""
-    run = runner.submit(SOURCE, Access(USER))
-    held = claimed(services.ledger, run)
-    services.ledger.begin_call(held)
-    services.ledger.end_call(held, 1, UNKNOWN)
-    with pytest.raises(InDoubt) as caught:
-        outcome(runner.execute(run.run_id))
-    error = caught.value
-    assert (error.code, error.message, error.run_id) == ("in_doubt", UNKNOWN.message, run.run_id)
-    assert f"secondlook resend {run.run_id}" in error.hint
-    assert error.usage is None
-    with pytest.raises(InDoubt):
-        runner.submit(SOURCE, Access(USER))
-    services.ledger.resend(run.run_id, USER)
-    assert outcome(runner.execute(run.run_id)).attempts == 2
-
-
 def test_a_failed_run(services: Services, runner: Runner) -> None:
     """The provider's error comes back as it was, with the run's id; a new run may begin."""
     run = runner.submit(SOURCE, Access(USER))
@@ -341,18 +323,6 @@ def test_a_failed_run(services: Services, runner: Runner) -> None:
     assert (error.code, error.message, error.run_id) == ("provider_error", REFUSED.message, run.run_id)
     assert error.hint
     assert runner.submit(SOURCE, Access(USER)).run_id != run.run_id
-
-
-def test_a_rejected_answers_usage_comes_with_its_error(services: Services, runner: Runner) -> None:
-    """What was paid for is said, also where nothing came of it."""
-    run = runner.submit(SOURCE, Access(USER))
-    services.ledger.begin_call(claimed(services.ledger, run))
-    services.ledger.journal(run.run_id, 1, example_answer("<html>"))
-    expire(services.settings.data_dir / "ledger.db", run.run_id)
-    error = error_of(runner.execute(run.run_id))
-    assert (error.code, error.reason) == ("answer_rejected", "not_completion")
-    assert error.usage is not None
-    assert error.usage.total_tokens == 550
 
 
 def test_the_whole_time_holds_the_preparation(services: Services, runner: Runner) -> None:

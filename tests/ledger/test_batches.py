@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from uuid import uuid4
 
@@ -20,6 +18,7 @@ from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import NOBODY, OTHER_USER, USER, example_answer, example_plan, some
 from tests.ledger import executing
 from tests.ledger.executing import BUSY, REFUSED, Where, query
+from tests.processes import race
 
 
 @pytest.fixture
@@ -212,16 +211,13 @@ def test_a_rate(batches: Batches, where: Where, per_minute: float, at_once: int)
 def test_processes_release_each_run_once(batches: Batches, where: Where) -> None:
     """Four at the same moment release no more than there is room for, and no run twice."""
     new_batch(batches, 60, concurrency=20)
-    start = threading.Barrier(4)
 
     def release(_: int) -> list[str]:
         with closing(open_ledger(where, lease_seconds=15)) as mine:
-            start.wait()
             there = Batches(mine._database)  # pyright: ignore[reportPrivateUsage]
             return [run_id for _ in range(3) for run_id in there.release(16)]
 
-    with ThreadPoolExecutor(4) as pool:
-        released = [run_id for ids in pool.map(release, range(4)) for run_id in ids]
+    released = [run_id for ids in race(release, 4) for run_id in ids]
     assert len(released) == len(set(released)) == 16
 
 

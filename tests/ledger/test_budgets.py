@@ -43,7 +43,7 @@ from secondlook.ledger.database import ledger_database
 from secondlook.settings import load_settings
 from tests.examples import NOBODY, OTHER_USER, USER, some
 from tests.ledger.executing import Where, query
-from tests.processes import at_once
+from tests.processes import at_once, race
 
 USD = 10**9
 CENT = USD // 100
@@ -567,18 +567,6 @@ def within(limits: Limits, uses: dict[tuple[str, str], Use]) -> bool:
 
 
 # -- at once --------------------------------------------------------------------------------------------
-
-
-def race(work: Callable[[int], str | None]) -> list[str | None]:
-    """What eight threads get that begin at the same moment, each for itself."""
-    start = threading.Barrier(THREADS)
-
-    def run(number: int) -> str | None:
-        start.wait(20)
-        return work(number)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(run, range(THREADS)))
 
 
 @pytest.mark.parametrize("name", ["user_day", "user_month", "day", "month"])

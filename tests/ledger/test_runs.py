@@ -6,10 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
-from typing import TypeVar
 from uuid import uuid4
 
 import pytest
@@ -26,24 +24,10 @@ from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer, example_input, example_plan, some
 from tests.ledger import executing
 from tests.ledger.executing import REFUSED, UNKNOWN, Where, expire, next_number, query
-from tests.processes import at_once
+from tests.processes import at_once, race
 
-T = TypeVar("T")
-THREADS = 8
 RUN = "77777777-2222-4333-8444-555555555555"
 ANOTHER = "88888888-2222-4333-8444-555555555555"
-
-
-def race(work: Callable[[int], T]) -> list[T]:
-    """What eight threads get that do the same at the same moment."""
-    start = threading.Barrier(THREADS)
-
-    def run(number: int) -> T:
-        start.wait()
-        return work(number)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(run, range(THREADS)))
 
 
 # -- submitting -----------------------------------------------------------------------------------------
@@ -123,13 +107,6 @@ def test_each_source_and_user_has_its_own(ledger: Ledger) -> None:
         for user in (USER, OTHER_USER)
     }
     assert len(ids) == 4
-
-
-def test_eight_at_once_get_one_run(ledger: Ledger) -> None:
-    """Whoever asks at the same moment gets the same run."""
-    runs = race(lambda _: ledger.submit(str(uuid4()), example_plan(), number=1).run_id)
-    assert len(set(runs)) == 1
-    assert len(ledger.list(USER)) == 1
 
 
 def test_eight_at_once_get_one_run_after_another(ledger: Ledger) -> None:
@@ -570,17 +547,6 @@ V03 = 3
 """How many migrations the version before batches knew."""
 
 ADDED = {"erased_at", "batch_id", "due_at", "reservation", "task", "reasoning_tokens"}
-
-
-def test_an_older_ledger_is_brought_up_to_date(where: Where) -> None:
-    """It gets what it has not seen, in order, and keeps what it has."""
-    ledger_database(where, MIGRATIONS[:1]).close()
-    seen = query(where, "select * from migrations")
-    with closing(open_ledger(where, lease_seconds=15)) as ledger:
-        assert executing.queued(ledger).status is RunStatus.QUEUED
-    names = query(where, "select name, applied_at from migrations order by name")
-    assert names[:1] == seen
-    assert [name for name, _ in names] == sorted(name for name, _ in MIGRATIONS)
 
 
 @pytest.mark.parametrize("state", list(executing.STATES))

@@ -33,7 +33,6 @@ from secondlook.stores.base import Store
 from secondlook.tasks.snapshot.offline import ANSWERERS
 from tests.examples import (
     MODEL,
-    NOBODY,
     OTHER_USER,
     SOURCE,
     USER,
@@ -347,37 +346,6 @@ def test_the_order_of_refusals(house: House, wrong: Wrong) -> None:
     assert (error.code, error.message, error.run_id, error.usage) == (wrong.code, wrong.message, None, None)
     assert house.store.asked == ["load"]
     assert house.ledger.list(USER) == []
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        pytest.param("", id="empty"),
-        pytest.param("12", id="number"),
-        pytest.param(SOURCE + "0", id="too long"),
-        pytest.param("' or 1=1 --", id="SQL"),
-        pytest.param("\ud800", id="lone surrogate"),
-        pytest.param("00000000-0000-4000-8000-000000000000", id="unknown"),
-    ],
-)
-@pytest.mark.parametrize("user", [USER, OTHER_USER, NOBODY, "not a uuid", ""])
-def test_no_source_is_like_another(house: House, source: str, user: str) -> None:
-    """An unknown id, a malformed id and another user's id cannot be told apart."""
-    for wanted, who in ((source, user), (SOURCE, NOBODY)):
-        with pytest.raises(SecondlookError) as caught:
-            prepare(
-                wanted,
-                who,
-                regenerate=False,
-                store=house.store,
-                settings=load_settings(),
-                agent=offline,
-            )
-        assert (caught.value.code, caught.value.message) == (
-            "source_not_found",
-            "Invalid source_id: not found",
-        )
-        assert caught.value.hint == type(caught.value).default_hint
 
 
 # -- wrong answers --------------------------------------------------------------------------------------

@@ -105,6 +105,19 @@ def short_proxy(supabase_server: Server, short_server: Server) -> Generator[Prox
         yield made
 
 
+def held_renewal(proxy: Proxy) -> tuple[threading.Event, threading.Event]:
+    """Let renewals wait; when one has started, and what lets it go on."""
+    started, release = threading.Event(), threading.Event()
+
+    def slow(exchange: Exchange) -> None:
+        started.set()
+        release.wait(10)
+        passing_on(exchange)
+
+    proxy.spoil(slow, when=of_renewals)
+    return started, release
+
+
 # -- begin, find, end -----------------------------------------------------------------------------------
 
 
@@ -263,13 +276,6 @@ def test_nothing_secret_is_shown(replica: Replica, person: SupabaseUser) -> None
 # -- restarts and replicas ------------------------------------------------------------------------------
 
 
-def test_survives_a_restart(new_replica: NewReplica, person: SupabaseUser) -> None:
-    """Another process on the same ledger finds the session, and its tokens."""
-    first = new_replica()
-    session_id = first.begin(person)
-    assert new_replica().token(session_id) == first.token(session_id)
-
-
 def test_a_replica_reads_the_renewal_of_another(new_replica: NewReplica, person: SupabaseUser) -> None:
     """What one replica has renewed, the other takes."""
     first, second = new_replica(), new_replica()
@@ -327,14 +333,7 @@ def test_nobody_waits_while_the_old_one_is_valid(
     first, second = new_replica(), new_replica()
     session_id = first.begin(person)
     old = first.token(session_id)
-    started, release = threading.Event(), threading.Event()
-
-    def slow(exchange: Exchange) -> None:
-        started.set()
-        release.wait(10)
-        passing_on(exchange)
-
-    proxy.spoil(slow, when=of_renewals)
+    started, release = held_renewal(proxy)
     first.age()
     with ThreadPoolExecutor(1) as pool:
         renewing = pool.submit(first.token, session_id)
@@ -456,14 +455,7 @@ def test_sign_out_during_a_renewal(new_replica: NewReplica, proxy: Proxy, person
     """A renewal that ends after sign-out brings no session back."""
     first, second = new_replica(), new_replica()
     session_id = first.begin(person)
-    started, release = threading.Event(), threading.Event()
-
-    def slow(exchange: Exchange) -> None:
-        started.set()
-        release.wait(10)
-        passing_on(exchange)
-
-    proxy.spoil(slow, when=of_renewals)
+    started, release = held_renewal(proxy)
     first.age()
     with ThreadPoolExecutor(1) as pool:
         renewing = pool.submit(first.token, session_id)
