@@ -39,7 +39,7 @@ while empty < 20:  # an empty answer may mean that the other one was just lookin
     for delivery in claimed:
         print(delivery.id, flush=True)
         outbox.delivered(delivery, 200)
-    time.sleep(0.005)  # lets the other one go first
+    time.sleep(0.02)  # lets the other one go first
 database.close()
 """
 
