@@ -21,7 +21,7 @@ from secondlook.stores.sqlite import SqliteStore
 from tests.examples import SOURCE, USER
 from tests.processes import Home, eventually, finish, race
 from tests.provider import answering_after
-from tests.tables import EmbeddedTables
+from tests.tables import EmbeddedTables, own_tables
 
 CALLERS = 8
 
@@ -29,9 +29,7 @@ CALLERS = 8
 @pytest.fixture
 def tables() -> EmbeddedTables:
     """The tables of the embedded store."""
-    services = connect()
-    services.ping_store()
-    return EmbeddedTables(services.settings.data_dir / "store.db")
+    return own_tables()
 
 
 def all_call(

@@ -21,7 +21,7 @@ from secondlook.services import connect
 from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, Json, bucket_row, echo
 from tests.ledger.executing import UNKNOWN, claimed
 from tests.provider import Provider
-from tests.tables import EmbeddedTables
+from tests.tables import EmbeddedTables, own_tables
 
 KEY = "sk-proj-a1b2c3d4e5f6g7h8i9j0k1l2m3n4"
 
@@ -62,9 +62,7 @@ def secondlook(capsys: pytest.CaptureFixture[str]) -> Secondlook:
 @pytest.fixture
 def tables() -> EmbeddedTables:
     """The tables of the embedded store, with one source of a user without samples."""
-    services = connect()
-    services.ping_store()
-    made = EmbeddedTables(services.settings.data_dir / "store.db")
+    made = own_tables()
     made.add_source(SOURCE, user_id=NOBODY, name="Mine")
     return made
 

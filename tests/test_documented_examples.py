@@ -24,7 +24,7 @@ from tests.documents import PAGES, blocks
 from tests.examples import NOBODY, SOURCE, USER, example_answer
 from tests.ledger.executing import claimed, expire
 from tests.processes import eventually
-from tests.tables import EmbeddedTables
+from tests.tables import EmbeddedTables, own_tables
 
 EXAMPLES = [block for page in PAGES for block in blocks(page, "python")]
 SAMPLE = "4bb9bd05-cd46-52e5-8032-8c5993b8c91a"
@@ -40,9 +40,7 @@ def run_block(number: int) -> dict[str, Any]:
 @pytest.fixture
 def tables() -> EmbeddedTables:
     """The tables of the embedded store, with one source of a user without samples."""
-    services = connect()
-    services.ping_store()
-    made = EmbeddedTables(services.settings.data_dir / "store.db")
+    made = own_tables()
     made.add_source(SOURCE, user_id=NOBODY)
     return made
 

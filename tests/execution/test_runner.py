@@ -24,7 +24,7 @@ from secondlook.stores.sqlite import SqliteStore
 from tests.examples import MODEL, NOBODY, SOURCE, USER, echo, example_answer
 from tests.ledger.executing import REFUSED, UNKNOWN, claimed, expire
 from tests.processes import eventually
-from tests.tables import EmbeddedTables
+from tests.tables import EmbeddedTables, own_tables
 
 
 @pytest.fixture
@@ -34,10 +34,9 @@ def services() -> Services:
 
 
 @pytest.fixture
-def tables(services: Services) -> EmbeddedTables:
+def tables() -> EmbeddedTables:
     """The tables, with one source."""
-    services.ping_store()
-    made = EmbeddedTables(services.settings.data_dir / "store.db")
+    made = own_tables()
     made.add_source(SOURCE)
     return made
 
