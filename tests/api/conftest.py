@@ -39,7 +39,8 @@ class FrontDoor:
         self.port = free_port()
         self._start = partial(serving, folder, settings, port=self.port)
         self._started = ExitStack()
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=30)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
