@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from secondlook.pipeline.submit import Door
     from secondlook.providers.base import Answerers, Provider
     from secondlook.stores.row_security import RowSecurity
+    from secondlook.telemetry.tracing import Backlog
     from secondlook.webhook import Webhook
 
 T = TypeVar("T")
@@ -230,10 +231,9 @@ class Services:
     @part
     def budgets(self) -> Budgets:
         """The budgets and their use."""
-        from secondlook.ledger.budget_status import Limits
-        from secondlook.ledger.budgets import Budgets
+        from secondlook.ledger.budgets import Budgets, limits_of
 
-        return Budgets(self._database, Limits.of(self.settings))
+        return Budgets(self._database, limits_of(self.settings))
 
     @part
     def door(self) -> Door:
@@ -295,6 +295,12 @@ class Services:
         from secondlook.ledger.jobs import Jobs
 
         return Jobs(self._database)
+
+    def backlog(self) -> Backlog:
+        """What waits to be executed now."""
+        from secondlook.ledger.backlog import look_at_backlog
+
+        return look_at_backlog(self._database)
 
     @part
     def sessions(self) -> Sessions:

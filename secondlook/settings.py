@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import os
 import re
 from decimal import Decimal
@@ -11,6 +12,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -240,6 +242,16 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host:port/database, a database of its own; "
         "unset: ledger.db in SECONDLOOK_DATA_DIR",
     )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        validation_alias="SECONDLOOK_LOG_FORMAT",
+        description="text or json; json: one object a line, with the ids of the run, its batch and its trace",
+    )
+    trace_url: Annotated[str, AfterValidator(_url)] | None = Field(
+        None,
+        validation_alias="SECONDLOOK_TRACE_URL",
+        description="the http:// or https:// address of a trace, with {trace_id}; run details link to it",
+    )
     public_url: Annotated[str, AfterValidator(_url)] | None = Field(
         None,
         validation_alias="SECONDLOOK_PUBLIC_URL",
@@ -397,6 +409,7 @@ def load_settings() -> Settings:
         SettingInvalid: A setting is not allowed; names it, its value (never a key's) and what is allowed.
     """
     try:
+        _refuse_unknown()
         settings = Settings()  # pyright: ignore[reportCallIssue] -- every field has a default
         settings.refuse_if_apart()
         return settings  # noqa: TRY300 -- what is refused here is no ValidationError
@@ -413,8 +426,40 @@ def load_settings() -> Settings:
     raise SettingInvalid(f"{names} is {value}; allowed: {allowed}")
 
 
+def _refuse_unknown() -> None:
+    """Name a setting of ours that does not exist: a budget with a typing error would be none.
+
+    Raises:
+        SettingInvalid: There is one.
+    """
+    known = [name for field in Settings.model_fields for name in environment_names(field)]
+    given = {name.upper(): "the environment" for name in os.environ}
+    for file in (".env", ".env.local"):
+        given |= {name.upper(): file for name in dotenv_values(file, encoding="utf-8")}
+    for name, where in sorted(given.items()):
+        if name.startswith("SECONDLOOK_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise SettingInvalid(
+                f"{name} in {where} is no setting{meant}", hint="docs/settings.md lists them all."
+            )
+
+
 def _described(name: str) -> tuple[str, str]:
     for field, info in Settings.model_fields.items():
         if name in environment_names(field):
             return " or ".join(environment_names(field)), info.description or ""
     return name, "see docs/settings.md"
+
+
+def exported_signals() -> frozenset[str]:
+    """What the `OTEL_` variables, which OpenTelemetry itself defines, ask to export: `traces`, `metrics`."""
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return frozenset()
+
+    def asked(signal: str) -> bool:
+        exporter = os.environ.get(f"OTEL_{signal}_EXPORTER", "").strip().lower()
+        addresses = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
+        return exporter != "none" and any(os.environ.get(name, "").strip() for name in addresses)
+
+    return frozenset(signal.lower() for signal in ("TRACES", "METRICS") if asked(signal))

@@ -168,7 +168,7 @@ class Home:
         self, *arguments: str, driver: str | None = None, before: Callable[[], None] | None = None
     ) -> Process:
         """Start a command as a real process, with --json; `driver` names where it dies (kill_driver.py)."""
-        if before is None and arguments[0] not in {"serve", "worker"} and "LD_PRELOAD" not in self.env:
+        if before is None and arguments[0] != "serve" and "LD_PRELOAD" not in self.env:
             process = Forked((*arguments, "--json"), self.folder, self.env, driver)
         else:
             process = self.exec(*arguments, driver=driver, before=before)

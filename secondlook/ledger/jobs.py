@@ -16,16 +16,16 @@ from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
-from secondlook.connections.database import Database, Migration
+from secondlook.connections.database import Database
+from secondlook.connections.migrations import Migration, migrate
 from secondlook.errors import LedgerUnavailable
+from secondlook.ledger.database import QUEUE
 
 TASK = "carry"
 """The stored name of the only task; its arguments are a run's id and whether it is of a batch."""
 
 ASKED, BATCH = "asked", "batch"
 """The queues: of runs that somebody waits for, and of runs of batches."""
-
-_NAME = "procrastinate"
 
 _jobs = sa.table("procrastinate_jobs", sa.column("queueing_lock"), sa.column("status"))
 
@@ -44,7 +44,7 @@ class Jobs:
         self._database = database
         # Never opened: every job is written over a connection of the ledger's.
         self._manager = JobManager(SyncPsycopgConnector())
-        database.migrate(_migrations())
+        migrate(database, _migrations())
 
     def defer(self, run_id: str, in_batch: bool) -> None:
         """Queue a job for a run, unless there is one.
@@ -92,7 +92,7 @@ def _migrations() -> list[Migration]:
         return apply
 
     scripts = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
-    return [(_NAME, make), *((f"{_NAME} {script.stem}", change(script)) for script in scripts)]
+    return [(QUEUE, make), *((f"{QUEUE} {script.stem}", change(script)) for script in scripts)]
 
 
 def _run(connection: sa.Connection, script: str) -> None:

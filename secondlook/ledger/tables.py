@@ -221,3 +221,6 @@ reviews = sa.Table(
 )
 
 clocks = sa.Table("clock", _metadata, sa.Column("noted_at", sa.Double))
+
+TABLES = (runs, calls, submissions, batches, pace, spending, switches, deliveries, reviews)
+"""All that hold what happened, in an order in which they can be filled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from secondlook.domain.runs import Run, RunStatus, SnapshotRun
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.errors import InDoubt, RequestInvalid, SecondlookError, SourceNotFound, rebuild
-from secondlook.ledger.runs import in_doubt
+from secondlook.ledger.rows import in_doubt
 from secondlook.pipeline.answers import result_of
 from secondlook.tasks.base import Tasks
 from secondlook.tasks.table import TASKS

@@ -12,12 +12,12 @@ from decimal import Decimal
 
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.identifiers import canonical, new_run_id
+from secondlook.domain.money import nano
 from secondlook.domain.runs import SNAPSHOT, Plan, Run, RunStatus
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import BucketsMissing, RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.budgets import Allowance, Budgets
-from secondlook.ledger.rows import nano
 from secondlook.ledger.runs import Ledger
 from secondlook.pipeline.answers import question_of
 from secondlook.pipeline.preview import preview
@@ -214,11 +214,11 @@ def prepare(
         SecondlookError: The first rule that the source breaks; last of all, a missing key.
     """
     timings: dict[str, float] = {}
-    with step("load", None, timings):
+    with step("load", timings):
         record = store.load(canonical(source_id), canonical(user_id))
     if record is None:
         raise SourceNotFound
-    with step("check", None, timings):
+    with step("check", timings):
         plan = plan_of(record, regenerate=regenerate, settings=settings, agent=agent)
     return plan.model_copy(update={"timings": timings})
 
@@ -261,7 +261,7 @@ def plan_of(
     )
 
 
-def ceiling_of(run: Run | Plan, provider: Provider, tasks: Tasks = TASKS) -> Decimal | None:
+def ceiling_of(run: Plan, provider: Provider, tasks: Tasks = TASKS) -> Decimal | None:
     """US dollars that a call may cost at the most."""
     return provider.ceiling(run.request, question_of(run, tasks).prompt_tokens)
 

@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 
 from secondlook.domain.batches import Batch, BatchStatus
+from secondlook.domain.budgets import Limits
 from secondlook.domain.runs import RunStatus
 from secondlook.errors import SourceNotFound
 from secondlook.ledger.batches import Batches
-from secondlook.ledger.budget_status import Limits
 from secondlook.ledger.budgets import Budgets
 from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import NOBODY, OTHER_USER, USER, example_answer, example_plan, some

@@ -18,23 +18,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from secondlook.connections.database import Database
-from secondlook.errors import OverBudget, SettingInvalid
-from secondlook.ledger.budget_status import (
+from secondlook.domain.budgets import (
     BudgetName,
     BudgetStatus,
     Limit,
     Limits,
+    SwitchedOff,
     Use,
     day_of,
     period_end,
     refusal,
     room,
 )
+from secondlook.errors import OverBudget, SettingInvalid
 from secondlook.ledger.budgets import (
     MOST_NANOUSD,
     Budgets,
     Reservation,
-    SwitchedOff,
+    limits_of,
     release,
     reserve,
     settle,
@@ -143,7 +144,7 @@ def test_days_and_months(at: str, day: str, day_ends: str, month_ends: str) -> N
 
 def test_no_setting_is_no_limit() -> None:
     """As everything begins."""
-    assert Limits.of(load_settings()) == Limits() == Limits(Limit(), Limit(), Limit(), Limit())
+    assert limits_of(load_settings()) == Limits() == Limits(Limit(), Limit(), Limit(), Limit())
 
 
 def test_limits_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +155,7 @@ def test_limits_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     values = ("10", "0.5", "0", "0", "1000000000", "1000000000", "7", "0.0000000019")
     for name, value in zip(names, values, strict=True):
         monkeypatch.setenv(f"SECONDLOOK_BUDGET_{name}", value)
-    assert Limits.of(load_settings()) == Limits(
+    assert limits_of(load_settings()) == Limits(
         user_day=Limit(10, USD // 2),
         user_month=Limit(0, 0),
         day=Limit(10**9, 10**18),
@@ -615,7 +616,7 @@ from pathlib import Path
 from secondlook.errors import OverBudget
 from secondlook.ledger.budgets import Budgets, reserve
 from secondlook.ledger.database import ledger_database
-from secondlook.ledger.budget_status import Limit, Limits
+from secondlook.domain.budgets import Limit, Limits
 from tests.examples import USER
 
 where = sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from secondlook.connections import database
+from secondlook.connections.migrations import migrate
 from secondlook.domain.runs import RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.errors import InDoubt, LedgerUnavailable, SourceNotFound, StoreUnavailable
@@ -592,7 +593,7 @@ def test_others_keep_tables_in_the_same_database(where: Where) -> None:
     with closing(ledger_database(where)) as shared:
         for source in ("first", "second"):
             ledger = Ledger(shared, lease_seconds=15)
-            shared.migrate((("beside_001", beside),))
+            migrate(shared, (("beside_001", beside),))
             executing.queued(ledger, source)
     assert query(where, "select count(*) from beside") == [(0,)]
     assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS) + 1,)]
