@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import random
 import re
-import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 from secondlook.domain.access import Access
 from secondlook.domain.batches import Batch
 from secondlook.execution.batches import Selection, begin
-from tests.examples import NOBODY, bucket_row, weeks
+from tests.examples import NOBODY, bucket_row, some, weeks
 from tests.processes import Home
 from tests.provider import Exchange, completion, refusing, right_answer
+from tests.tables import EmbeddedTables
 
 FIRST_COUNT = 1000
 """Estimates of the first source; the others have one more each: the prompt says which source it is."""
@@ -39,23 +37,15 @@ def row(index: int) -> dict[str, Any]:
 def fill(home: Home, number: int, user_id: str = NOBODY, *, first: int = 0) -> list[str]:
     """So many sources of a user who has no others; their ids, in order."""
     ids = [f"{user_id[:8]}-0000-4000-9000-{index:012d}" for index in range(first, first + number)]
-    at = "2026-01-05T08:00:00Z"
-    sources = [(source_id, user_id, "csv", "A source", at, "bucketed") for source_id in ids]
-    buckets = [
-        (str(uuid4()), source_id, at, *row(index).values()) for index, source_id in enumerate(ids, first)
-    ]
+    tables = EmbeddedTables(home.data / "store.db")
+    source = {"user_id": user_id, "source_type": "csv", "source_name": "A source", "status": "bucketed"}
+    at = {"created_at": "2026-01-05T08:00:00Z"}
     # At once: one by one, each would wait for the disk.
-    with closing(sqlite3.connect(home.data / "store.db", timeout=10)) as store, store:
-        store.executemany(_insert("sources", *_SOURCE), sources)
-        store.executemany(_insert("estimate_buckets", "id", "source_id", "created_at", *row(0)), buckets)
+    tables.insert("sources", [{"id": each, **source, **at} for each in ids])
+    tables.insert(
+        "estimate_buckets", [{"source_id": each, **at, **row(index)} for index, each in enumerate(ids, first)]
+    )
     return ids
-
-
-_SOURCE = ("id", "user_id", "source_type", "source_name", "created_at", "status")
-
-
-def _insert(table: str, *columns: str) -> str:
-    return f"insert into {table} ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"  # noqa: S608
 
 
 def new_batch(home: Home, *, user_id: str = NOBODY, concurrency: int = 8, **limits: float) -> Batch:
@@ -89,8 +79,7 @@ class Weather:
     def __call__(self, exchange: Exchange) -> None:
         """Take one request."""
         asked = exchange.request.body["messages"][-1]["content"]
-        found = re.search(r"estimate_count\D+(\d+)", asked)
-        assert found is not None
+        found = some(re.search(r"estimate_count\D+(\d+)", asked))
         index = int(found[1]) - FIRST_COUNT
         with self.lock:
             self.arrivals.append((time.monotonic(), index))

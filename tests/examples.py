@@ -6,13 +6,14 @@ import copy
 import json
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.bucket_rules import build_input, read_buckets
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.runs import SNAPSHOT as SNAPSHOT_TASK
 from secondlook.domain.runs import Plan
+from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.providers.openai.protocol import OpenAI
 from secondlook.settings import load_settings
@@ -39,6 +40,15 @@ _ROW: dict[str, Any] = {
     "latency_band_22_plus": 0,
     "weekly_volume": [{"week": "2026-W01", "count": 15}, {"week": "2026-W02", "count": 20}],
 }
+
+
+T = TypeVar("T")
+
+
+def some(value: T | None) -> T:
+    """A value that is there."""
+    assert value is not None
+    return value
 
 
 def bucket_row(**changes: object) -> dict[str, Any]:
@@ -118,6 +128,30 @@ def example_answer(body: str | None = None, **changes: Json) -> AgentAnswer:
         "provider_ms": 7,
     }
     return AgentAnswer(**{**fields, **changes})
+
+
+def example_snapshot(
+    snapshot_id: str = SNAPSHOT,
+    source_id: str = SOURCE,
+    user_id: str = USER,
+    generated_at: str = "2026-11-22T10:00:00Z",
+    agent_input: AgentInput | None = None,
+    **meta: Json,
+) -> Snapshot:
+    """A stored snapshot; its result's meta, and the columns that repeat it, can be changed."""
+    identity = {"snapshot_id": snapshot_id, "source_id": source_id, "generated_at": generated_at}
+    answer = echo(agent_input)
+    result = {**answer, "meta": {**answer["meta"], **identity, **meta}}
+    read = SnapshotResult.model_validate(result, strict=False)
+    return Snapshot(
+        snapshot_id=snapshot_id,
+        source_id=source_id,
+        user_id=user_id,
+        estimate_count=read.meta.estimate_count,
+        confidence_level=read.meta.confidence_level,
+        result=read,
+        generated_at=generated_at,
+    )
 
 
 def example_request(agent_input: AgentInput | None = None) -> Json:

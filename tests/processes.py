@@ -8,13 +8,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import pytest
 
@@ -30,7 +32,20 @@ DRIVER = Path(__file__).with_name("kill_driver.py")
 API_KEY = "sk-test-Zq81mWv5LpX0tYb7"
 USER, OTHER_USER = SAMPLE_USERS
 Process: TypeAlias = subprocess.Popen[str] | Forked
+T = TypeVar("T")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def race(work: Callable[[int], T], threads: int = 8) -> list[T]:
+    """What threads get that do the same at the same moment, each by its number."""
+    start = threading.Barrier(threads)
+
+    def run(number: int) -> T:
+        start.wait(20)
+        return work(number)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run, range(threads)))
 
 
 def at_once(script: str, *each: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from secondlook.domain.snapshots import Snapshot
 from secondlook.domain.stored_snapshots import read_snapshot
+from secondlook.services import connect
 from secondlook.stores.base import Store
 from tests.examples import USER, bucket_row
 
@@ -20,6 +21,13 @@ def newest(store: Store, source_id: str, user_id: str = USER) -> Snapshot | None
     """A source's newest snapshot, as a page reads it."""
     record = store.load(source_id, user_id, with_snapshot=True)
     return None if record is None or record.snapshot is None else read_snapshot(record.snapshot)
+
+
+def own_tables() -> EmbeddedTables:
+    """The tables of the embedded store that the environment names; they hold the samples."""
+    services = connect()
+    services.ping_store()
+    return EmbeddedTables(services.settings.data_dir / "store.db")
 
 
 class Tables(ABC):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -21,9 +19,9 @@ from secondlook.ledger.runs import Ledger
 from secondlook.services import connect
 from secondlook.stores.sqlite import SqliteStore
 from tests.examples import SOURCE, USER
-from tests.processes import Home, eventually, finish
+from tests.processes import Home, eventually, finish, race
 from tests.provider import answering_after
-from tests.tables import EmbeddedTables
+from tests.tables import EmbeddedTables, own_tables
 
 CALLERS = 8
 
@@ -31,26 +29,21 @@ CALLERS = 8
 @pytest.fixture
 def tables() -> EmbeddedTables:
     """The tables of the embedded store."""
-    services = connect()
-    services.ping_store()
-    return EmbeddedTables(services.settings.data_dir / "store.db")
+    return own_tables()
 
 
 def all_call(
     source: str, callers: int = CALLERS, *, regenerate: bool = False
 ) -> list[SnapshotRun | Exception]:
     """What each of so many callers gets that ask for the same snapshot at once."""
-    start = threading.Barrier(callers)
 
     def call(_: int) -> SnapshotRun | Exception:
-        start.wait(20)
         try:
             return run_snapshot(source_id=source, user_id=USER, regenerate=regenerate)
         except Exception as error:  # noqa: BLE001 -- the test says which it expects
             return error
 
-    with ThreadPoolExecutor(callers) as pool:
-        return list(pool.map(call, range(callers)))
+    return race(call, callers)
 
 
 def meeting(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, callers: int = CALLERS) -> None:
@@ -193,22 +186,3 @@ def test_processes_that_start_at_once(home: Home) -> None:
     assert stored["id"] in got
     assert set(got) <= {stored["id"], "source_not_bucketed"}
     assert (len(home.provider.requests), len(home.runs()), len(home.calls())) == (1, 1, 1)
-
-
-def test_threads_and_a_process(home: Home) -> None:
-    """A process and threads of this one ask together: they share the run."""
-    home.provider.behaviour = answering_after(0.3, home.sample.answer)
-    assert home.call("runs").items == []
-    go = home.folder / "go"
-    process = home.start("snapshot", home.sample.source_id, driver=f"Ledger.submit:waits:{go}")
-    eventually(lambda: list(home.folder.glob("go.*")), seconds=60)
-    threading.Timer(0.1, go.touch).start()
-    made = all_call(home.sample.source_id, 3)
-    outcome = finish(process)
-    ids = chain(
-        [outcome.fields["snapshot_id"]], (each.snapshot_id for each in made if isinstance(each, SnapshotRun))
-    )
-    (stored,) = home.snapshots()
-    assert set(ids) == {stored["id"]}
-    assert all(isinstance(each, SnapshotRun | SourceNotBucketed) for each in made), made
-    assert (len(home.provider.requests), len(home.runs())) == (1, 1)

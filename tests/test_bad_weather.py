@@ -380,13 +380,3 @@ def test_file_in_place_of_the_folder(home: Home) -> None:
     assert check.code == 1
     assert {part["name"] for part in check.items if not part["ok"]} == {"store", "ledger"}
     assert (home.provider.requests, taken.read_text()) == ([], "not a folder")
-
-
-def test_broken_store_in_a_process(home: Home) -> None:
-    """A real process prints the error alone, without a traceback."""
-    overwritten(home.data / "store.db")
-
-    outcome = home.run("snapshot", home.sample.source_id)
-
-    assert outcome.error["code"] == "store_unavailable"
-    assert outcome.err == ""

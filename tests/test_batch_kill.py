@@ -156,17 +156,10 @@ def test_soak_killed_at_random(home: Home, ledger: Where, weather: Weather, numb
 @pytest.mark.parametrize(
     "point",
     [
-        "Batches.release:before",
-        "Batches.release:after",
-        "Ledger.claim:after",
-        "Ledger.begin_call:before",
-        "Ledger.begin_call:after",
-        "Ledger.journal:before",
-        "Ledger.journal:after",
-        "SqliteStore.save_snapshot:after",
-        "SqliteStore.mark_generated:after",
-        "Ledger.finish:before",
-        "Ledger.finish:after",
+        *("Batches.release:before", "Batches.release:after", "Ledger.claim:after"),
+        *("Ledger.begin_call:before", "Ledger.begin_call:after", "Ledger.journal:before"),
+        *("Ledger.journal:after", "SqliteStore.save_snapshot:after", "SqliteStore.mark_generated:after"),
+        *("Ledger.finish:before", "Ledger.finish:after"),
     ],
 )
 def test_killed_at(home: Home, weather: Weather, point: str) -> None:

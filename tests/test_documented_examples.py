@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Generator
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +23,8 @@ from secondlook.services import Services, connect
 from tests.documents import PAGES, blocks
 from tests.examples import NOBODY, SOURCE, USER, example_answer
 from tests.ledger.executing import claimed, expire
-from tests.tables import EmbeddedTables
+from tests.processes import eventually
+from tests.tables import EmbeddedTables, own_tables
 
 EXAMPLES = [block for page in PAGES for block in blocks(page, "python")]
 SAMPLE = "4bb9bd05-cd46-52e5-8032-8c5993b8c91a"
@@ -40,9 +40,7 @@ def run_block(number: int) -> dict[str, Any]:
 @pytest.fixture
 def tables() -> EmbeddedTables:
     """The tables of the embedded store, with one source of a user without samples."""
-    services = connect()
-    services.ping_store()
-    made = EmbeddedTables(services.settings.data_dir / "store.db")
+    made = own_tables()
     made.add_source(SOURCE, user_id=NOBODY)
     return made
 
@@ -180,9 +178,6 @@ def test_the_callback(services: Services, tables: EmbeddedTables, monkeypatch: p
     generate = run_block(3)["generate"]
     run = generate(SOURCE)
     assert generate(SOURCE).run_id == run.run_id
-    give_up = time.monotonic() + 20
-    while services.ledger.get(run.run_id).status is not RunStatus.DONE:
-        assert time.monotonic() < give_up, "it never came to an end"
-        time.sleep(0.02)
+    eventually(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
     assert services.ledger.get(run.run_id).attempts == 1
     assert tables.run("select id from snapshots") == [(run.run_id,)]

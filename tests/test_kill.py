@@ -265,8 +265,8 @@ def test_slow_call_keeps_its_lease(mortal: Home) -> None:
 def test_stopped_worker(mortal: Home) -> None:
     """A stopped worker's run has an unknown outcome; awake, it journals the late answer and finishes it."""
     mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
-    let_go: list[bool] = []
-    mortal.provider.behaviour = answering_once(lambda: bool(let_go), mortal.sample.answer)
+    released: list[bool] = []
+    mortal.provider.behaviour = answering_once(lambda: bool(released), mortal.sample.answer)
     process = mortal.start("snapshot", mortal.sample.source_id)
     eventually(lambda: mortal.provider.requests)
     stop(process, mortal)
@@ -276,7 +276,7 @@ def test_stopped_worker(mortal: Home) -> None:
     assert [run["status"] for run in found.items] == ["in_doubt"]
     is_in_doubt(mortal)
 
-    let_go.append(True)
+    released.append(True)
     eventually(lambda: mortal.provider.answered)
     os.kill(process.pid, signal.SIGCONT)
     woken = finish(process)

@@ -26,20 +26,6 @@ from tests.provider import (
 
 ANSWER = samples()[0].answer
 TEXT = json.dumps(ANSWER, separators=(",", ":"))
-FIELDS = [
-    "run_id",
-    "snapshot_id",
-    "source_id",
-    "agent",
-    "result",
-    "usage",
-    "cost_usd",
-    "model",
-    "request_id",
-    "attempts",
-    "latency_ms",
-    "warnings",
-]
 
 
 def logged(outcome: Outcome) -> dict[str, Json]:
@@ -76,7 +62,6 @@ def test_snapshot(home: Home) -> None:
 
     is_complete(home, outcome)
     printed = outcome.fields
-    assert list(printed) == FIELDS
     assert printed["snapshot_id"] == printed["run_id"] == str(UUID(printed["run_id"]))
     assert printed["source_id"] == home.sample.source_id
     assert printed["agent"] == "openai"
@@ -178,7 +163,6 @@ def test_in_doubt_refuses_another(home: Home) -> None:
 
     is_complete(home, sent)
     assert (sent.fields["run_id"], sent.fields["attempts"]) == (run_id, 2)
-    assert list(sent.fields) == FIELDS
     assert [call["outcome"] for call in home.calls()] == ["unknown", "answered"]
     assert home.provider.requests[0].raw == home.provider.requests[1].raw
 

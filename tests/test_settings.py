@@ -65,14 +65,6 @@ def test_precedence(
     assert load_settings().model == model
 
 
-def test_the_seeds_line_works_as_it_stands() -> None:
-    """The line of the product's own documents, comment included."""
-    Path(".env.local").write_text(f"# Add to .env.local\nOPENAI_API_KEY={KEY}\n", encoding="utf-8")
-    key = load_settings().openai_api_key
-    assert key is not None
-    assert key.get_secret_value() == KEY
-
-
 @pytest.mark.parametrize("field", list(Settings.model_fields))
 def test_empty_is_unset(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty value is no value."""
@@ -80,20 +72,6 @@ def test_empty_is_unset(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in environment_names(field):
         monkeypatch.setenv(name, "")
     assert getattr(load_settings(), field) == expected
-
-
-def test_a_blank_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """White space is not a key: the key's own error says so before anything is sent."""
-    monkeypatch.setenv("OPENAI_API_KEY", "   ")
-    assert load_settings().openai_api_key is None
-
-
-def test_a_key_is_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line break that came along with a copied key is not part of it."""
-    monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
-    key = load_settings().openai_api_key
-    assert key is not None
-    assert key.get_secret_value() == KEY
 
 
 def test_a_user_is_written_as_the_tables_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,23 +178,29 @@ def test_a_peoples_key_is_no_secret_key(key: str, monkeypatch: pytest.MonkeyPatc
     assert key[:12] not in message
 
 
-@pytest.mark.parametrize("name", PEOPLES)
-@pytest.mark.parametrize("key", PUBLIC)
-def test_a_peoples_key(name: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Either kind, by either name, without the white space around it."""
-    monkeypatch.setenv(name, f" {key}\n")
-    given = load_settings().supabase_key
-    assert given is not None
-    assert given.get_secret_value() == key
-
-
-@pytest.mark.parametrize("key", SECRETS)
-def test_a_secret_key(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Either kind."""
-    monkeypatch.setenv("SUPABASE_SECRET_KEY", key)
-    given = load_settings().supabase_secret_key
-    assert given is not None
-    assert given.get_secret_value() == key
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        pytest.param("OPENAI_API_KEY", KEY, id="OpenAI"),
+        *(pytest.param("SUPABASE_SECRET_KEY", *each.values, id=f"secret, {each.id}") for each in SECRETS),
+        *(pytest.param(name, *each.values, id=f"{name}, {each.id}") for name in PEOPLES for each in PUBLIC),
+        pytest.param("SECONDLOOK_LEDGER_URL", "postgresql://user:password@host:5432/ledger", id="postgresql"),
+        pytest.param("SECONDLOOK_LEDGER_URL", "postgres://host/ledger?sslmode=require", id="postgres"),
+    ],
+)
+@pytest.mark.parametrize("in_a_file", [False, True], ids=["environment", ".env.local"])
+def test_a_secret_is_read(
+    name: str, secret: str, monkeypatch: pytest.MonkeyPatch, *, in_a_file: bool
+) -> None:
+    """Of each kind, by each name, without white space around it; from a file as the documents have it."""
+    if in_a_file:
+        Path(".env.local").write_text(f"# Add to .env.local\n{name}={secret}\n", encoding="utf-8")
+    else:
+        monkeypatch.setenv(name, f" {secret}\n")
+    (field,) = [field for field in Settings.model_fields if name in environment_names(field)]
+    given = getattr(load_settings(), field)
+    assert isinstance(given, SecretStr)
+    assert given.get_secret_value() == secret
 
 
 @pytest.mark.parametrize("field", ["supabase_key", "supabase_secret_key", "openai_api_key", "ledger_url"])
@@ -260,22 +244,6 @@ def test_precedence_with_two_names(monkeypatch: pytest.MonkeyPatch, *, own_name_
     Path(".env.local").write_text(f"{file}=http://file.example\n", encoding="utf-8")
     monkeypatch.setenv(environment, "http://environment.example")
     assert load_settings().supabase_url == "http://environment.example"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://user:password@host:5432/ledger",
-        "postgres://host/ledger?sslmode=require",
-        " postgresql://host/ledger\n",
-    ],
-)
-def test_a_ledgers_url(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Either name of the scheme, with what else libpq takes."""
-    monkeypatch.setenv("SECONDLOOK_LEDGER_URL", url)
-    given = load_settings().ledger_url
-    assert given is not None
-    assert given.get_secret_value() == url.strip()
 
 
 @pytest.mark.parametrize(
@@ -410,13 +378,8 @@ def test_the_page_names_what_is_allowed(field: str) -> None:
         bound for bound in bounds if not re.search(rf"(?<![\d.]){re.escape(bound)}(?![\d.]\d)", allowed)
     ] == []
     if field in {
-        "temperature",
-        "max_tokens",
-        "deadline_seconds",
-        "lease_seconds",
-        "agent_retries",
-        "retry_seconds",
-        "concurrency",
+        *("temperature", "max_tokens", "deadline_seconds", "lease_seconds", "agent_retries"),
+        *("retry_seconds", "concurrency"),
     }:
         assert len(bounds) == 2
     if field in {"env", "agent", "token_parameter", "temperature", "dispatch"}:

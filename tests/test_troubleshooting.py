@@ -22,7 +22,7 @@ from secondlook.web.problems import STATUS
 from tests.documents import PAGES, rows, section
 from tests.examples import NOBODY, SOURCE, USER, bucket_row, many_weeks
 from tests.processes import Home
-from tests.provider import completion, going_silent, refusing, replying
+from tests.provider import Behaviour, completion, going_silent, refusing, replying
 from tests.tables import EmbeddedTables
 
 PAGE = "docs/troubleshooting.md"
@@ -34,49 +34,28 @@ def refused(home: Home, **buckets: object) -> str:
     return str(home.call("snapshot", SOURCE).error["message"])
 
 
-def unknown_source(home: Home) -> str:
-    """No such source."""
-    return str(home.call("snapshot", NOBODY).error["message"])
-
-
-def anothers_source(home: Home) -> str:
-    """A status that allows no snapshot."""
-    home.store("update sources set status = 'ingested'")
-    return str(home.snapshot().error["message"])
-
-
-def no_buckets(home: Home) -> str:
-    """A source without its buckets row."""
-    home.store("delete from estimate_buckets where source_id = ?", home.sample.source_id)
-    return str(home.snapshot().error["message"])
-
-
-def no_key(home: Home) -> str:
-    """OpenAI is meant, and there is no key."""
-    home.set(OPENAI_API_KEY="")
-    return str(home.snapshot().error["message"])
-
-
-def provider_says(status: int) -> Callable[[Home], str]:
-    """The provider refuses."""
+def told(behave: Behaviour | None = None, *, sql: str = "", **settings: str) -> Callable[[Home], str]:
+    """Why a snapshot is refused by a provider that behaves so, with store and settings changed so."""
 
     def provoke(home: Home) -> str:
-        home.provider.behaviour = refusing(status, "No")
+        home.provider.behaviour = behave or home.provider.behaviour
+        home.store(sql)
+        home.set(**settings)
         return str(home.snapshot().error["message"])
 
     return provoke
 
 
-def selected(home: Home, agent: str) -> str:
-    """A provider is selected, and no more is set for it."""
-    home.set(SECONDLOOK_AGENT=agent)
-    return str(home.snapshot().error["message"])
+def says(text: str, finish_reason: str = "stop") -> Behaviour:
+    """The model answers with some text."""
+    answer = completion(text)
+    answer["choices"][0]["finish_reason"] = finish_reason
+    return replying(json.dumps(answer))
 
 
-def no_address(home: Home) -> str:
-    """A server is meant, and nothing says where it is."""
-    home.set(OPENAI_BASE_URL="")
-    return selected(home, "compatible")
+def unknown_source(home: Home) -> str:
+    """No such source."""
+    return str(home.call("snapshot", NOBODY).error["message"])
 
 
 def no_server(home: Home) -> str:
@@ -86,31 +65,6 @@ def no_server(home: Home) -> str:
         port = nobody.getsockname()[1]
         home.set(OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1", SECONDLOOK_AGENT_RETRIES="0")
         return str(home.snapshot().error["message"])
-
-
-def slow_server(home: Home) -> str:
-    """The provider takes longer than it may."""
-    home.set(SECONDLOOK_DEADLINE_SECONDS="0.2")
-    home.provider.behaviour = going_silent
-    return str(home.snapshot().error["message"])
-
-
-def says(text: str, finish_reason: str = "stop") -> Callable[[Home], str]:
-    """The model answers with some text."""
-
-    def provoke(home: Home) -> str:
-        answer = completion(text)
-        answer["choices"][0]["finish_reason"] = finish_reason
-        home.provider.behaviour = replying(json.dumps(answer))
-        return str(home.snapshot().error["message"])
-
-    return provoke
-
-
-def spent_budget(home: Home) -> str:
-    """No call is left of the day."""
-    home.set(SECONDLOOK_BUDGET_DAY_CALLS="0")
-    return str(home.snapshot().error["message"])
 
 
 def switched_off(home: Home) -> str:
@@ -123,12 +77,6 @@ def other_agent(home: Home) -> str:
     """A run is queued for OpenAI, and then the settings say offline."""
     Runner(home.services()).submit(home.sample.source_id, Access(USER))
     home.set(SECONDLOOK_AGENT="offline")
-    return str(home.snapshot().error["message"])
-
-
-def rejected(home: Home) -> str:
-    """The answer is no completion."""
-    home.provider.behaviour = replying("{}")
     return str(home.snapshot().error["message"])
 
 
@@ -259,16 +207,12 @@ def another_store(home: Home) -> str:
     return str(home.snapshot("--user", USER).error["message"])
 
 
-def wrong_setting(home: Home) -> str:
-    """A value that is not allowed."""
-    home.set(SECONDLOOK_AGENT="robot")
-    return str(home.snapshot().error["message"])
-
-
 PROVOKED: dict[str, Callable[[Home], str]] = {
     "Invalid source_id: not found": unknown_source,
-    "Source must be bucketed before snapshot generation (current status: …)": anothers_source,
-    "No buckets found for source: missing": no_buckets,
+    "Source must be bucketed before snapshot generation (current status: …)": told(
+        sql="update sources set status = 'ingested'"
+    ),
+    "No buckets found for source: missing": told(sql="delete from estimate_buckets"),
     "Minimum 25 estimates required for snapshot (found: …)": lambda home: refused(
         home, price_band_500_1500=5
     ),
@@ -277,22 +221,26 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "… the answer would take about N tokens, SECONDLOOK_MAX_TOKENS is M": lambda home: refused(
         home, price_band_5000_plus=200, weekly_volume=many_weeks(200)
     ),
-    "OPENAI_API_KEY is required. Add it to your .env.local file.": no_key,
-    "AZURE_OPENAI_API_KEY is required. Add it to your .env.local file.": lambda home: selected(home, "azure"),
-    "OPENAI_BASE_URL is not set, and SECONDLOOK_AGENT is 'compatible'": no_address,
-    "SECONDLOOK_MODEL is not set, and SECONDLOOK_AGENT is '…'": lambda home: selected(home, "compatible"),
+    "OPENAI_API_KEY is required. Add it to your .env.local file.": told(OPENAI_API_KEY=""),
+    "AZURE_OPENAI_API_KEY is required. Add it to your .env.local file.": told(SECONDLOOK_AGENT="azure"),
+    "OPENAI_BASE_URL is not set, and SECONDLOOK_AGENT is 'compatible'": told(
+        SECONDLOOK_AGENT="compatible", OPENAI_BASE_URL=""
+    ),
+    "SECONDLOOK_MODEL is not set, and SECONDLOOK_AGENT is '…'": told(SECONDLOOK_AGENT="compatible"),
     "OpenAI API error (no connection): the server could not be reached at …": no_server,
-    "OpenAI API error (time-out): no whole answer within … seconds": slow_server,
-    "OpenAI API error (400): …": provider_says(400),
-    "OpenAI API error (429): …": provider_says(429),
-    "OpenAI API error (401): …": provider_says(401),
-    "The budget of … is spent: …": spent_budget,
+    "OpenAI API error (time-out): no whole answer within … seconds": told(
+        going_silent, SECONDLOOK_DEADLINE_SECONDS="0.2"
+    ),
+    "OpenAI API error (400): …": told(refusing(400, "No")),
+    "OpenAI API error (429): …": told(refusing(429, "No")),
+    "OpenAI API error (401): …": told(refusing(401, "No")),
+    "The budget of … is spent: …": told(SECONDLOOK_BUDGET_DAY_CALLS="0"),
     "Sending is switched off since … by …": switched_off,
     "This run was queued for …, but the current settings select …": other_agent,
-    "Answer rejected (truncated): …": says("{", finish_reason="length"),
-    "Answer rejected (not_json): …": says("Here it is"),
-    "Answer rejected (schema): …": says("{}"),
-    "Answer rejected (…): …": rejected,
+    "Answer rejected (truncated): …": told(says("{", finish_reason="length")),
+    "Answer rejected (not_json): …": told(says("Here it is")),
+    "Answer rejected (schema): …": told(says("{}")),
+    "Answer rejected (…): …": told(replying("{}")),
     "No source can be tried…": nothing_to_try,
     "in_doubt": in_doubt,
     "The store … cannot be used: …": no_store,
@@ -306,7 +254,7 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "The session has ended": ended,
     "The run belongs to the store …, and the settings mean …": another_store,
     "SUPABASE_SECRET_KEY is not set: …": no_secret_key,
-    "SECONDLOOK_… is …; allowed: …": wrong_setting,
+    "SECONDLOOK_… is …; allowed: …": told(SECONDLOOK_AGENT="robot"),
 }
 """Each message of the table, and how to come to it."""
 

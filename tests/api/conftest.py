@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -20,9 +17,10 @@ import pytest
 from dev.local_supabase import Server
 from dev.local_supabase.people import give_role
 from tests.examples import echo
-from tests.processes import API_KEY, ROOT, eventually
+from tests.processes import API_KEY, eventually
 from tests.provider import Provider, answering
 from tests.supabase_server import SupabaseTables, SupabaseUser, sign_up
+from tests.web.serving import free_port, serving
 
 PROBLEM = "application/problem+json"
 
@@ -34,60 +32,33 @@ class FrontDoor:
 
     Args:
         folder: Its own, for its data and its log.
-        environment: All of its environment.
+        settings: What it is started with.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self.folder = folder
-        self.environment = dict(environment)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self._start = partial(serving, folder, settings, port=self.port)
+        self._started = ExitStack()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
         self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "secondlook", "serve", "--port", str(self.port)],
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        eventually(self._alive, seconds=60)
+        self._served = self._started.enter_context(self._start())
 
     def stop(self) -> None:
         """End the process as an operator does."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._process = None
+        self._started.close()
 
     def close(self) -> None:
         """End everything."""
         self._client.close()
         self.stop()
 
-    def _alive(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self.log
-        try:
-            return self._client.get("/healthz").status_code == 200
-        except httpx.TransportError:
-            return False
-
     @property
     def log(self) -> str:
         """What it has written."""
-        return (self.folder / "log").read_text()
+        return self._served.log.read_text()
 
     def ask(
         self,
@@ -231,12 +202,7 @@ def new_door(
     opened: list[FrontDoor] = []
 
     def start(**settings: str | None) -> FrontDoor:
-        folder = tmp_path_factory.mktemp("door")
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(folder),
-            "PYTHONPATH": str(ROOT),
-            "SECONDLOOK_DATA_DIR": str(folder / "data"),
+        given = {
             "SUPABASE_URL": supabase_server.url,
             "SUPABASE_KEY": supabase_server.publishable_key,
             "OPENAI_API_KEY": API_KEY,
@@ -244,7 +210,8 @@ def new_door(
             "OPENAI_BASE_URL": shared_provider.base_url,
             **settings,
         }
-        door = FrontDoor(folder, {name: value for name, value in environment.items() if value is not None})
+        named = {name: value for name, value in given.items() if value is not None}
+        door = FrontDoor(tmp_path_factory.mktemp("door"), named)
         opened.append(door)
         door.start()
         return door

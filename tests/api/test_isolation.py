@@ -24,11 +24,7 @@ def test_nothing_of_another_is_listed(ann: Someone, bob: Someone, rita: Someone)
     bob.made(his)
     mine = ann.add_source(name="Ann's own")
     for query in (
-        "",
-        "?search=own",
-        "?search=Bob",
-        "?status=snapshot_generated",
-        "?limit=500",
+        *("", "?search=own", "?search=Bob", "?status=snapshot_generated", "?limit=500"),
         "?sort=created&order=desc&limit=500",
     ):
         for person, own in ((ann, {mine}), (rita, set[str]())):

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from uuid import UUID
@@ -19,13 +18,22 @@ from sqlalchemy import event
 
 from secondlook.connections import database
 from secondlook.domain import bucket_rules
-from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.sources import SourcePage, SourceQuery
 from secondlook.errors import StoreUnavailable
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.stores.sqlite import SqliteStore
-from tests.examples import NOBODY, OTHER_USER, SNAPSHOT, SOURCE, TODAY, USER, bucket_row, echo
-from tests.processes import at_once
+from tests.examples import (
+    NOBODY,
+    OTHER_USER,
+    SNAPSHOT,
+    SOURCE,
+    TODAY,
+    USER,
+    bucket_row,
+    example_snapshot,
+    some,
+)
+from tests.processes import at_once, race
 from tests.tables import EmbeddedTables, newest
 
 
@@ -144,9 +152,7 @@ def test_other_columns_are_ignored(store: SqliteStore, tables: EmbeddedTables) -
     for table in ("sources", "estimate_buckets", "snapshots", "estimates_normalized"):
         tables.run(f"alter table {table} add column note text default 'secret'")
     tables.add_source(SOURCE, user_id=NOBODY)
-    record = store.load(SOURCE, NOBODY)
-    assert record is not None
-    assert "secret" not in record.model_dump_json()
+    assert "secret" not in some(store.load(SOURCE, NOBODY)).model_dump_json()
     assert store.list_sources(NOBODY, SourceQuery()).total == 1
 
 
@@ -344,15 +350,12 @@ def test_a_store_that_another_process_made_first_is_kept(
 
 def test_eight_threads_start_at_once(path: Path) -> None:
     """So do threads, each with a store of its own; the samples are there once."""
-    start = threading.Barrier(8)
 
     def users(_: int) -> list[str]:
-        start.wait(20)
         with closing(SqliteStore(path)) as made:
             return made.users()
 
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(users, range(8))) == [list(SAMPLE_USERS)] * 8
+    assert race(users) == [list(SAMPLE_USERS)] * 8
     assert EmbeddedTables(path).count("sources") == 90
 
 
@@ -421,11 +424,10 @@ def test_an_id_is_the_same_in_any_writing(
     ):
         assert [(row.source_id, row.user_id) for row in rows] == [(source, user)]
     assert store.records(user, status="bucketed", after=source, limit=9) == []
-    loaded = store.load(ask(source), ask(user))
-    assert loaded is not None
+    loaded = some(store.load(ask(source), ask(user)))
     assert (loaded.source.source_id, loaded.estimate_rows) == (source, 3)
 
-    made = stored(source, user)
+    made = example_snapshot(source_id=source, user_id=user)
     store.save_snapshot(made)
     store.save_snapshot(made)
     assert tables.run("select source_id, user_id from snapshots") == [(write(source), write(user))]
@@ -449,13 +451,12 @@ def test_a_snapshots_ids_in_any_writing(
     """Another program's snapshot is found and agrees with its row, in whatever writing each of its ids is."""
     snapshot_id, source = SNAPSHOT.replace("1", "a"), SOURCE.replace("1", "a")
     tables.add_source(source, user_id=NOBODY)
-    made = stored(write(source), NOBODY, snapshot_id)
+    made = example_snapshot(snapshot_id, write(source), NOBODY)
     tables.run(
         "insert into snapshots values (?, ?, ?, 35, 'low', ?, ?)",
         *(write(snapshot_id), source, write(NOBODY), made.result.model_dump_json(), made.generated_at),
     )
-    found = store.get_snapshot(snapshot_id, NOBODY)
-    assert found is not None
+    found = some(store.get_snapshot(snapshot_id, NOBODY))
     assert (found.snapshot_id, found.source_id, found.user_id) == (snapshot_id, source, NOBODY)
     assert newest(store, source, NOBODY) == found
     assert [row.snapshot_id for row in store.list_snapshots(NOBODY, source_id=source).rows] == [snapshot_id]
@@ -470,23 +471,6 @@ def test_a_source_without_an_id_is_not_listed(
     assert store.list_sources(NOBODY, SourceQuery()) == SourcePage(rows=(), total=0)
     assert store.records(NOBODY, status="bucketed", after="", limit=9) == []
     assert store.load(identifier, NOBODY) is None
-
-
-def stored(source_id: str, user_id: str, snapshot_id: str = SNAPSHOT) -> Snapshot:
-    """A snapshot of that source."""
-    meta = {**echo()["meta"], "snapshot_id": snapshot_id, "source_id": source_id}
-    result = SnapshotResult.model_validate(
-        {**echo(), "meta": {**meta, "generated_at": "2026-11-22T10:00:00Z"}}, strict=False
-    )
-    return Snapshot(
-        snapshot_id=snapshot_id,
-        source_id=source_id,
-        user_id=user_id,
-        estimate_count=35,
-        confidence_level="low",
-        result=result,
-        generated_at="2026-11-22T10:00:00Z",
-    )
 
 
 @pytest.mark.parametrize(
@@ -506,16 +490,14 @@ def test_the_newest_by_its_moment(store: SqliteStore, tables: EmbeddedTables, ol
     tables.add_source(SOURCE, user_id=NOBODY)
     ids = ("f" + SNAPSHOT[1:], "0" + SNAPSHOT[1:])
     for identifier, at in zip(ids, (older, newer), strict=True):
-        result = stored(SOURCE, NOBODY, identifier).result.model_dump_json()
+        result = example_snapshot(identifier, SOURCE, NOBODY).result.model_dump_json()
         tables.run(
             "insert into snapshots values (?, ?, ?, 35, 'low', ?, ?)",
             *(identifier, SOURCE, NOBODY, result, at),
         )
     assert [row.snapshot_id for row in store.list_snapshots(NOBODY).rows] == [*ids[::-1]]
     assert store.list_sources(NOBODY, SourceQuery()).rows[0].snapshot_id == ids[1]
-    found = newest(store, SOURCE, NOBODY)
-    assert found is not None
-    assert found.snapshot_id == ids[1]
+    assert some(newest(store, SOURCE, NOBODY)).snapshot_id == ids[1]
 
 
 @pytest.mark.parametrize("source_id", [None, SOURCE], ids=["of all", "of one source"])

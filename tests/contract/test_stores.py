@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -16,13 +17,24 @@ from hypothesis import strategies as st
 from secondlook.domain.bucket_rules import count_estimates, read_buckets
 from secondlook.domain.identifiers import new_run_id
 from secondlook.domain.names import fold
-from secondlook.domain.snapshots import Snapshot, SnapshotPage, SnapshotResult
+from secondlook.domain.snapshots import Snapshot, SnapshotPage
 from secondlook.domain.sources import SourceQuery, SourceRecord, SourceRow
 from secondlook.errors import BucketsInvalid, SourceNotFound, StoreUnavailable
 from secondlook.stores.base import Store
 from secondlook.stores.samples import SAMPLE_USERS
 from secondlook.stores.sqlite import SqliteStore
-from tests.examples import NOBODY, OTHER_USER, SNAPSHOT, SOURCE, TODAY, USER, Json, bucket_row, echo
+from tests.examples import (
+    NOBODY,
+    OTHER_USER,
+    SNAPSHOT,
+    SOURCE,
+    TODAY,
+    USER,
+    Json,
+    bucket_row,
+    example_snapshot,
+    some,
+)
 from tests.supabase.kinds import AsThePerson, with_the_secret_key
 from tests.supabase_server import SupabaseTables
 from tests.tables import EmbeddedTables, Tables, newest
@@ -85,23 +97,8 @@ def tables(kind: Kind) -> Tables:
     return kind.tables
 
 
-def snapshot(
-    snapshot_id: str = SNAPSHOT, generated_at: str = "2026-11-22T10:00:00Z", **meta: Json
-) -> Snapshot:
-    """A snapshot of the one source."""
-    identity = {"snapshot_id": snapshot_id, "source_id": SOURCE, "generated_at": generated_at}
-    result = SnapshotResult.model_validate(
-        {**echo(), "meta": {**echo()["meta"], **identity, **meta}}, strict=False
-    )
-    return Snapshot(
-        snapshot_id=snapshot_id,
-        source_id=SOURCE,
-        user_id=OWNER,
-        estimate_count=result.meta.estimate_count,
-        confidence_level=result.meta.confidence_level,
-        result=result,
-        generated_at=generated_at,
-    )
+snapshot = partial(example_snapshot, user_id=OWNER)
+"""A snapshot of the one source."""
 
 
 def listed(store: Store, user: str = OWNER, **query: Json) -> list[SourceRow]:
@@ -124,8 +121,7 @@ def source_id(number: int) -> str:
 
 def test_load_brings_source_buckets_and_count(store: Store) -> None:
     """One read brings all that a snapshot needs, columns as they are."""
-    record = store.load(SOURCE, OWNER)
-    assert record is not None
+    record = some(store.load(SOURCE, OWNER))
     assert record.source.model_dump() == {
         "source_id": SOURCE,
         "user_id": OWNER,
@@ -158,9 +154,7 @@ def test_load_shows_nothing_of_anothers(store: Store, wanted: str, user: str) ->
 def test_load_without_buckets(store: Store, tables: Tables) -> None:
     """A source that owns no buckets row is found, without buckets."""
     tables.add_source(source_id(1), user_id=OWNER, with_buckets=False)
-    record = store.load(source_id(1), OWNER)
-    assert record is not None
-    assert record.buckets is None
+    assert some(store.load(source_id(1), OWNER)).buckets is None
 
 
 def test_estimates_are_counted(store: Store, tables: Tables) -> None:
@@ -168,8 +162,7 @@ def test_estimates_are_counted(store: Store, tables: Tables) -> None:
     tables.add_source(source_id(1), user_id=OWNER)
     tables.add_estimates(source_id(1), 3)
     for wanted, rows, estimates in ((source_id(1), 3, 3), (SOURCE, 0, 35)):
-        record = store.load(wanted, OWNER)
-        assert record is not None
+        record = some(store.load(wanted, OWNER))
         assert record.estimate_rows == rows
         assert count_estimates(record, read_buckets(record.buckets, today=TODAY)) == estimates
 
@@ -181,8 +174,7 @@ def test_estimates_are_counted(store: Store, tables: Tables) -> None:
 def test_broken_weekly_volume_is_found_at_run_time(store: Store, tables: Tables, value: str) -> None:
     """It loads; the rules then refuse it by its column's name."""
     tables.add_source(source_id(1), user_id=OWNER, buckets=bucket_row(weekly_volume=value))
-    record = store.load(source_id(1), OWNER)
-    assert record is not None
+    record = some(store.load(source_id(1), OWNER))
     with pytest.raises(BucketsInvalid, match="weekly_volume"):
         read_buckets(record.buckets, today=TODAY)
 
@@ -206,8 +198,7 @@ def test_a_snapshot_comes_where_it_is_asked_for(store: Store, tables: Tables) ->
     tables.add_source(source_id(1), user_id=OWNER)
     store.save_snapshot(snapshot())
     for wanted, asked, there in ((SOURCE, True, True), (SOURCE, False, False), (source_id(1), True, False)):
-        record = store.load(wanted, OWNER, with_snapshot=asked)
-        assert record is not None
+        record = some(store.load(wanted, OWNER, with_snapshot=asked))
         assert (record.snapshot is not None) is there
         assert record.model_copy(update={"snapshot": None}) == store.load(wanted, OWNER)
 
@@ -238,7 +229,7 @@ def test_other_content_under_the_same_id_is_refused(store: Store, other: Snapsho
 def test_a_snapshot_of_a_source_that_is_gone(store: Store) -> None:
     """A source that was deleted meanwhile is not found."""
     with pytest.raises(SourceNotFound, match=r"^Invalid source_id: not found$"):
-        store.save_snapshot(snapshot().model_copy(update={"source_id": MISSING}))
+        store.save_snapshot(snapshot(source_id=MISSING))
 
 
 def test_fewer_than_25_estimates_are_never_stored(store: Store, tables: Tables) -> None:
@@ -250,14 +241,10 @@ def test_fewer_than_25_estimates_are_never_stored(store: Store, tables: Tables) 
 
 def test_the_newest_snapshot_counts(store: Store) -> None:
     """By the time it was generated, not by the order of inserting."""
-    store.save_snapshot(snapshot(source_id(8), "2026-11-22T11:00:00Z"))
-    store.save_snapshot(snapshot(source_id(9), "2026-11-22T10:00:00Z"))
-    found = newest(store, SOURCE, OWNER)
-    assert found is not None
-    assert found.snapshot_id == source_id(8)
-    older = store.get_snapshot(source_id(9), OWNER)
-    assert older is not None
-    assert older.generated_at == "2026-11-22T10:00:00Z"
+    store.save_snapshot(snapshot(source_id(8), generated_at="2026-11-22T11:00:00Z"))
+    store.save_snapshot(snapshot(source_id(9), generated_at="2026-11-22T10:00:00Z"))
+    assert some(newest(store, SOURCE, OWNER)).snapshot_id == source_id(8)
+    assert some(store.get_snapshot(source_id(9), OWNER)).generated_at == "2026-11-22T10:00:00Z"
     (row,) = listed(store)
     assert (row.snapshot_id, row.snapshot_at) == (source_id(8), "2026-11-22T11:00:00Z")
 
@@ -267,9 +254,7 @@ def test_the_newest_of_one_second_is_the_same_everywhere(store: Store) -> None:
     ids = [new_run_id() for _ in range(4)]
     for identifier in (ids[2], ids[0], ids[3], ids[1]):
         store.save_snapshot(snapshot(identifier))
-    found = newest(store, SOURCE, OWNER)
-    assert found is not None
-    assert found.snapshot_id == ids[-1]
+    assert some(newest(store, SOURCE, OWNER)).snapshot_id == ids[-1]
     assert [row.snapshot_id for row in listed(store)] == [ids[-1]]
     assert [row.snapshot_id for row in store.list_snapshots(OWNER).rows] == ids[::-1]
     assert [row.snapshot_id for row in store.list_snapshots(OWNER, source_id=SOURCE).rows] == ids[::-1]
@@ -304,8 +289,7 @@ def test_an_id_may_be_asked_for_in_any_writing(store: Store, identifier: str, da
 
 def saved(store: Store, number: int, generated_at: str, of: str = SOURCE) -> None:
     """Save the snapshot of that number, of this source."""
-    made = snapshot(source_id(number), generated_at, source_id=of)
-    store.save_snapshot(made.model_copy(update={"source_id": of}))
+    store.save_snapshot(snapshot(source_id(number), of, generated_at=generated_at))
 
 
 def numbers(page: SnapshotPage) -> list[int]:
@@ -350,8 +334,7 @@ def test_the_history_shows_nothing_of_anothers(store: Store, tables: Tables) -> 
     """Neither another's snapshots nor their sources' names, whatever is asked for."""
     store.save_snapshot(snapshot())
     tables.add_source(source_id(1), user_id=USER, name="Another's")
-    theirs = snapshot(source_id(2), source_id=source_id(1))
-    store.save_snapshot(theirs.model_copy(update={"source_id": source_id(1), "user_id": USER}))
+    store.save_snapshot(example_snapshot(source_id(2), source_id(1), USER))
     assert numbers(store.list_snapshots(USER)) == [2]
     assert [row.snapshot_id for row in store.list_snapshots(OWNER).rows] == [SNAPSHOT]
     for user, wanted in ((USER, SOURCE), (OWNER, source_id(1)), (NOBODY, None), (OWNER, "' or 1=1 --")):
@@ -649,9 +632,7 @@ def test_a_hostile_name_is_just_a_name(store: Store, tables: Tables, name: str) 
     tables.add_source(source_id(1), user_id=NOBODY, name=name)
     assert [row.source.source_name for row in listed(store, NOBODY)] == [name]
     assert [row.source.source_name for row in listed(store, NOBODY, search=name)] == [name]
-    record = store.load(source_id(1), NOBODY)
-    assert record is not None
-    assert record.source.source_name == name
+    assert some(store.load(source_id(1), NOBODY)).source.source_name == name
 
 
 @pytest.mark.parametrize("source_type", ["csv", "salesforce", "hubspot", "jobber", "invoice", "telepathy"])
@@ -793,14 +774,7 @@ def test_columns_are_the_contracts(tables: Tables) -> None:
     assert tables.columns() == {
         "sources": ["id", "user_id", "source_type", "source_name", "created_at", "status"],
         "estimates_normalized": [
-            "id",
-            "estimate_id",
-            "source_id",
-            "created_at",
-            "closed_at",
-            "amount",
-            "status",
-            "job_type",
+            *("id", "estimate_id", "source_id", "created_at", "closed_at", "amount", "status", "job_type"),
         ],
         "estimate_buckets": [
             *("id", "source_id", "price_band_lt_500", "price_band_500_1500", "price_band_1500_5000"),
@@ -808,12 +782,7 @@ def test_columns_are_the_contracts(tables: Tables) -> None:
             *("latency_band_22_plus", "weekly_volume", "created_at"),
         ],
         "snapshots": [
-            "id",
-            "source_id",
-            "user_id",
-            "estimate_count",
-            "confidence_level",
-            "result",
+            *("id", "source_id", "user_id", "estimate_count", "confidence_level", "result"),
             "generated_at",
         ],
     }

@@ -11,13 +11,8 @@ from secondlook.dashboard.parts.arrow import Cell
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        (["a", "b"], "string"),
-        (["a", None], "string"),
-        ([1, None], "int64"),
-        ([2**53, 0], "int64"),
-        ([0.5, 1.0], "double"),
-        ([None, None], "string"),
-        ([], "string"),
+        *((["a", "b"], "string"), (["a", None], "string"), ([1, None], "int64"), ([2**53, 0], "int64")),
+        *(([0.5, 1.0], "double"), ([None, None], "string"), ([], "string")),
     ],
 )
 def test_a_column_keeps_its_kind(values: list[Cell], kind: str) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
 from secondlook.dashboard.batch import batches as batches_page
@@ -15,10 +13,8 @@ from secondlook.domain.access import Access
 from secondlook.domain.batches import Batch, BatchStatus
 from secondlook.domain.runs import RunStatus
 from secondlook.execution import batches
+from tests.dashboard.conftest import OpenPage
 from tests.examples import USER
-from tests.processes import ROOT
-
-MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
 
 
 def batch(status: BatchStatus, **counts: int) -> Batch:
@@ -59,23 +55,18 @@ def test_what_can_be_decided(each: Batch, stalled: bool, actions: list[Action]) 
 
 
 @pytest.fixture
-def queued() -> Generator[Batch]:
+def queued(open_page: OpenPage) -> Batch:  # noqa: ARG001 -- it forgets the parts of other tests
     """A batch with all its runs queued and none released."""
-    resources.clear()
-    try:
-        services = resources.services()
-        started = batches.begin(services, Access(USER), batches.Selection(), concurrency=1, per_minute=None)
-        yield services.batches.pause(started.batch_id, USER)
-    finally:
-        resources.clear()
+    services = resources.services()
+    started = batches.begin(services, Access(USER), batches.Selection(), concurrency=1, per_minute=None)
+    return services.batches.pause(started.batch_id, USER)
 
 
-def test_a_label_decides_nothing(queued: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_label_decides_nothing(queued: Batch, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the labels of Stop and Resume exchanged, each button still does what its action says."""
     monkeypatch.setattr(batches_page, "STOP", replace(batches_page.STOP, label="Resume"))
     monkeypatch.setattr(batches_page, "RESUME", replace(batches_page.RESUME, label="Stop"))
-    app = AppTest.from_file(str(MAIN), default_timeout=60).run()
-    app.switch_page(str(ROOT / "pages" / "batch.py")).run()
+    app = open_page("batch").run()
     pressed = app.button(key=f"{Action.STOP}-{queued.batch_id}")
     assert pressed.label == "Resume"
     pressed.click().run()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.examples import some
 from tests.processes import ROOT
 
 PAGES = sorted((ROOT / "pages").glob("*.py"))
@@ -17,8 +18,7 @@ PAGES = sorted((ROOT / "pages").glob("*.py"))
 def test_each_page_asks_by_what_right(page: Path) -> None:
     """First, and each time that its part is drawn: a press leads there without the router."""
     text = page.read_text()
-    drawn = re.search(r'def draw\(\) -> None:\n    """.*?"""\n    (.*)\n', text)
-    assert drawn is not None
+    drawn = some(re.search(r'def draw\(\) -> None:\n    """.*?"""\n    (.*)\n', text))
     assert "session.require_access()" in drawn[1]
     assert text.rstrip().endswith("body.show_body(draw)")
 

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
 from secondlook.domain.access import Access
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.views import run_details
 from secondlook.views import snapshot as snapshot_view
+from tests.dashboard.conftest import OpenPage
 from tests.examples import USER
-from tests.processes import ROOT, samples
-
-MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
+from tests.processes import samples
 
 
 @pytest.fixture
-def run() -> Generator[Run]:
+def run(open_page: OpenPage) -> Run:  # noqa: ARG001 -- it forgets the parts of other tests
     """A finished run of a sample source."""
-    resources.clear()
-    try:
-        runner = resources.runner()
-        made = runner.execute(runner.submit(samples()[0].source_id, Access(USER)).run_id)
-        assert made.status is RunStatus.DONE
-        yield made
-    finally:
-        resources.clear()
+    runner = resources.runner()
+    made = runner.execute(runner.submit(samples()[0].source_id, Access(USER)).run_id)
+    assert made.status is RunStatus.DONE
+    return made
 
 
 def count(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[Any]:
@@ -51,12 +45,16 @@ def count(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> lis
     [("sources", "source", "source_id"), ("snapshots", "snapshot", "run_id")],
 )
 def test_matches_are_counted_once(
-    run: Run, monkeypatch: pytest.MonkeyPatch, page: str, parameter: str, attribute: str
+    run: Run,
+    open_page: OpenPage,
+    monkeypatch: pytest.MonkeyPatch,
+    page: str,
+    parameter: str,
+    attribute: str,
 ) -> None:
     """Badge, caption and facts of a snapshot print one comparison of its values."""
     counted = count(monkeypatch, snapshot_view, "count_matches")
-    app = AppTest.from_file(str(MAIN), default_timeout=60).run()
-    app.switch_page(str(ROOT / "pages" / f"{page}.py"))
+    app = open_page(page)
     app.query_params[parameter] = getattr(run, attribute)
     app.run()
     assert not app.exception
@@ -66,11 +64,10 @@ def test_matches_are_counted_once(
     assert any(shown in str(table.value.to_dict()) for table in app.table)
 
 
-def test_an_answer_is_traced_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_is_traced_once(run: Run, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules, values, figures and head of run details print one comparison with the input."""
     traced = count(monkeypatch, run_details, "trace_of")
-    app = AppTest.from_file(str(MAIN), default_timeout=60).run()
-    app.switch_page(str(ROOT / "pages" / "runs.py"))
+    app = open_page("runs")
     app.query_params["run"] = run.run_id
     app.run()
     assert not app.exception

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Generator
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
 from secondlook.domain.runs import RunStatus
+from tests.dashboard.conftest import OpenPage
 from tests.examples import USER
-from tests.processes import ROOT, eventually, samples
+from tests.processes import eventually, samples
 from tests.providers.test_rehearsal import REJECTED
 
-MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
 WEEKS = len(samples()[0].answer["demand"]["weekly_volume"])
 
 
 @pytest.fixture
-def page() -> Generator[AppTest]:
+def page(open_page: OpenPage) -> AppTest:
     """The page, drawn once."""
-    resources.clear()
-    try:
-        app = AppTest.from_file(str(MAIN), default_timeout=60).run()
-        yield app.switch_page(str(ROOT / "pages" / "rehearsal.py")).run()
-    finally:
-        resources.clear()
+    return open_page("rehearsal").run()
 
 
 def facts(page: AppTest) -> dict[str, str]:

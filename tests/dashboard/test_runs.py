@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
 from secondlook.views.run import STATUS
+from tests.dashboard.conftest import OpenPage
 from tests.examples import USER
 from tests.ledger import executing
-from tests.processes import ROOT
-
-MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
 
 
 @pytest.fixture
-def page() -> Generator[AppTest]:
+def page(open_page: OpenPage) -> AppTest:
     """The list, drawn once."""
-    resources.clear()
-    try:
-        app = AppTest.from_file(str(MAIN), default_timeout=60).run()
-        yield app.switch_page(str(ROOT / "pages" / "runs.py")).run()
-    finally:
-        resources.clear()
+    return open_page("runs").run()
 
 
 def metrics(page: AppTest) -> dict[str, str]:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from secondlook.dashboard import resources
+from tests.dashboard.conftest import OpenPage
 from tests.examples import USER
-from tests.processes import ROOT, samples
+from tests.processes import samples
 from tests.tables import EmbeddedTables
 
-MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
 CHANGED = "Buckets changed since this run began"
 
 
 @pytest.fixture
-def page() -> Generator[AppTest]:
+def page(open_page: OpenPage) -> AppTest:
     """The list, drawn once."""
-    resources.clear()
-    try:
-        yield AppTest.from_file(str(MAIN), default_timeout=60).run()
-    finally:
-        resources.clear()
+    return open_page("sources").run()
 
 
 def test_buckets_that_change_while_a_run_is_open(page: AppTest) -> None:

@@ -12,15 +12,14 @@ from streamlit.testing.v1 import AppTest
 from secondlook.dashboard import resources
 from secondlook.domain.runs import TRIAL
 from secondlook.views.trial import report_trial, trial_facts
+from tests.dashboard.conftest import OpenPage
 from tests.processes import ROOT, Home, eventually
 from tests.provider import Exchange, completion
 from tests.tables import EmbeddedTables
 
-MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
-
 
 @pytest.fixture
-def page(home: Home) -> Generator[AppTest]:
+def page(home: Home, open_page: OpenPage) -> Generator[AppTest]:
     """The page with a key, drawn once; the provider repeats what it is sent, but for one wrong answer."""
 
     def copy(exchange: Exchange) -> None:
@@ -28,13 +27,9 @@ def page(home: Home) -> Generator[AppTest]:
         exchange.reply(completion_text("{}" if exchange.number == 1 else right))
 
     home.provider.behaviour = copy
-    resources.clear()
-    try:
-        app = AppTest.from_file(str(MAIN), default_timeout=60).run()
-        with resources.runner().sweeping():
-            yield app.switch_page(str(ROOT / "pages" / "rehearsal.py")).run()
-    finally:
-        resources.clear()
+    page = open_page("rehearsal")
+    with resources.runner().sweeping():
+        yield page.run()
 
 
 def completion_text(text: str) -> str:

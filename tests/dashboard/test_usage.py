@@ -5,38 +5,30 @@ from __future__ import annotations
 import html
 import re
 import time
-from collections.abc import Generator
 from urllib.parse import parse_qsl
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from secondlook.dashboard import resources
 from secondlook.domain.run_filter import read_filter
 from secondlook.ledger.usage import DIMENSIONS, Dimension, UsageQuery
 from secondlook.services import connect
 from secondlook.views.usage import say_cost
+from tests.dashboard.conftest import OpenPage
 from tests.mixed_runs import TASKS, insert, mixed
-from tests.processes import ROOT
 
-MAIN = ROOT / "secondlook" / "dashboard" / "main.py"
 LINK = re.compile(r"\[(.*)\]\(runs\?(.*)\)")
 
 
 @pytest.fixture
-def page() -> Generator[AppTest]:
+def page(open_page: OpenPage) -> AppTest:
     """The page on a ledger of mixed runs, not drawn yet."""
-    resources.clear()
     services = connect()
     _ = services.ledger
     # Up to seven yesterday: from other hours on, the call of a rejected one is on the day after its run.
     until = (time.time() // 86_400 - 1) * 86_400 + 7 * 3_600
     insert(services.settings.data_dir / "ledger.db", mixed(300, days=20, until=until, tasks=TASKS))
-    try:
-        app = AppTest.from_file(str(MAIN), default_timeout=60).run()
-        yield app.switch_page(str(ROOT / "pages" / "usage.py"))
-    finally:
-        resources.clear()
+    return open_page("usage")
 
 
 def draw(page: AppTest, **params: str) -> AppTest:
@@ -117,14 +109,9 @@ def test_the_filters_write_the_url(page: AppTest) -> None:
     assert not page.exception
 
 
-def test_an_empty_ledger() -> None:
+def test_an_empty_ledger(open_page: OpenPage) -> None:
     """Without any run there are zeros and nothing unknown."""
-    resources.clear()
-    try:
-        app = AppTest.from_file(str(MAIN), default_timeout=60).run()
-        draw(app.switch_page(str(ROOT / "pages" / "usage.py")))
-        metrics = {metric.label: html.unescape(metric.value) for metric in app.metric}
-    finally:
-        resources.clear()
+    app = draw(open_page("usage"))
+    metrics = {metric.label: html.unescape(metric.value) for metric in app.metric}
     assert (metrics["Runs"], metrics["Cost"], metrics["Tokens"]) == ("0", "$0.0000", "0")
     assert metrics["Agent call, p50 / p95"] == metrics["Unanswered calls"] == "none"

@@ -101,13 +101,8 @@ def test_a_result_that_breaks_the_schema(stored: object) -> None:
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("id", None),
-        ("source_id", 7),
-        ("user_id", None),
-        ("estimate_count", "35"),
-        ("estimate_count", None),
-        ("confidence_level", "certain"),
-        ("generated_at", None),
+        *(("id", None), ("source_id", 7), ("user_id", None), ("estimate_count", "35")),
+        *(("estimate_count", None), ("confidence_level", "certain"), ("generated_at", None)),
     ],
 )
 def test_a_column_that_breaks_the_schema(column: str, value: object) -> None:

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, 
 
 from tests.e2e.demo import demo
 from tests.e2e.signed_in import house, new_tab, running_site, served_site, site
+from tests.examples import some
 from tests.processes import Home, eventually, furnish, rows, settings_for
 from tests.provider import Provider
 from tests.web.serving import Served, free_port, serving, wait_until_served
@@ -54,8 +55,7 @@ class Dashboard:
         """Tick a row of the table, counted from 1."""
         table = self.page.get_by_test_id("stDataFrame").first
         table.locator("canvas").first.wait_for()
-        box = table.bounding_box()
-        assert box is not None
+        box = some(table.bounding_box())
         self.page.mouse.click(box["x"] + 12, box["y"] + _ROW * number + _ROW / 2)
 
     @property

@@ -23,7 +23,7 @@ from secondlook.views.report import write_report
 from secondlook.views.snapshot import view_snapshot
 from tests.e2e.conftest import Dashboard, NewPage, assert_accessible, in_both_schemes, settle
 from tests.e2e.demo import Demo
-from tests.examples import bucket_row, example_input, many_weeks
+from tests.examples import bucket_row, example_input, many_weeks, some
 from tests.processes import OTHER_USER, Home
 from tests.provider import Json, answering_once
 from tests.views.test_report import run_of, snapshot
@@ -31,6 +31,7 @@ from tests.views.test_report import run_of, snapshot
 pytestmark = pytest.mark.browser
 
 SCREEN, PHONE = (1440, 1000), (390, 844)
+TEXTS = ("Request:", "Text of the answer:", "Whole body of the answer:")
 MOST_PIXELS = 5000
 
 
@@ -41,6 +42,8 @@ class Shown:
     name: str
     path: str
     words: str
+    clicks: tuple[str, ...] = ()
+    """Texts that are clicked one after the other."""
 
 
 def pages(demo: Demo) -> list[Shown]:
@@ -54,7 +57,10 @@ def pages(demo: Demo) -> list[Shown]:
         Shown("runs", "runs", "13 runs"),
         Shown("run", f"runs?run={demo.second}", "Exact request and answer"),
         Shown("run-refused", f"runs?run={demo.refused}", "Exact request and answer"),
+        Shown("runs-filters", "runs?failures=1", "Failures only", ("More filters",)),
+        Shown("run-texts", f"runs?run={demo.refused}", "Exact request and answer", TEXTS),
         Shown("usage", "usage", "All calls as CSV"),
+        Shown("usage-wrong", "usage?by=status&since=nonsense", "since must be a day"),
         Shown("batch", "batch", "Sending is on"),
         Shown("rehearsal", f"rehearsal?run={demo.refused}", "Result"),
     ]
@@ -92,6 +98,9 @@ class Looked:
         self.page.goto(f"{self.demo.url}/{shown.path}")
         self.page.get_by_text(shown.words).first.wait_for()
         settle(self.page)
+        for text in shown.clicks:
+            self.page.get_by_text(text).click()
+            settle(self.page)
 
     def _note_request(self, url: str) -> None:
         here = (self.demo.url, self.demo.url.replace("http", "ws", 1), "data:", "blob:", "about:")
@@ -107,8 +116,7 @@ class Looked:
 
 def picture(page: Page, path: Path) -> None:
     """All of a page, in few colors."""
-    size = page.viewport_size
-    assert size is not None
+    size = some(page.viewport_size)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": min(max(height, size["height"]), MOST_PIXELS)})
     settle(page)

@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page
 from tests.documents import rows, section
 from tests.e2e.conftest import Dashboard, NewPage, settle
 from tests.e2e.demo import Demo
+from tests.examples import some
 from tests.provider import answering_once
 
 pytestmark = pytest.mark.browser
@@ -48,8 +49,7 @@ class Walk:
         table.locator("canvas").first.wait_for()
         cell = table.locator("td", has_text=name).first
         row = cell.evaluate("each => Number(each.closest('tr').getAttribute('aria-rowindex'))")
-        box = table.bounding_box()
-        assert box is not None
+        box = some(table.bounding_box())
         self.page.mouse.click(box["x"] + 12, box["y"] + 35 * (row - 1) + 17)
         self._count()
 

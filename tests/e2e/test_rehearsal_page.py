@@ -9,7 +9,6 @@ from playwright.sync_api import expect
 
 from secondlook.providers.rehearsal import KINDS
 from tests.e2e.conftest import Dashboard, assert_accessible_in_both_schemes
-from tests.providers.test_rehearsal import REJECTED
 
 pytestmark = pytest.mark.browser
 
@@ -45,21 +44,6 @@ def rehearse(tab: Dashboard, name: str) -> None:
 def fact(tab: Dashboard, name: str, value: str) -> None:
     """Wait until the page says this of what is left behind."""
     tab.page.get_by_role("row", name=f"{name} {value}", exact=True).first.wait_for()
-
-
-def test_each_is_refused_by_its_rule(dashboard: Dashboard) -> None:
-    """The page names the rule and the path that are known to be wrong: tests/dashboard has them all."""
-    home = dashboard.home
-    open_rehearsal(dashboard)
-    for name, reason, path in REJECTED[:: len(REJECTED) // 2]:
-        rehearse(dashboard, name)
-        fact(dashboard, "Rule", reason)
-        fact(dashboard, "Path", path or "the whole answer")
-    fact(dashboard, "Store", "unchanged, no snapshot")
-    assert {run["status"] for run in home.runs()} == {"failed"}
-    assert len(home.runs()) == 3
-    assert home.snapshots() == home.provider.requests == []
-    assert home.status() == "bucketed"
 
 
 def test_live_marked_and_canceled(dashboard: Dashboard) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Dashboard, assert_accessible_in_both_schemes
+from tests.e2e.conftest import Dashboard
 from tests.processes import OTHER_USER, Home
 from tests.provider import Json, answering, completion, refusing, replying
 
@@ -28,13 +27,6 @@ def wrong_answer(home: Home) -> Json:
     answer = json.loads(json.dumps(home.sample.answer))
     answer["demand"]["price_distribution"][1]["count"] += 1
     return answer
-
-
-def refused_run(home: Home) -> Json:
-    """A run whose answer was refused for one count, as the ledger has it."""
-    home.provider.behaviour = answering(wrong_answer(home))
-    assert home.snapshot().error["code"] == "answer_rejected"
-    return home.runs()[-1]
 
 
 def focused(tab: Dashboard) -> str:
@@ -219,20 +211,3 @@ def test_whose_runs(dashboard: Dashboard) -> None:
     dashboard.see("No run matches")
     dashboard.page.get_by_text("This user only").click()
     dashboard.see("1 run.")
-
-
-@pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_nothing(open_page: Callable[..., Dashboard], home: Home, width: int) -> None:
-    """The list with all its filters, and a run with all its texts open, have no accessibility violation."""
-    run = refused_run(home)
-    tab = open_page(width)
-    open_runs(tab, "failures=1")
-    tab.page.get_by_text("More filters").click()
-    tab.see("Model asked")
-    assert_accessible_in_both_schemes(tab.page)
-    open_runs(tab, f"run={run['run_id']}")
-    for label in ("Request:", "Text of the answer:", "Whole body of the answer:"):
-        tab.page.get_by_text(label).click()
-        tab.settle()
-    expect(tab.page.locator('[data-testid="stCode"]')).to_have_count(3)
-    assert_accessible_in_both_schemes(tab.page)

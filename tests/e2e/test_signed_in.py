@@ -14,7 +14,6 @@ from dev.local_supabase.people import give_role
 from secondlook.web.cookies import NAME
 from tests.e2e.conftest import assert_accessible
 from tests.e2e.signed_in import House, Tab
-from tests.postgres_server import PostgresServer
 from tests.processes import eventually
 from tests.provider import answering_once
 from tests.web.serving import Served, free_port
@@ -92,28 +91,6 @@ def test_an_open_page_ends_with_the_session(house: House, new_tab: NewTab, serve
     assert house.provider.requests == []
     second.page.reload()
     second.page.get_by_role("heading", name="Sign in").wait_for()
-
-
-def test_a_second_replica_knows_the_session(
-    house: House, new_tab: NewTab, postgres_server: PostgresServer
-) -> None:
-    """On a shared ledger, who is signed in at one replica is signed in at the other, and out at both."""
-    shared = postgres_server.empty_database()
-    with (
-        house.serving(SECONDLOOK_LEDGER_URL=shared) as first,
-        house.serving(SECONDLOOK_LEDGER_URL=shared) as other,
-    ):
-        tab = new_tab(first)
-        tab.sign_in(house.person, path=f"/?source={house.source_id}")
-        tab.generate()
-        tab.see("values match the buckets")
-        there = new_tab(other, beside=tab)
-        there.open(f"/?source={house.source_id}")  # cookies do not know ports
-        there.see("values match the buckets")
-        session = session_of(there)
-        there.sign_out()
-        assert handshake(first, tab, session) == 403
-        assert len(house.provider.requests) == 1
 
 
 def test_signing_out_during_a_call(house: House, new_tab: NewTab, served_site: Served) -> None:

@@ -6,7 +6,6 @@ import csv
 import json
 import string
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator
 
-from tests.e2e.conftest import Dashboard, assert_accessible_in_both_schemes
+from tests.e2e.conftest import Dashboard
 from tests.mixed_runs import insert, mixed
 
 pytestmark = pytest.mark.browser
@@ -66,17 +65,6 @@ def test_look_follow_and_take_away(dashboard: Dashboard) -> None:
     with dashboard.page.context.expect_page() as opened:
         failed.click()
     opened.value.get_by_text(f"{shown['total']['failed']} runs").first.wait_for()
-
-
-@pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_nothing(open_page: Callable[..., Dashboard], width: int) -> None:
-    """The page has no accessibility violation, empty or full, and does not scroll sideways."""
-    tab = open_page(width)
-    for query in ("", "by=day", "by=status&since=nonsense"):
-        open_usage(tab, query)
-        assert_accessible_in_both_schemes(tab.page)
-        if not query:
-            insert(tab.home.data / "ledger.db", mixed(60, days=9, until=time.time() - 60))
 
 
 def test_what_is_copied_can_be_pasted(dashboard: Dashboard) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -24,7 +23,8 @@ from secondlook.stores.samples import sample_sources
 from secondlook.stores.sqlite import SqliteStore
 from tests.examples import MODEL, NOBODY, SOURCE, USER, echo, example_answer
 from tests.ledger.executing import REFUSED, UNKNOWN, claimed, expire
-from tests.tables import EmbeddedTables
+from tests.processes import eventually
+from tests.tables import EmbeddedTables, own_tables
 
 
 @pytest.fixture
@@ -34,10 +34,9 @@ def services() -> Services:
 
 
 @pytest.fixture
-def tables(services: Services) -> EmbeddedTables:
+def tables() -> EmbeddedTables:
     """The tables, with one source."""
-    services.ping_store()
-    made = EmbeddedTables(services.settings.data_dir / "store.db")
+    made = own_tables()
     made.add_source(SOURCE)
     return made
 
@@ -46,14 +45,6 @@ def tables(services: Services) -> EmbeddedTables:
 def runner(services: Services, tables: EmbeddedTables) -> Runner:  # noqa: ARG001 -- the source is there
     """A runner on them."""
     return Runner(services)
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """Wait for what another thread does."""
-    give_up = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < give_up, "it never came"
-        time.sleep(0.02)
 
 
 def test_run_snapshot(tables: EmbeddedTables) -> None:
@@ -244,7 +235,7 @@ def test_a_thread_executes_it(services: Services, runner: Runner) -> None:
     with runner.sweeping():
         runner.start(run.run_id)
         runner.start(run.run_id)
-        wait_until(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
+        eventually(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
     assert services.ledger.get(run.run_id).attempts == 1
 
 
@@ -252,7 +243,7 @@ def test_sweeping_takes_up_what_may_go_on(services: Services, runner: Runner) ->
     """A run that nobody executes is found without being named."""
     run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
-        wait_until(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
+        eventually(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
 
 
 def test_leaving_waits_for_what_is_in_flight(services: Services, runner: Runner) -> None:
@@ -260,7 +251,7 @@ def test_leaving_waits_for_what_is_in_flight(services: Services, runner: Runner)
     run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
         runner.start(run.run_id)
-        wait_until(lambda: services.ledger.get(run.run_id).started_at is not None)
+        eventually(lambda: services.ledger.get(run.run_id).started_at is not None)
     assert services.ledger.get(run.run_id).status is RunStatus.DONE
 
 
@@ -321,24 +312,6 @@ def test_a_queued_run_keeps_its_agent(
     assert tables.status(SOURCE) == "bucketed"
 
 
-def test_in_doubt(services: Services, runner: Runner) -> None:
-    """The error says what happened, which run it was, and what a person may do."""
-    run = runner.submit(SOURCE, Access(USER))
-    held = claimed(services.ledger, run)
-    services.ledger.begin_call(held)
-    services.ledger.end_call(held, 1, UNKNOWN)
-    with pytest.raises(InDoubt) as caught:
-        outcome(runner.execute(run.run_id))
-    error = caught.value
-    assert (error.code, error.message, error.run_id) == ("in_doubt", UNKNOWN.message, run.run_id)
-    assert f"secondlook resend {run.run_id}" in error.hint
-    assert error.usage is None
-    with pytest.raises(InDoubt):
-        runner.submit(SOURCE, Access(USER))
-    services.ledger.resend(run.run_id, USER)
-    assert outcome(runner.execute(run.run_id)).attempts == 2
-
-
 def test_a_failed_run(services: Services, runner: Runner) -> None:
     """The provider's error comes back as it was, with the run's id; a new run may begin."""
     run = runner.submit(SOURCE, Access(USER))
@@ -349,18 +322,6 @@ def test_a_failed_run(services: Services, runner: Runner) -> None:
     assert (error.code, error.message, error.run_id) == ("provider_error", REFUSED.message, run.run_id)
     assert error.hint
     assert runner.submit(SOURCE, Access(USER)).run_id != run.run_id
-
-
-def test_a_rejected_answers_usage_comes_with_its_error(services: Services, runner: Runner) -> None:
-    """What was paid for is said, also where nothing came of it."""
-    run = runner.submit(SOURCE, Access(USER))
-    services.ledger.begin_call(claimed(services.ledger, run))
-    services.ledger.journal(run.run_id, 1, example_answer("<html>"))
-    expire(services.settings.data_dir / "ledger.db", run.run_id)
-    error = error_of(runner.execute(run.run_id))
-    assert (error.code, error.reason) == ("answer_rejected", "not_completion")
-    assert error.usage is not None
-    assert error.usage.total_tokens == 550
 
 
 def test_the_whole_time_holds_the_preparation(services: Services, runner: Runner) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -25,8 +24,9 @@ from secondlook.ledger.jobs import Jobs
 from secondlook.ledger.runs import open_ledger
 from secondlook.settings import load_settings
 from tests.postgres_server import PostgresServer, execute
-from tests.processes import USER, Home, Process, eventually, finish, killed
+from tests.processes import USER, Home, Process, eventually, finish, killed, race
 from tests.provider import Exchange, answering
+from tests.tables import EmbeddedTables
 
 CALL_SECONDS = 0.2
 
@@ -83,18 +83,13 @@ class Machines:
     def sources(self, number: int) -> list[str]:
         """Copies of the sample, each of which the same answer is right for."""
         ids = [str(uuid5(NAMESPACE_OID, f"copy {copy}")) for copy in range(number)]
-        sample = self.home.sample.source_id
-        for copy, source_id in enumerate(ids):
-            for table in ("sources", "estimates_normalized", "estimate_buckets"):
-                described = self.home.store("select name from pragma_table_info(?)", table)
-                names = [str(row["name"]) for row in described]
-                own = {"id": "lower(hex(randomblob(16)))", "source_id": "?", "source_name": f"'Copy {copy}'"}
-                key = "source_id"
-                if table == "sources":
-                    own["id"], key = "?", "id"
-                values = ", ".join(own.get(name, name) for name in names)
-                insert = f"insert into {table} select {values} from {table} where {key} = ?"  # noqa: S608
-                self.home.store(insert, source_id, sample)
+        tables = EmbeddedTables(self.home.data / "store.db")
+        source = {"user_id": USER, "source_type": "csv", "status": "bucketed", "created_at": "2026-01-05"}
+        tables.insert("sources", [{"id": each, "source_name": "A copy", **source} for each in ids])
+        buckets = self.home.sample.buckets
+        tables.insert(
+            "estimate_buckets", [{**buckets, "id": f"of {each}", "source_id": each} for each in ids]
+        )
         return ids
 
     def begin(self, number: int, *, concurrency: int = 8, per_minute: float | None = None) -> Batch:
@@ -189,24 +184,9 @@ def test_the_queue_is_made_once_by_many(postgres_server: PostgresServer) -> None
     url = postgres_server.empty_schema()
     open_ledger(url, lease_seconds=15).close()
     databases = [ledger_database(url) for _ in range(4)]
-    failed: list[Exception] = []
-    gate = threading.Barrier(len(databases))
-
-    def make(number: int) -> None:
-        gate.wait()
-        try:
-            Jobs(databases[number]).defer("one", in_batch=False)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is shown
-            failed.append(error)
-
-    threads = [threading.Thread(target=make, args=(number,)) for number in range(len(databases))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    race(lambda number: Jobs(databases[number]).defer("one", in_batch=False), len(databases))
     for database in databases:
         database.close()
-    assert failed == []
     waiting = execute(url, "select queue_name, args, status from procrastinate_jobs")
     assert waiting == [("asked", {"run_id": "one", "in_batch": False}, "todo")]
 
@@ -291,21 +271,6 @@ def test_a_rate_holds_for_all_workers(machines: Machines) -> None:
         assert number <= 11 + (at - let_go[0] + 0.01) * 10, (number, at - let_go[0])
     assert len(machines.started) == 25
     assert max(machines.started) - min(machines.started) < 10
-
-
-def test_a_budget_holds_for_all_workers(machines: Machines) -> None:
-    """Ten calls over fifty runs are ten, whoever makes them."""
-    machines.home.set(SECONDLOOK_BUDGET_DAY_CALLS="10")
-    machines.answer_after(0.02)
-    machines.start()
-    ended = machines.wait_for(machines.begin(50))
-    assert ended.counts == {RunStatus.DONE: 10, RunStatus.FAILED: 40}
-    assert ended.failures == {"over_budget": 40}
-    assert len(machines.home.provider.requests) == 10
-    refused = execute(machines.url, "select distinct error from runs where status = 'failed'")
-    assert {json.loads(error)["message"] for (error,) in refused} == {
-        "The budget of 10 calls a day for all users is spent: 10 of 10 used"
-    }
 
 
 def test_a_killed_workers_runs_are_taken_over(machines: Machines) -> None:

@@ -16,7 +16,7 @@ import psycopg
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.errors import AnswerRejected, OverBudget, ProviderError, StoreUnavailable
 from secondlook.ledger.runs import Ledger
-from tests.examples import SOURCE, USER, example_answer, example_plan
+from tests.examples import SOURCE, USER, example_answer, example_plan, some
 from tests.postgres_server import execute
 
 Where: TypeAlias = Path | str
@@ -77,9 +77,7 @@ def claimable(ledger: Ledger) -> list[str]:
 
 def claimed(ledger: Ledger, run: Run | None = None) -> Run:
     """A run that somebody holds, not sent yet."""
-    found = ledger.claim((run or queued(ledger)).run_id, uuid4().hex)
-    assert found is not None
-    return found
+    return some(ledger.claim((run or queued(ledger)).run_id, uuid4().hex))
 
 
 def calling(ledger: Ledger, run: Run | None = None) -> Run:

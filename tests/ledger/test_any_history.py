@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.errors import InDoubt
 from secondlook.ledger.runs import open_ledger
-from tests.examples import USER, example_answer, example_plan
+from tests.examples import USER, example_answer, example_plan, some
 from tests.ledger.executing import (
     BUSY,
     REFUSED,
@@ -101,8 +101,7 @@ class Histories(RuleBasedStateMachine):
         waiting = self.ledger.claimable()
         if waiting:
             run_id, user_id, status, _ = data.draw(st.sampled_from(waiting))
-            held = self.ledger.claim(run_id, uuid4().hex)
-            assert held is not None
+            held = some(self.ledger.claim(run_id, uuid4().hex))
             assert held.status in {RunStatus.QUEUED, RunStatus.CALLING, RunStatus.ANSWERED}
             assert (held.user_id, held.status) == (user_id, status)
             return held

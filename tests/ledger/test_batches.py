@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from uuid import uuid4
 
@@ -18,9 +16,10 @@ from secondlook.errors import SourceNotFound
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.budgets import Budgets
 from secondlook.ledger.runs import Ledger, open_ledger
-from tests.examples import NOBODY, OTHER_USER, USER, example_answer, example_plan
+from tests.examples import NOBODY, OTHER_USER, USER, example_answer, example_plan, some
 from tests.ledger import executing
 from tests.ledger.executing import BUSY, REFUSED, Where, query
+from tests.processes import race
 
 
 @pytest.fixture
@@ -113,9 +112,7 @@ def test_a_source_with_a_run(ledger: Ledger, batches: Batches, state: str) -> No
     batches.fill(batch_id, [example_plan()])
     batch = batches.get(batch_id, USER)
     assert (batch.total, batch.skipped) == ((0, {"unsettled": 1}) if left_out else (1, {}))
-    newest = ledger.latest(USER, run.source_id)
-    assert newest is not None
-    assert newest.number == (1 if left_out else 2)
+    assert some(ledger.latest(USER, run.source_id)).number == (1 if left_out else 2)
 
 
 @pytest.mark.parametrize(
@@ -228,16 +225,13 @@ def test_a_rate(batches: Batches, where: Where, per_minute: float, at_once: int)
 def test_processes_release_each_run_once(batches: Batches, where: Where) -> None:
     """Four at the same moment release no more than there is room for, and no run twice."""
     new_batch(batches, 60, concurrency=20)
-    start = threading.Barrier(4)
 
     def release(_: int) -> list[str]:
         with closing(open_ledger(where, lease_seconds=15)) as mine:
-            start.wait()
             there = Batches(mine._database)  # pyright: ignore[reportPrivateUsage]
             return [run_id for _ in range(3) for run_id in there.release(16)]
 
-    with ThreadPoolExecutor(4) as pool:
-        released = [run_id for ids in pool.map(release, range(4)) for run_id in ids]
+    released = [run_id for ids in race(release, 4) for run_id in ids]
     assert len(released) == len(set(released)) == 16
 
 

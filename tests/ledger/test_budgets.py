@@ -42,9 +42,9 @@ from secondlook.ledger.budgets import (
 )
 from secondlook.ledger.database import ledger_database
 from secondlook.settings import load_settings
-from tests.examples import NOBODY, OTHER_USER, USER
+from tests.examples import NOBODY, OTHER_USER, USER, some
 from tests.ledger.executing import Where, query
-from tests.processes import at_once
+from tests.processes import at_once, race
 
 USD = 10**9
 CENT = USD // 100
@@ -269,8 +269,7 @@ def test_messages(case: Case) -> None:
     unit, length = ("calls" if case.limit.nanousd is None else "usd"), case.name.removeprefix("user_")
     period, ends = ("2026-11-22", "2026-11-23") if length == "day" else ("2026-11", "2026-12-01")
     status = BudgetStatus(case.name, period, case.limit, case.used)
-    error = refusal([status], case.estimate, calls=case.calls)
-    assert error is not None
+    error = some(refusal([status], case.estimate, calls=case.calls))
     assert error.message == f"The budget of {case.message}"
     setting = f"SECONDLOOK_BUDGET_{case.name}_{unit}".upper()
     assert error.hint == f"The {length} ends at {ends}T00:00:00Z; {setting} sets this budget."
@@ -571,18 +570,6 @@ def within(limits: Limits, uses: dict[tuple[str, str], Use]) -> bool:
 # -- at once --------------------------------------------------------------------------------------------
 
 
-def race(work: Callable[[int], str | None]) -> list[str | None]:
-    """What eight threads get that begin at the same moment, each for itself."""
-    start = threading.Barrier(THREADS)
-
-    def run(number: int) -> str | None:
-        start.wait(20)
-        return work(number)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(run, range(THREADS)))
-
-
 @pytest.mark.parametrize("name", ["user_day", "user_month", "day", "month"])
 @pytest.mark.parametrize("limit", [Limit(5), Limit(None, 5 * CENT)], ids=["calls", "dollars"])
 def test_threads(database: Database, where: Where, name: str, limit: Limit) -> None:
@@ -671,8 +658,7 @@ def test_the_switch(database: Database, where: Where) -> None:
     under_way = take(database, estimate=7)
     budgets.switch(sending=False, by="operator@example.com")
     with closing(ledger_database(where)) as elsewhere:
-        off = Budgets(elsewhere, Limits()).switched_off()
-        assert off is not None
+        off = some(Budgets(elsewhere, Limits()).switched_off())
         assert off.by == "operator@example.com"
         error = refused(elsewhere, Limits())
     assert error.message == f"Sending is switched off since {off.since} by operator@example.com"
@@ -695,8 +681,7 @@ def test_the_switch_says_who_was_first(database: Database, where: Where) -> None
     assert budgets.switched_off() == SwitchedOff("2026-11-22T12:00:00Z", "first\ufffd\ufffd")
     budgets.switch(sending=True, by="second")
     budgets.switch(sending=False, by="third")
-    off = budgets.switched_off()
-    assert off is not None
+    off = some(budgets.switched_off())
     assert (off.by, off.since != "2026-11-22T12:00:00Z") == ("third", True)
 
 

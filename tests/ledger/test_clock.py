@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import closing
-
 import pytest
 
 from secondlook.domain.runs import RunStatus
@@ -13,6 +10,7 @@ from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import USER, example_plan
 from tests.ledger import executing
 from tests.ledger.executing import BUSY, Where, query
+from tests.processes import race
 
 HOUR = 3600
 SOON = 300
@@ -95,18 +93,9 @@ def test_many_see_it_at_once(ledger: Ledger, where: Where) -> None:
     run = executing.claimed(ledger)
     set_back(where)
     others = [open_ledger(where, lease_seconds=15) for _ in range(4)]
-    gate = threading.Barrier(len(others))
-
-    def look(other: Ledger) -> None:
-        with closing(other):
-            gate.wait()
-            other.handle_clock_rollback()
-
-    threads = [threading.Thread(target=look, args=[other]) for other in others]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    race(lambda number: others[number].handle_clock_rollback(), len(others))
+    for other in others:
+        other.close()
     clock = late(ledger, where)
     (lease,) = ahead(where, "runs", "lease_until", clock)
     assert 14 < lease < SOON

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -14,6 +12,7 @@ from secondlook.ledger.runs import Ledger
 from tests.examples import OTHER_USER, SOURCE, USER, example_plan
 from tests.ledger import executing
 from tests.ledger.executing import Where, next_number, query
+from tests.processes import race
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 OTHER_SOURCE = SOURCE.replace("1", "2")
@@ -95,17 +94,13 @@ def test_a_key_is_its_users(ledger: Ledger) -> None:
 def test_eight_at_once_with_one_key(ledger: Ledger, where: Where, sources: int) -> None:
     """One run and one name, whatever each of them asks for."""
     for number in range(10):
-        key, start = f"key-{number}", threading.Barrier(8)
+        key = f"key-{number}"
 
-        def submit(
-            each: int, *, number: int = number, key: str = key, start: threading.Barrier = start
-        ) -> str:
+        def submit(each: int, *, number: int = number, key: str = key) -> str:
             plan = example_plan(f"source-{number}-{each % sources}")
-            start.wait()
             return ledger.submit(str(uuid4()), plan, number=1, key=key, fingerprint=plan.source_id).run_id
 
-        with ThreadPoolExecutor(8) as pool:
-            (run_id,) = set(pool.map(submit, range(8)))
+        (run_id,) = set(race(submit))
         assert ledger.submitted(USER, key) == (run_id, ledger.get(run_id).source_id)
     assert query(where, "select count(*) from runs") == [(10,)]
     assert query(where, "select count(*) from submissions") == [(10,)]

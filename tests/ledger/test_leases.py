@@ -13,6 +13,7 @@ from secondlook.connections.database import Database
 from secondlook.domain.runs import Run
 from secondlook.ledger.leases import Leases
 from secondlook.ledger.runs import Ledger, open_ledger
+from tests.examples import some
 from tests.ledger import executing
 from tests.ledger.executing import Where, query
 
@@ -42,9 +43,7 @@ def threads() -> list[threading.Thread]:
 def claimed(ledger: Ledger, number: int) -> Run:
     """A claimed run of one of many sources."""
     source = f"{number:08x}-1111-4111-8111-111111111111"
-    run = ledger.claim(executing.queued(ledger, source).run_id, f"worker {number}")
-    assert run is not None
-    return run
+    return some(ledger.claim(executing.queued(ledger, source).run_id, f"worker {number}"))
 
 
 def test_all_runs_keep_their_leases_by_one_thread(where: Where) -> None:

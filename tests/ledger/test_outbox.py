@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -16,7 +14,7 @@ from secondlook.domain.runs import Run, RunStatus
 from secondlook.ledger.outbox import DELAYS_SECONDS, LEASE_SECONDS, Deliveries, Delivery, enqueue, wait_after
 from tests.examples import SOURCE, USER
 from tests.ledger.executing import Where, query
-from tests.processes import at_once
+from tests.processes import at_once, race
 
 RUN = "77777777-2222-4333-8444-555555555555"
 BATCH = "99999999-2222-4333-8444-555555555555"
@@ -41,7 +39,7 @@ while empty < 20:  # an empty answer may mean that the other one was just lookin
     for delivery in claimed:
         print(delivery.id, flush=True)
         outbox.delivered(delivery, 200)
-    time.sleep(0.005)  # lets the other one go first
+    time.sleep(0.02)  # lets the other one go first
 database.close()
 """
 
@@ -182,18 +180,15 @@ def test_a_claim_takes_what_has_waited_longest(where: Where, database: Database,
 def test_of_several_threads_each_gets_others(database: Database, outbox: Deliveries) -> None:
     """Whoever claims at the same moment: no message twice, none left out."""
     made = {put(database) for _ in range(MANY)}
-    start = threading.Barrier(THREADS)
 
     def claim_all(_number: int) -> list[str]:
-        start.wait()
         ids: list[str] = []
         # An empty answer may mean that others were just looking at the same ones.
         while claimed := outbox.claim(3):
             ids += [each.id for each in claimed]
         return ids
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        claimed = [message for ids in pool.map(claim_all, range(THREADS)) for message in ids]
+    claimed = [message for ids in race(claim_all, THREADS) for message in ids]
     claimed += [each.id for each in outbox.claim(MANY)]
     assert len(claimed) == MANY
     assert set(claimed) == made

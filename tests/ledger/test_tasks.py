@@ -34,7 +34,7 @@ from secondlook.settings import load_settings
 from secondlook.tasks.base import ProductTables, Step, Task, Tasks, Trace
 from secondlook.tasks.checklist import ANY_ANSWER, Reading, Rule, accept, check_each, reject
 from secondlook.tasks.table import TASKS
-from tests.examples import SOURCE, USER, body_of, echo, example_plan
+from tests.examples import SOURCE, USER, body_of, echo, example_plan, some
 from tests.ledger.executing import Where, in_doubt, query
 from tests.recording import RecordingStore
 from tests.tables import EmbeddedTables
@@ -191,11 +191,9 @@ def test_the_newest_run_is_that_of_a_task(house: House) -> None:
     snapshot, doubling = house.both()
     house.execute(doubling)
     second = house.submit(doubling_plan(), number=2)
-    newest = house.ledger.latest(USER, SOURCE, "doubling")
-    assert newest is not None
+    newest = some(house.ledger.latest(USER, SOURCE, "doubling"))
     assert (newest.run_id, newest.number) == (second.run_id, 2)
-    of_snapshots = house.ledger.latest(USER, SOURCE)
-    assert of_snapshots is not None
+    of_snapshots = some(house.ledger.latest(USER, SOURCE))
     assert (of_snapshots.run_id, of_snapshots.task) == (snapshot.run_id, SNAPSHOT)
     assert house.submit(doubling_plan(), number=1).run_id == second.run_id
     assert house.ledger.latest(USER, SOURCE, "another") is None

@@ -20,7 +20,7 @@ from secondlook.providers.table import PROVIDERS, find_provider
 from secondlook.settings import load_settings
 from secondlook.tasks.snapshot.prompt import question
 from secondlook.tasks.snapshot.rules import check_answer
-from tests.examples import MODEL, completion, echo, example_input, example_request
+from tests.examples import MODEL, completion, echo, example_input, example_request, some
 from tests.provider import listing
 
 Json = dict[str, Any]
@@ -379,9 +379,7 @@ def test_the_table_is_whole() -> None:
     table = models.table()
     assert table.read_on >= date(2026, 11, 28)
     assert table.read_at
-    default = models.find_family(MODEL)
-    assert default is not None
-    assert default.replacement == "gpt-6-luna"
+    assert some(models.find_family(MODEL)).replacement == "gpt-6-luna"
     assert all(set(family.reasoning) <= set(models.ROOM) for family in table.families)
 
 

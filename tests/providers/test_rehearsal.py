@@ -15,7 +15,7 @@ from secondlook.providers.rehearsal import KINDS
 from secondlook.services import connect
 from tests.examples import OTHER_USER, SOURCE, USER, bucket_row, example_plan, weeks
 from tests.processes import eventually, rows
-from tests.tables import EmbeddedTables
+from tests.tables import EmbeddedTables, own_tables
 
 ME = Access(USER)
 
@@ -74,9 +74,7 @@ ACCEPTED = ("other-model", "no-usage")
 @pytest.fixture
 def tables() -> EmbeddedTables:
     """The tables, with one source of two weeks; nothing is resent automatically."""
-    services = connect()
-    services.ping_store()
-    made = EmbeddedTables(services.settings.data_dir / "store.db")
+    made = own_tables()
     made.add_source(SOURCE)
     return made
 

@@ -14,7 +14,7 @@ from secondlook.domain.access import Access
 from secondlook.domain.sources import SourceQuery
 from secondlook.errors import NotSignedIn, SecondlookError, SourceNotFound, StoreUnavailable
 from secondlook.execution.runner import Runner
-from tests.examples import OTHER_USER, SNAPSHOT, SOURCE, USER, echo
+from tests.examples import OTHER_USER, SNAPSHOT, SOURCE, USER, echo, example_snapshot
 from tests.provider import Exchange as Call
 from tests.provider import answering as agent_answering
 from tests.supabase.conftest import Cloud
@@ -34,7 +34,6 @@ from tests.supabase.proxy import (
     refusing,
     resetting,
 )
-from tests.supabase.test_requests import the_snapshot
 from tests.supabase_server import minted_token
 
 STRANGE = "Supabase answered with something that is not its Data API's"
@@ -447,7 +446,7 @@ def fill(cloud: Cloud, number: int) -> None:
 def test_nothing_of_anothers(cloud: Cloud) -> None:
     """By another person's token nothing is seen or written, whomever they name."""
     mine = cloud.services().store(cloud.person())
-    mine.save_snapshot(the_snapshot())
+    mine.save_snapshot(example_snapshot())
     token = minted_token(cloud.server, OTHER_USER)
     other = cloud.services().store(Access(OTHER_USER, token=lambda: token))
     for named in (OTHER_USER, USER):
@@ -456,9 +455,9 @@ def test_nothing_of_anothers(cloud: Cloud) -> None:
         assert other.get_snapshot(SNAPSHOT, named) is None
         assert other.mark_generated(SOURCE, named) is False
     with pytest.raises(StoreUnavailable, match=r"^Supabase refused the request \(42501\): "):
-        other.save_snapshot(the_snapshot(str(uuid4())))
+        other.save_snapshot(example_snapshot(str(uuid4())))
     with pytest.raises(SecondlookError):
-        other.save_snapshot(the_snapshot())  # its id is taken, and not theirs to see
+        other.save_snapshot(example_snapshot())  # its id is taken, and not theirs to see
     assert cloud.status() == "bucketed"
     assert len(cloud.snapshots()) == 1
 
@@ -476,7 +475,7 @@ def test_a_real_token_that_is_not_valid(cloud: Cloud, seconds: int | None) -> No
         lambda: store.load(SOURCE, USER),
         lambda: store.list_sources(USER, SourceQuery()),
         lambda: store.get_snapshot(SNAPSHOT, USER),
-        lambda: store.save_snapshot(the_snapshot()),
+        lambda: store.save_snapshot(example_snapshot()),
         lambda: store.mark_generated(SOURCE, USER),
     ]
     for ask in asks:
@@ -484,26 +483,6 @@ def test_a_real_token_that_is_not_valid(cloud: Cloud, seconds: int | None) -> No
             ask()
         assert refused.value.hint == "Sign in again; your runs continue then."
     cloud.nothing_is_started()
-
-
-def test_a_session_that_ends_during_the_call(cloud: Cloud) -> None:
-    """The answer waits for its person, and for nobody else; after their next sign-in it is stored."""
-    cloud.unset("SUPABASE_SECRET_KEY")
-    runner = Runner(cloud.services())
-    access = cloud.person()
-    expired = minted_token(cloud.server, USER, seconds=-1)
-    tokens = [expired]
-    runner.admit(Access(USER, token=lambda: tokens[-1]))
-    run = runner.submit(SOURCE, access)
-    with pytest.raises(NotSignedIn, match=f"^{OVER}$"):
-        runner.execute(run.run_id)
-    assert [made["status"] for made in cloud.runs()] == ["answered"]
-
-    runner.admit(Access(OTHER_USER, token=lambda: minted_token(cloud.server, OTHER_USER)))
-    assert Runner(cloud.services()).resume() == []  # nobody is there
-    runner.admit(access)
-    assert [made.status for made in runner.resume()] == ["done"]
-    cloud.all_is_done()
 
 
 def test_anothers_source_by_ones_own_token(cloud: Cloud) -> None:

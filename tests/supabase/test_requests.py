@@ -8,31 +8,15 @@ from uuid import uuid4
 
 import pytest
 
-from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.sources import SourceQuery
 from secondlook.execution.runner import Runner
 from secondlook.stores.base import Store
-from tests.examples import OTHER_USER, SNAPSHOT, SOURCE, USER, echo
+from tests.examples import OTHER_USER, SNAPSHOT, SOURCE, USER, example_snapshot
 from tests.supabase.conftest import Cloud
 from tests.supabase.proxy import Asked
 from tests.supabase_server import minted_token
 
 MINE = f"eq.{USER}"
-
-
-def the_snapshot(snapshot_id: str = SNAPSHOT) -> Snapshot:
-    """A snapshot of the source."""
-    at = "2026-11-22T10:00:00Z"
-    meta = {**echo()["meta"], "snapshot_id": snapshot_id, "source_id": SOURCE, "generated_at": at}
-    return Snapshot(
-        snapshot_id=snapshot_id,
-        source_id=SOURCE,
-        user_id=USER,
-        estimate_count=35,
-        confidence_level="low",
-        result=SnapshotResult.model_validate({**echo(), "meta": meta}, strict=False),
-        generated_at=at,
-    )
 
 
 def shapes(cloud: Cloud) -> list[tuple[str, str]]:
@@ -105,7 +89,7 @@ def test_a_page_of_sources_is_one_request(cloud: Cloud, known: int | None) -> No
 def test_the_chosen_source_is_one_request(cloud: Cloud) -> None:
     """The source, its buckets, its count and its newest snapshot at once."""
     store = cloud.services().store(cloud.person())
-    store.save_snapshot(the_snapshot())
+    store.save_snapshot(example_snapshot())
     cloud.proxy.forget()
     record = store.load(SOURCE, USER, with_snapshot=True)
 
@@ -118,7 +102,7 @@ def test_the_chosen_source_is_one_request(cloud: Cloud) -> None:
 def test_a_page_of_the_history_is_one_request(cloud: Cloud) -> None:
     """Rows, their sources' names and the total at once, and no result."""
     store = cloud.services().store(cloud.person())
-    store.save_snapshot(the_snapshot())
+    store.save_snapshot(example_snapshot())
     cloud.proxy.forget()
     page = store.list_snapshots(USER, source_id=SOURCE)
 
@@ -156,8 +140,8 @@ def everything(cloud: Cloud) -> list[Asked]:
         each.load(SOURCE, USER, with_snapshot=True)
         each.list_sources(USER, SourceQuery(search="a", sort="created"))
         each.list_sources(USER, SourceQuery(offset=50))
-        each.save_snapshot(the_snapshot())
-        each.save_snapshot(the_snapshot())
+        each.save_snapshot(example_snapshot())
+        each.save_snapshot(example_snapshot())
         each.get_snapshot(SNAPSHOT, USER)
         each.list_snapshots(USER)
         each.list_snapshots(USER, source_id=SOURCE, offset=50)

@@ -20,10 +20,9 @@ from secondlook.execution.runner import Runner
 from secondlook.services import Services, connect
 from secondlook.web.gate import Gate
 from secondlook.web.routes import routes
-from tests.examples import SOURCE, USER
+from tests.examples import SOURCE, USER, example_snapshot
 from tests.processes import ROOT
 from tests.supabase.conftest import NAME, Cloud
-from tests.supabase.test_requests import the_snapshot
 from tests.supabase_server import SupabaseUser
 
 TABLES = ("sources", "estimate_buckets", "estimates_normalized", "snapshots")
@@ -96,7 +95,7 @@ class Open:
 def opened(cloud: Cloud, supabase_user: SupabaseUser) -> Generator[Open]:
     """The project; whatever is opened is closed at the end."""
     cloud.tables.add_estimates(SOURCE, 2)
-    cloud.services().store(Access(USER)).save_snapshot(the_snapshot())
+    cloud.services().store(Access(USER)).save_snapshot(example_snapshot())
     made = Open(cloud, supabase_user)
     yield made
     made.mend()

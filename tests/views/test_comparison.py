@@ -25,8 +25,8 @@ from tests.examples import (
     USER,
     Json,
     bucket_row,
-    echo,
     example_input,
+    example_snapshot,
     weeks,
 )
 from tests.processes import Home, samples
@@ -37,19 +37,7 @@ OTHER = "88888888-2222-4333-8444-555555555555"
 
 def snapshot(agent_input: AgentInput, snapshot_id: str = SNAPSHOT, source_id: str = SOURCE) -> Snapshot:
     """A snapshot of an input."""
-    generated_at = "2026-11-22T10:00:00Z"
-    answer = echo(agent_input)
-    answer["meta"] |= {"snapshot_id": snapshot_id, "source_id": source_id, "generated_at": generated_at}
-    result = SnapshotResult.model_validate(answer, strict=False)
-    return Snapshot(
-        snapshot_id=snapshot_id,
-        source_id=source_id,
-        user_id=USER,
-        estimate_count=agent_input.estimate_count,
-        confidence_level=agent_input.confidence_level,
-        result=result,
-        generated_at=generated_at,
-    )
+    return example_snapshot(snapshot_id, source_id, agent_input=agent_input)
 
 
 def made(agent: str = "openai", **changes: Json) -> Run:
