@@ -12,7 +12,19 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 
-from secondlook.cli import backups, batch, budgets, insights, pruning, runs, serving, snapshots, sources, trial, usage
+from secondlook.cli import (
+    backups,
+    batch,
+    budgets,
+    insights,
+    pruning,
+    runs,
+    serving,
+    snapshots,
+    sources,
+    trial,
+    usage,
+)
 from secondlook.cli.arguments import Commands
 from secondlook.cli.printing import print_error
 from secondlook.errors import SecondlookError

@@ -12,6 +12,7 @@ from secondlook.dashboard.parts import run as run_parts
 from secondlook.dashboard.parts import snapshot as snapshot_parts
 from secondlook.dashboard.parts.budgets import moment
 from secondlook.dashboard.parts.problems import escape
+from secondlook.dashboard.snapshots import explain
 from secondlook.domain.access import Access
 from secondlook.domain.buckets import BandCount, WeekCount
 from secondlook.domain.identifiers import canonical
@@ -22,6 +23,7 @@ from secondlook.services import Services
 from secondlook.stores.base import Store
 from secondlook.views.drawing import MOST, draw_bands, draw_weeks
 from secondlook.views.export import neutralise
+from secondlook.views.insights import read_insights
 from secondlook.views.snapshot import SOURCE_GONE, SnapshotView, read_snapshot_view
 
 PAGE_SIZE = 10
@@ -165,6 +167,7 @@ def show_one(services: Services, access: Access, snapshot_id: str) -> None:
             links.show_run_link(snapshot.snapshot_id)
     _show_downloads(view)
     _show_choice(services.store(access), access, view)
+    _show_insights(services, access, snapshot.snapshot_id)
     show_charts(snapshot.result)
     left, right = snapshot_parts.result_place()
     with left:
@@ -172,6 +175,16 @@ def show_one(services: Services, access: Access, snapshot_id: str) -> None:
     with right:
         snapshot_parts.show_snapshot_usage(view)
     _show_messages(view)
+
+
+def _show_insights(services: Services, access: Access, snapshot_id: str) -> None:
+    """Draw the agent's sentences about a snapshot, and what asks for them."""
+    view = read_insights(services.store(access), services.ledger, snapshot_id, access.user_id)
+    if view.run is not None:
+        for told in (view.headline, *view.insights):
+            if told is not None:
+                st.markdown(f"- {escape(told.text)}")
+    explain.show_explain(services, view)
 
 
 def show_badges(view: SnapshotView) -> None:
