@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from secondlook.pipeline.submit import Door
     from secondlook.providers.base import Answerers, Provider
     from secondlook.stores.row_security import RowSecurity
+    from secondlook.telemetry.tracing import Backlog
     from secondlook.webhook import Webhook
 
 T = TypeVar("T")
@@ -296,6 +297,12 @@ class Services:
 
         return Jobs(self._database)
 
+    def backlog(self) -> Backlog:
+        """What waits to be executed now."""
+        from secondlook.ledger.backlog import look_at_backlog
+
+        return look_at_backlog(self._database)
+
     @part
     def sessions(self) -> Sessions:
         """Who is signed in; raises `SettingInvalid` where SUPABASE_URL or SUPABASE_KEY is not set."""
@@ -435,9 +442,10 @@ class Services:
             )
 
     def _answerers(self) -> Answerers:
-        from secondlook.tasks.snapshot import offline
+        from secondlook.tasks.insights import offline as insights
+        from secondlook.tasks.snapshot import offline as snapshot
 
-        return offline.ANSWERERS
+        return {**snapshot.ANSWERERS, **insights.ANSWERERS}
 
     def get_part(self, make: Callable[[Services], T]) -> T:
         """The result of a function of these services; cached, and computed again if it failed."""

@@ -240,6 +240,16 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host:port/database, a database of its own; "
         "unset: ledger.db in SECONDLOOK_DATA_DIR",
     )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        validation_alias="SECONDLOOK_LOG_FORMAT",
+        description="text or json; json: one object a line, with the ids of the run, its batch and its trace",
+    )
+    trace_url: Annotated[str, AfterValidator(_url)] | None = Field(
+        None,
+        validation_alias="SECONDLOOK_TRACE_URL",
+        description="the http:// or https:// address of a trace, with {trace_id}; run details link to it",
+    )
     public_url: Annotated[str, AfterValidator(_url)] | None = Field(
         None,
         validation_alias="SECONDLOOK_PUBLIC_URL",
@@ -418,3 +428,16 @@ def _described(name: str) -> tuple[str, str]:
         if name in environment_names(field):
             return " or ".join(environment_names(field)), info.description or ""
     return name, "see docs/settings.md"
+
+
+def exported_signals() -> frozenset[str]:
+    """What the `OTEL_` variables, which OpenTelemetry itself defines, ask to export: `traces`, `metrics`."""
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return frozenset()
+
+    def asked(signal: str) -> bool:
+        exporter = os.environ.get(f"OTEL_{signal}_EXPORTER", "").strip().lower()
+        addresses = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
+        return exporter != "none" and any(os.environ.get(name, "").strip() for name in addresses)
+
+    return frozenset(signal.lower() for signal in ("TRACES", "METRICS") if asked(signal))

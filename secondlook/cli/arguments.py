@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,10 @@ def user_of(args: argparse.Namespace, services: Services) -> str:
 
 
 def log_to_stderr() -> None:
-    """Print the log of runs on standard error."""
-    from secondlook.telemetry.log import configure
+    """Print the log of runs on standard error, and begin to trace them where that is asked for."""
+    from secondlook.settings import load_settings
+    from secondlook.telemetry import log, tracing
 
-    configure()
+    log.configure(json_lines=load_settings().log_format == "json")
+    tracing.start()
+    atexit.register(tracing.stop)

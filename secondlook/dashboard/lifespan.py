@@ -12,7 +12,7 @@ from typing import Any
 from secondlook.dashboard import resources
 from secondlook.domain.usage import Usage
 from secondlook.errors import SecondlookError
-from secondlook.telemetry import log
+from secondlook.telemetry import log, tracing
 
 _WARM = (
     "PIL.Image",
@@ -40,11 +40,15 @@ _ARENAS = 2
 async def lifespan(_app: object) -> AsyncGenerator[dict[str, Any]]:
     """Warm up, pick up open runs while serving, and at the end wait for those in flight."""
     log.configure()
+    tracing.start()
     _share_arenas()
     with ExitStack() as stack:
         try:
-            stack.enter_context(resources.runner().sweeping())
             services = resources.services()
+            log.configure(json_lines=services.settings.log_format == "json")
+            stack.enter_context(resources.runner().sweeping())
+            stack.callback(tracing.stop)
+            tracing.watch_backlog(services.backlog)
             if services.requires_sign_in:
                 stack.enter_context(services.row_security.watching())
             services.ping_store()

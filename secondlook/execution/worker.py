@@ -25,6 +25,7 @@ from secondlook.execution.runner import Runner
 from secondlook.ledger.jobs import ASKED, BATCH, TASK
 from secondlook.services import Services
 from secondlook.settings import load_settings
+from secondlook.telemetry import tracing
 from secondlook.telemetry.log import log_failed
 
 _POLL_SECONDS = 0.5
@@ -59,6 +60,7 @@ def work(concurrency: int | None = None) -> int:
             services.agent_name()
         )  # fails at once if the key is missing, and does the heavy imports
         worker = Worker(services, concurrency or services.settings.concurrency)
+        tracing.watch_backlog(services.backlog)
         with worker.runner.sweeping(for_workers=True):
             asyncio.run(worker.run())
     finally:

@@ -326,6 +326,7 @@ def _twice(batch_id: str) -> sa.ColumnElement[bool]:
         other.c.user_id == runs.c.user_id,
         other.c.source_id == runs.c.source_id,
         other.c.task == runs.c.task,
+        other.c.subject == runs.c.subject,
         other.c.status == RunStatus.DONE,
         other.c.finished_at >= began,
     )
@@ -400,6 +401,7 @@ def _canceled_by_stop(batch_id: str, stopped_at: float) -> sa.ColumnElement[bool
         other.c.user_id == runs.c.user_id,
         other.c.source_id == runs.c.source_id,
         other.c.task == runs.c.task,
+        other.c.subject == runs.c.subject,
         other.c.number > runs.c.number,
     )
     cancelled = (runs.c.status == RunStatus.CANCELLED) & runs.c.due_at.is_(None)

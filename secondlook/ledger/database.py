@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from secondlook.connections.database import Database, Migration, postgres_engine, private_file, sqlite_engine
 from secondlook.errors import LedgerUnavailable
 from secondlook.ledger.migrations import MIGRATIONS
+
+QUEUE = "procrastinate"
+"""How the names of the migrations begin that `ledger.jobs` brings along."""
 
 
 def ledger_database(where: Path | str, migrations: Sequence[Migration] = MIGRATIONS) -> Database:
@@ -23,6 +28,7 @@ def ledger_database(where: Path | str, migrations: Sequence[Migration] = MIGRATI
     database = _connected(where)
     try:
         database.migrate(migrations)
+        _refuse_later(database, migrations)
     except BaseException:
         database.close()
         raise
@@ -40,6 +46,16 @@ def _connected(where: Path | str) -> Database:
         return Database(postgres_engine(where), unavailable)
     except ValueError as error:
         raise _unavailable(str(error), hint="Correct SECONDLOOK_LEDGER_URL.") from None
+
+
+def _refuse_later(database: Database, migrations: Sequence[Migration]) -> None:
+    known = {name for name, _ in migrations}
+    names = sa.select(sa.column("name", sa.Text)).select_from(sa.table("migrations"))
+    applied = database.read(lambda connection: connection.scalars(names).all())
+    later = [name for name in applied if name not in known and not name.startswith(QUEUE)]
+    if later:
+        hint = "Use that version or a later one, or the backup from before the upgrade."
+        raise _unavailable(f"a later version has changed it ({min(later)})", hint=hint)
 
 
 def _unavailable(cause: str, *, hint: str | None = None) -> LedgerUnavailable:

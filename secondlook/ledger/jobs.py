@@ -18,14 +18,13 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from secondlook.connections.database import Database, Migration
 from secondlook.errors import LedgerUnavailable
+from secondlook.ledger.database import QUEUE
 
 TASK = "carry"
 """The stored name of the only task; its arguments are a run's id and whether it is of a batch."""
 
 ASKED, BATCH = "asked", "batch"
 """The queues: of runs that somebody waits for, and of runs of batches."""
-
-_NAME = "procrastinate"
 
 _jobs = sa.table("procrastinate_jobs", sa.column("queueing_lock"), sa.column("status"))
 
@@ -92,7 +91,7 @@ def _migrations() -> list[Migration]:
         return apply
 
     scripts = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
-    return [(_NAME, make), *((f"{_NAME} {script.stem}", change(script)) for script in scripts)]
+    return [(QUEUE, make), *((f"{QUEUE} {script.stem}", change(script)) for script in scripts)]
 
 
 def _run(connection: sa.Connection, script: str) -> None:

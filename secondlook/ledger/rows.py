@@ -77,6 +77,7 @@ def read_run(row: sa.Row[Any]) -> Run:
     return Run(
         run_id=row.run_id,
         task=row.task,
+        subject=row.subject,
         number=row.number,
         source_id=row.source_id,
         user_id=row.user_id,
@@ -134,6 +135,7 @@ def run_columns(run_id: str, plan: Plan, store: str) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "task": plan.task,
+        "subject": plan.subject,
         "source_id": plan.source_id,
         "user_id": plan.user_id,
         "agent": plan.agent,

@@ -8,7 +8,7 @@ The ledger owns the guarantees; workers are disposable.
       │                   └──▶ answered (a late answer, also of a run that is queued again)
       └───────────────────┴──▶ cancelled (a person cancels it)
 
-- One open run per source and task, even if its outcome is unknown: a unique index.
+- One open run per source, task and subject, even if its outcome is unknown: a unique index.
 - One owner per run: a claim by compare-and-set, and a lease that its owner extends while it lives.
 - One call at a time: only a queued run can start one. If the owner dies after that, the run stays
   `calling`; the next claim can only mark its outcome as unknown.
@@ -32,7 +32,7 @@ from secondlook.connections.write_priority import WritePriority
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.batches import BatchStatus
 from secondlook.domain.identifiers import canonical, not_found
-from secondlook.domain.runs import SNAPSHOT, Plan, Run, RunStatus
+from secondlook.domain.runs import SNAPSHOT, TRIAL, Plan, Run, RunStatus
 from secondlook.errors import LedgerUnavailable, Outcome, OverBudget, ProviderError, SecondlookError
 from secondlook.ledger import budgets, clock, outbox
 from secondlook.ledger.budget_status import Limits
@@ -428,9 +428,21 @@ class Ledger:
         found = self._database.read(lambda connection: connection.execute(_GOING_ON).all())
         return {row.run_id: row.source_id for row in found if row.user_id == user_id}
 
-    def latest(self, user_id: str, source_id: str, task: str = SNAPSHOT) -> Run | None:
-        """The source's newest run of a task."""
-        return self._database.read(lambda connection: newest_run(connection, user_id, source_id, task))
+    def latest(self, user_id: str, source_id: str, task: str = SNAPSHOT, subject: str = "") -> Run | None:
+        """The source's newest run of a task and a subject."""
+        return self._database.read(
+            lambda connection: newest_run(connection, user_id, source_id, task, subject)
+        )
+
+    def about(self, user_id: str, source_id: str, task: str, subject: str) -> list[Run]:
+        """The runs of a task about a subject, newest first."""
+        query = RUNS.where(
+            runs.c.user_id == user_id,
+            runs.c.source_id == source_id,
+            runs.c.task == task,
+            runs.c.subject == subject,
+        ).order_by(runs.c.number.desc())
+        return self._database.read(lambda connection: [read_run(row) for row in connection.execute(query)])
 
     def submitted(self, user_id: str, key: str) -> tuple[str, str] | None:
         """The id of the run that this key of the user names, and the fingerprint it was submitted with."""
@@ -502,8 +514,8 @@ class Ledger:
     # -- inside -------------------------------------------------------------------------------------
 
     def _tells_of(self, run: Run) -> bool:
-        """Only real snapshots are announced: a message could not say that a run is a rehearsal or a trial."""
-        return self._announces and run.makes_snapshot and not run.rehearsal
+        """No rehearsal or trial is announced: a message could not say that a run is one."""
+        return self._announces and run.task != TRIAL and not run.rehearsal
 
     def _check_room(self) -> None:
         if self._folder is None:

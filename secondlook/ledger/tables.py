@@ -109,6 +109,7 @@ runs = sa.Table(
     sa.Column("due_at", sa.Double),
     sa.Column("erased_at", sa.Double),
     sa.Column("task", sa.Text),
+    sa.Column("subject", sa.Text),
 )
 
 calls = sa.Table(
@@ -221,3 +222,6 @@ reviews = sa.Table(
 )
 
 clocks = sa.Table("clock", _metadata, sa.Column("noted_at", sa.Double))
+
+TABLES = (runs, calls, submissions, batches, pace, spending, switches, deliveries, reviews)
+"""All that hold what happened, in an order in which they can be filled."""

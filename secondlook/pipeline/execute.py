@@ -35,6 +35,7 @@ from secondlook.tasks.base import Tasks, find_task
 from secondlook.tasks.table import TASKS
 from secondlook.telemetry.log import log_complete, log_generated
 from secondlook.telemetry.step import step
+from secondlook.telemetry.tracing import count_ended, trace_call, trace_run
 
 Agents = Callable[[str], Provider]
 """Returns the provider of that name, opened; called only before a request is sent."""
@@ -70,14 +71,14 @@ def execute(
     run = ledger.claim(run_id, owner=uuid4().hex)
     if run is None:
         return
-    with ledger.held(run):
+    with trace_run(run), ledger.held(run):
         if run.status is RunStatus.CALLING:
             ledger.abandon_call(run)
             return
         _or_block(run, partial(find_task, tasks), run.task, ledger)
         timings: dict[str, float] = {}
         if run.status is RunStatus.QUEUED:
-            with step("call", run_id, timings):
+            with step("call", timings):
                 store = _or_block(run, stores, run.user_id, ledger)
                 _call(run, _or_block(run, agents, run.agent, ledger), ledger, retries, answered, tasks)
             run = ledger.get(run_id)
@@ -85,6 +86,7 @@ def execute(
             store = _or_block(run, stores, run.user_id, ledger)
         if run.status is RunStatus.ANSWERED:
             _keep(run, store, ledger, timings, tasks, production=production)
+        count_ended(lambda: ledger.get(run_id))
 
 
 def _or_block(run: Run, get: Callable[[Name], T], name: Name, ledger: Ledger) -> T:
@@ -106,14 +108,17 @@ def _call(
     if number is None:
         return
 
-    def journal(given: AgentAnswer) -> None:
-        cost = agent.cost_usd(given.usage, given.model or run.model)
-        ledger.journal(run.run_id, number, given, cost)
-        answered()
-
     asked = time.monotonic()
     try:
-        agent.ask(run.request, journal)
+        with trace_call(run.agent, run.model) as call:
+
+            def journal(given: AgentAnswer) -> None:
+                cost = agent.cost_usd(given.usage, given.model or run.model)
+                ledger.journal(run.run_id, number, given, cost)
+                call.answered(given.model, given.usage, cost)
+                answered()
+
+            agent.ask(run.request, journal)
     except ProviderError as error:
         elapsed = _seconds_since_start(run) + time.monotonic() - asked
         seconds = retries.wait(error, sent=number, elapsed=elapsed)
@@ -134,7 +139,7 @@ def _keep(
     run: Run, store: Store, ledger: Ledger, timings: dict[str, float], tasks: Tasks, *, production: bool
 ) -> None:
     task = find_task(tasks, run.task)
-    timed = partial(step, run=run.run_id, timings=timings)
+    timed = partial(step, timings=timings)
     try:
         with timed("validate"):
             result = result_of(run, tasks)
@@ -148,5 +153,5 @@ def _keep(
         return
     fields = task.log_fields(result)
     log_generated(run, label_of(run.agent), task.title, fields, production=production)
-    with step("finish", run.run_id, log=lambda: log_complete(task.title, fields)):
+    with step("finish", log=lambda: log_complete(task.title, fields)):
         ledger.finish(run, timings=timings, warnings=warnings)

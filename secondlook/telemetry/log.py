@@ -9,17 +9,38 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from secondlook.domain.runs import Run
+from secondlook.telemetry.tracing import count_error, executed_run, trace_id_of
 
 _logger = logging.getLogger("secondlook")
 _logger.addHandler(logging.NullHandler())
 
 
-def configure() -> None:
-    """Write the log to standard error: for programs, never for the library."""
+class _JsonLines(logging.Formatter):
+    """One JSON object in a line, with the run that its thread executes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, str | None] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        run = executed_run()
+        if run is not None:
+            line |= {"run_id": run.run_id, "batch_id": run.batch_id, "trace_id": trace_id_of(run.run_id)}
+        return json.dumps(line)
+
+
+def configure(*, json_lines: bool = False) -> None:
+    """Write the log to standard error: for programs, never for the library.
+
+    Args:
+        json_lines: Whether each line is a JSON object.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_JsonLines() if json_lines else logging.Formatter("%(message)s"))
     _logger.handlers = [handler]
     _logger.setLevel(logging.INFO)
     _logger.propagate = False
@@ -56,4 +77,5 @@ def log_complete(title: str, fields: Mapping[str, object]) -> None:
 
 def log_failed(where: str, code: str) -> None:
     """What went wrong, and in which run or part: its code, never its message."""
+    count_error(code)
     _logger.warning("[Orchestrator] %s: %s", where, code)

@@ -18,6 +18,7 @@ from secondlook.domain.runs import RunStatus
 from secondlook.errors import SecondlookError
 from secondlook.ledger.history import Call
 from secondlook.services import Services
+from secondlook.telemetry.tracing import trace_id_of
 from secondlook.views import export
 from secondlook.views.figures import duration, money, tokens
 from secondlook.views.run_details import RunDetails, details_fields, read_details, read_stored
@@ -89,6 +90,9 @@ def _show_navigation(services: Services, details: RunDetails, wanted: RunFilter,
             _show_step("Newer", ":material/keyboard_arrow_up:", near.newer, disabled=near.newer is None)
             _show_step("Older", ":material/keyboard_arrow_down:", near.older, disabled=near.older is None)
         with st.container(horizontal=True, width="content"):
+            if services.settings.trace_url is not None:
+                address = services.settings.trace_url.replace("{trace_id}", trace_id_of(run_id))
+                st.link_button("Trace", address, icon=":material/timeline:")
             with st.popover("Copy link", icon=":material/link:"):
                 st.caption("Anyone who may see this run can open it with this link.")
                 st.code(_link(run_id), language=None, wrap_lines=True)

@@ -1,0 +1,134 @@
+"""What is shown of a snapshot's insights: its facts, and the sentences that they back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from secondlook.domain.runs import INSIGHTS, Run
+from secondlook.domain.snapshots import Snapshot
+from secondlook.ledger.runs import Ledger
+from secondlook.pipeline.insights import find_answered, read_facts, read_snapshot
+from secondlook.pipeline.outcome import insights_of
+from secondlook.stores.base import Store
+from secondlook.tasks.insights.fact import Fact
+from secondlook.tasks.insights.schema import MOST
+
+Author = Literal["agent", "rules"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A sentence as people read it.
+
+    Attributes:
+        facts: The ids of the facts that back it.
+        by: `agent` where the agent wrote it, `rules` where it is our own.
+    """
+
+    text: str
+    facts: tuple[str, ...]
+    by: Author
+
+
+@dataclass(frozen=True)
+class InsightsView:
+    """A snapshot's facts and the sentences about them.
+
+    Attributes:
+        headline: What stands out most; None where there is no fact.
+        refused: The rule that refused a sentence of the agent's, by its position.
+        run: The run that asked the agent; None where none has an answer.
+        latest: The newest run, whatever became of it; None where nobody has asked.
+    """
+
+    snapshot: Snapshot
+    facts: tuple[Fact, ...]
+    headline: Told | None
+    insights: tuple[Told, ...]
+    refused: Mapping[int, str]
+    run: Run | None
+    latest: Run | None
+
+
+def read_insights(store: Store, ledger: Ledger, snapshot_id: str, user_id: str) -> InsightsView:
+    """Return what is shown of a snapshot's insights; nothing is sent.
+
+    Raises:
+        SourceNotFound: The user has no such snapshot.
+        StoreUnavailable: It cannot be read.
+    """
+    snapshot = read_snapshot(store, snapshot_id, user_id)
+    runs = ledger.about(snapshot.user_id, snapshot.source_id, INSIGHTS, snapshot.snapshot_id)
+    return view_insights(snapshot, read_facts(store, snapshot), [run for run in runs if not run.rehearsal])
+
+
+def view_insights(snapshot: Snapshot, facts: tuple[Fact, ...], runs: Sequence[Run]) -> InsightsView:
+    """Return what is shown of a snapshot's insights.
+
+    Args:
+        snapshot: The snapshot.
+        facts: Its facts.
+        runs: The runs about it that are no rehearsals, newest first.
+    """
+    # The newest that is done: while a new answer is asked for, the old one stays.
+    run = next((each for each in runs if insights_of(each) is not None), None) or find_answered(runs)
+    told = None if run is None else insights_of(run)
+    own = own_sentences(facts)
+    accepted = () if told is None else told.accepted
+    headline = next((Told(each.text, each.facts, "agent") for each in accepted if each.position == 0), None)
+    insights = tuple(Told(each.text, each.facts, "agent") for each in accepted if each.position > 0)
+    first, rest = (own[0], own[1:]) if own else (None, ())
+    return InsightsView(
+        snapshot=snapshot,
+        facts=facts,
+        headline=headline or first,
+        insights=insights or tuple(rest[:MOST]),
+        refused={} if told is None else told.refused,
+        run=run,
+        latest=runs[0] if runs else None,
+    )
+
+
+def own_sentences(facts: Sequence[Fact]) -> tuple[Told, ...]:
+    """Our own sentences, the clear facts first."""
+    told = sorted(facts, key=lambda fact: not fact.clear)
+    return tuple(Told(fact.sentence, (fact.id,), "rules") for fact in told)
+
+
+# -- JSON ------------------------------------------------------------------------------------------------
+
+
+def fact_fields(fact: Fact) -> dict[str, object]:
+    """A fact as the API answers it; only a tested one has a p."""
+    return {
+        "id": fact.id,
+        "values": dict(fact.values),
+        "direction": fact.direction,
+        "clear": fact.clear,
+        **({} if fact.p is None else {"p": fact.p}),
+        "cells": list(fact.cells),
+        "sentence": fact.sentence,
+    }
+
+
+def insights_fields(view: InsightsView) -> dict[str, object]:
+    """Insights as `secondlook insights --json` prints them and the API answers."""
+    run = view.run
+    return {
+        "snapshot_id": view.snapshot.snapshot_id,
+        "facts": [fact_fields(fact) for fact in view.facts],
+        "headline": None if view.headline is None else _told_fields(view.headline),
+        "insights": [_told_fields(each) for each in view.insights],
+        "refused": [{"rule": rule, "position": position} for position, rule in sorted(view.refused.items())],
+        "run_id": None if run is None else run.run_id,
+        "agent": None if run is None else run.agent,
+        "model": None if run is None else run.answered_model or run.model,
+        "usage": run.usage.model_dump() if run is not None and run.answered else None,
+        "cost_usd": None if run is None or run.cost_usd is None else float(run.cost_usd),
+    }
+
+
+def _told_fields(told: Told) -> dict[str, object]:
+    return {"text": told.text, "facts": list(told.facts), "by": told.by}
