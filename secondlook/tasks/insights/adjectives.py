@@ -23,6 +23,25 @@ from secondlook.tasks.insights.reading import (
 
 _NAMED = {"estimates of $1,500 and more", "decided within a week", "decided after 22 days or more"}
 _MIDDLE = "the middle estimate"
+_BARE = {"week", "weeks", "band", "bands", "price", "prices"}
+"""Nouns that stand behind no verb or adverb."""
+
+_PREPOSITIONS = {
+    "of",
+    "of all",
+    "for",
+    "in",
+    "at",
+    "on",
+    "by",
+    "from",
+    "among",
+    "across",
+    "over",
+    "into",
+    "about",
+}
+_LEADING = {"lead", "leads"}
 _ARTICLES = {"the", "a", "an"}
 _QUANTITIES = {"majority", "half", "nearly_half", "minority", "small_share"}
 
@@ -107,13 +126,17 @@ def _next(tokens: Sequence[Token], place: int) -> Term | None:
 
 
 def _verb_may_follow(term: Term, after: Term) -> bool:
+    if term.text in BE:
+        return after.text not in _LEADING
     if term.only("verb"):
-        return term.text in BE | _HELPING
+        return term.text in _HELPING
+    if term.only("noun") and term.text.endswith("s") and after.text == "leads":
+        return False
     if term.has("adjective") and not (term.has("noun") or term.has("adverb")):
         return after.text in BE or after.text.startswith("to ")
     if term.text in _ARTICLES:
         return after.text.endswith("ing")
-    return term.text not in {"of", "of all"}
+    return term.text not in _PREPOSITIONS
 
 
 def _noun_may_follow(term: Term, after: Term) -> bool:
@@ -121,11 +144,12 @@ def _noun_may_follow(term: Term, after: Term) -> bool:
     refused = (
         term.only("noun")
         and (after.text in _ARTICLES or (noun and after.text != "number")),  # "estimates bands"
-        term.only("verb", "adverb") and after.text in {"week", "weeks", "band", "bands"},
-        term.text in {"lead", "leads", "led", "leading"} and after.text == "to",  # a cause
+        term.only("verb", "adverb") and after.text in _BARE,
+        term.text in {*_LEADING, "led", "leading"} and after.text == "to",  # a cause
         term.text in {"alone", "of the total"} and after.has("noun"),
         term.text in {"a", "an"} and noun and after.text.endswith("s"),
-        term.text in _RESTING and noun,
+        term.text in {*_RESTING, *_LEADING} and noun,
+        term.text in _BARE and (after.text == "to" or after.only("adjective")),
         noun and term.has("verb") and {sense.group for sense in term.senses} == {"the previous snapshot"},
     )
     return not any(refused)
@@ -133,7 +157,8 @@ def _noun_may_follow(term: Term, after: Term) -> bool:
 
 def _counts_its_noun(tokens: Sequence[Token], place: int, term: Term) -> bool:
     """Most, half, a minority: of estimates or decisions."""
-    if term.only("verb", "adverb") or not claims_any(term, _QUANTITIES):
+    grouped = term.text in {"group", "groups", "largest group"}
+    if not grouped and (term.only("verb", "adverb") or not claims_any(term, _QUANTITIES)):
         return True
     at = place + 1
     while at < len(tokens) and isinstance(item := tokens[at], Term) and _is_skipped(item):

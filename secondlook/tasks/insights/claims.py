@@ -77,13 +77,20 @@ def _lacks(fact: Fact, sentence: Sentence) -> bool:
     return coverage is not None and name is not None and bool(coverage.values.get(name))
 
 
+_WHOLE_WORDS = {"of", "across", "over", "among", "out of"}
+
+
 def _whole_of(part: Part) -> list[Slot]:
     """The placeholders of a part that say of how many, behind "of" or "across"."""
     found: list[Slot] = []
     for place, item in enumerate(part.items):
         if isinstance(item, Slot) and (item.fact, item.name) in WHOLES:
             before = word_before(part.items, place)
-            if before is not None and before.text in {"of", "across", "over", "among", "out of"}:
+            behind = part.items[: part.items.index(before)] if before is not None else []
+            if before is None or before.text not in _WHOLE_WORDS:
+                continue
+            of_a_noun = before.text == "of" and behind and isinstance(behind[-1], Term)  # "a count of 34"
+            if not of_a_noun:
                 found.append(item)
     return found
 
@@ -142,30 +149,3 @@ def is_qualified(sentence: Sentence) -> bool:
 def _qualified(run: Sequence[Part]) -> bool:
     senses = [sense for part in run for term in part.terms for sense in term.senses]
     return any(sense.claim in _QUALIFIES or sense.group == "the middle estimate" for sense in senses)
-
-
-def is_unmistakable(sentence: Sentence) -> bool:
-    """The words around a value fit no other fact that was sent: they say which one is meant."""
-    for run, _ in sentence.runs:
-        slots = {slot for part in run for slot in part.slots if (slot.fact, slot.name) not in WHOLES}
-        if len(slots) != 1:
-            continue
-        (slot,) = slots
-        for other in sentence.given.values():
-            if (
-                other.id != slot.fact
-                and other.values.get(slot.name) is not None
-                and _could_be(run, slot, other, sentence)
-            ):
-                return False
-    return True
-
-
-def _could_be(run: Sequence[Part], slot: Slot, other: Fact, sentence: Sentence) -> bool:
-    """Whether the parts would hold with the value of another fact."""
-    swapped = Slot(other.id, slot.name)
-    pairs = frozenset({(other.id, slot.name)})
-    parts = [
-        Part(part.opened, [swapped if item == slot else item for item in part.items], pairs) for part in run
-    ]
-    return all(_holds(part, aspect_of(swapped), sentence) for part in parts)

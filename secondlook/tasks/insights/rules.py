@@ -13,7 +13,7 @@ from typing import cast
 from secondlook.domain.answers import Completion
 from secondlook.tasks.checklist import ANY_ANSWER, Reading, Rule, accept, reject
 from secondlook.tasks.insights.adjectives import modifies_its_noun
-from secondlook.tasks.insights.claims import is_about_facts, is_qualified, is_unmistakable
+from secondlook.tasks.insights.claims import is_about_facts, is_qualified
 from secondlook.tasks.insights.companions import has_companions, names_its_fact
 from secondlook.tasks.insights.fact import Fact
 from secondlook.tasks.insights.parsing import (
@@ -92,9 +92,10 @@ def _cites_facts(sentence: Sentence) -> bool:
 
 
 def _has_values(sentence: Sentence) -> bool:
-    return bool(sentence.slots) and all(
+    slots = sentence.slots
+    return 0 < len(slots) == len(set(slots)) and all(
         slot.fact in sentence.cites and sentence.given[slot.fact].values.get(slot.name) is not None
-        for slot in sentence.slots
+        for slot in slots
     )
 
 
@@ -107,7 +108,9 @@ SENTENCE_RULES: tuple[SentenceRule, ...] = (
     SentenceRule("length", f"One line of {SHORTEST} to {LONGEST} characters", _has_length),
     SentenceRule("characters", "English letters and plain punctuation", _is_plain),
     SentenceRule("facts", f"It cites 1 to {MOST_FACTS} of the facts, none twice", _cites_facts),
-    SentenceRule("placeholders", "It has a placeholder, and each is a value of a cited fact", _has_values),
+    SentenceRule(
+        "placeholders", "It has placeholders, none twice, and each is a value of a cited fact", _has_values
+    ),
     SentenceRule("vocabulary", "Every word is in the vocabulary", _is_known),
     SentenceRule("claims", "Every part of it holds of one cited fact", is_about_facts),
     SentenceRule("units", "Every value stands with its unit, and where it belongs", has_units),
@@ -123,7 +126,6 @@ SENTENCE_RULES: tuple[SentenceRule, ...] = (
     SentenceRule("anchor", "The words say which estimates or weeks a value is about", names_its_fact),
     SentenceRule("times", "Recent weeks and those before are not mixed up", keeps_times_apart),
     SentenceRule("unqualified", "A band comes with its share, or as the leading or middle one", is_qualified),
-    SentenceRule("ambiguous", "The words fit the value's own fact alone", is_unmistakable),
 )
 """The rules for a sentence, in the order in which the first that does not hold refuses it."""
 

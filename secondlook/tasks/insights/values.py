@@ -31,7 +31,7 @@ _NOUNS: Mapping[str, set[str]] = {
     "bands": BANDS | {"groups"},
     "share": set(),
     "points": set(),
-    "band": BANDS | {"share"},
+    "band": {band for band in BANDS if not band.endswith("s")} | {"share"},
     "week": set(),
     "confidence": {"confidence"},
 }
@@ -172,19 +172,10 @@ _COUNTING = {
 """Verbs with a number behind them."""
 
 _PLACING = {
-    "come",
-    "comes",
-    "came",
-    "coming",
-    "land",
-    "lands",
-    "landed",
-    "sit",
-    "sits",
-    "sat",
-    "priced",
-    "lie",
-} | {f"{verb} in" for verb in ("come", "comes", "came", "coming", "fall", "falls", "fell", "falling")}
+    "come", "comes", "came", "coming", "come in", "comes in", "came in", "coming in", "fall in", "falls in",
+    "fell in", "falling in", "land", "lands", "landed", "sit", "sits", "sat", "priced", "lie", "lies", "cluster", "clusters", "clustered",
+}  # fmt: skip
+"""Verbs of where something is: no share stands behind them alone."""
 
 _NUMBERS = {
     "share", "percentage", "proportion", "portion", "number", "count", "total", "average",
