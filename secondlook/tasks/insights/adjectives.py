@@ -149,7 +149,7 @@ def _noun_may_follow(term: Term, after: Term) -> bool:
         term.text in {"alone", "of the total"} and after.has("noun"),
         term.text in {"a", "an"} and noun and after.text.endswith("s"),
         term.text in {*_RESTING, *_LEADING} and noun,
-        term.text in _BARE and (after.text == "to" or after.only("adjective")),
+        term.text in _BARE and (after.text == "to" or after.has("adjective")),
         noun and term.has("verb") and {sense.group for sense in term.senses} == {"the previous snapshot"},
     )
     return not any(refused)
