@@ -12,7 +12,20 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 
-from secondlook.cli import backups, batch, budgets, insights, pruning, runs, serving, snapshots, sources, trial, usage
+from secondlook.cli import (
+    backups,
+    batch,
+    budgets,
+    insights,
+    pruning,
+    report,
+    runs,
+    serving,
+    snapshots,
+    sources,
+    trial,
+    usage,
+)
 from secondlook.cli.arguments import Commands
 from secondlook.cli.printing import print_error
 from secondlook.errors import SecondlookError
@@ -52,6 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="secondlook", description="Snapshots of bucketed estimates.")
     commands = Commands(parser)
-    for noun in (serving, sources, snapshots, insights, runs, batch, trial, budgets, usage, pruning, backups):
+    for noun in (
+        serving,
+        sources,
+        snapshots,
+        insights,
+        report,
+        runs,
+        batch,
+        trial,
+        budgets,
+        usage,
+        pruning,
+        backups,
+    ):
         noun.add(commands)
     return parser
