@@ -18,6 +18,7 @@ from secondlook.cli import (
     budgets,
     insights,
     pruning,
+    report,
     runs,
     serving,
     snapshots,
@@ -64,6 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="secondlook", description="Snapshots of bucketed estimates.")
     commands = Commands(parser)
-    for noun in (serving, sources, snapshots, insights, runs, batch, trial, budgets, usage, pruning, backups):
+    for noun in (
+        serving,
+        sources,
+        snapshots,
+        insights,
+        report,
+        runs,
+        batch,
+        trial,
+        budgets,
+        usage,
+        pruning,
+        backups,
+    ):
         noun.add(commands)
     return parser

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
 from typing import Literal
 
+from secondlook.domain.bucket_rules import build_input, read_buckets
 from secondlook.domain.runs import INSIGHTS, Run
 from secondlook.domain.snapshots import Snapshot
+from secondlook.domain.sources import SourceRow
+from secondlook.errors import SecondlookError
 from secondlook.ledger.runs import Ledger
 from secondlook.pipeline.insights import find_answered, read_facts, read_snapshot
 from secondlook.pipeline.outcome import insights_of
 from secondlook.stores.base import Store
 from secondlook.tasks.insights.fact import Fact
-from secondlook.tasks.insights.schema import MOST
+from secondlook.tasks.insights.facts import facts_of
+from secondlook.tasks.insights.ranking import rank, strongest, tell
+from secondlook.tasks.insights.schema import FEWEST, MOST
+from secondlook.tasks.insights.wording import value_text
 
 Author = Literal["agent", "rules"]
 
@@ -92,9 +101,61 @@ def view_insights(snapshot: Snapshot, facts: tuple[Fact, ...], runs: Sequence[Ru
 
 
 def own_sentences(facts: Sequence[Fact]) -> tuple[Told, ...]:
-    """Our own sentences, the clear facts first."""
-    told = sorted(facts, key=lambda fact: not fact.clear)
-    return tuple(Told(fact.sentence, (fact.id,), "rules") for fact in told)
+    """Our own sentences: what stands out, and at least as many as the agent would write."""
+    return tuple(map(_tell, tell(facts, 1 + FEWEST)))
+
+
+def standing_out(facts: Sequence[Fact]) -> tuple[Told, ...]:
+    """What stands out, in our own sentences; none where nothing does."""
+    return tuple(map(_tell, rank(facts)))
+
+
+def all_facts(facts: Sequence[Fact]) -> tuple[Told, ...]:
+    """Every fact in our own sentence."""
+    return tuple(map(_tell, facts))
+
+
+def written(view: InsightsView) -> tuple[Told, ...] | None:
+    """The headline and the insights where the agent wrote any of them; None where it did not."""
+    told = (*([] if view.headline is None else [view.headline]), *view.insights)
+    return told if any(each.by == "agent" for each in told) else None
+
+
+def strongest_of(row: SourceRow, today: date) -> str | None:
+    """What stands out most in a source of the list, in one line; None where its buckets cannot be read."""
+    if row.estimate_count is None:
+        return None
+    return _strongest(json.dumps(row.buckets), row.estimate_count, today)
+
+
+@lru_cache(maxsize=1000)  # a list is drawn again with each press in it
+def _strongest(row: str, estimate_count: int, today: date) -> str | None:
+    try:
+        buckets = read_buckets(json.loads(row), today=today)
+    except SecondlookError:
+        return None
+    found = strongest(facts_of(build_input(buckets, estimate_count)))
+    return "Nothing is clear" if found is None else found.sentence.partition(". ")[0].removesuffix(".")
+
+
+def numbers(fact: Fact) -> dict[str, str]:
+    """The values of a fact as people read them, and its p value."""
+    told = {
+        name.replace("_", " ").capitalize(): value_text(fact, name)
+        for name, value in fact.values.items()
+        if value is not None
+    }
+    if fact.p is None:
+        return told
+    return {
+        **told,
+        "p": f"{fact.p:.4f}" if fact.p >= 0.0001 else "below 0.0001",
+        "Clear": "yes" if fact.clear else "no",
+    }
+
+
+def _tell(fact: Fact) -> Told:
+    return Told(fact.sentence, (fact.id,), "rules")
 
 
 # -- JSON ------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from secondlook.dashboard.parts import buckets, figures
+from secondlook.dashboard.parts import buckets, figures, insights
 from secondlook.dashboard.parts.problems import escape, show_error
 from secondlook.domain import stored_snapshots
 from secondlook.domain.runs import Run
@@ -12,7 +12,8 @@ from secondlook.domain.snapshots import Snapshot
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import StoreUnavailable
 from secondlook.pipeline.preview import Preview, changed_since, changed_since_queued
-from secondlook.views.figures import busiest, largest
+from secondlook.tasks.insights.facts import facts_of, given_of
+from secondlook.views.figures import largest
 
 
 def show_source(view: Preview, snapshot: Snapshot | None, run: Run | None) -> None:
@@ -30,20 +31,30 @@ def show_source(view: Preview, snapshot: Snapshot | None, run: Run | None) -> No
     if view.agent_input is None:
         return
     weeks = view.agent_input.demand.weekly_volume
-    top = busiest(weeks)
     figures.show_metrics(
         {
             "Estimates": f"{view.agent_input.estimate_count:,}",
             "Confidence": view.agent_input.confidence_level,
             "Weeks with estimates": str(sum(week.count > 0 for week in weeks)),
-            "Busiest week": f"{top.week} ({top.count})" if top else "none",
-            "Largest price band": largest(view.agent_input.demand.price_distribution).band,
-            "Largest latency band": largest(view.agent_input.decision_latency.distribution).band,
+            "Busiest week": _one([f"{week.week} ({week.count})" for week in largest(weeks)]),
+            "Largest price band": _one(
+                [band.band for band in largest(view.agent_input.demand.price_distribution)]
+            ),
+            "Largest latency band": _one(
+                [band.band for band in largest(view.agent_input.decision_latency.distribution)]
+            ),
         },
         width=figures.METRIC_PIXELS,
     )
     for warning in view.warnings:
         st.warning(escape(warning), icon=":material/warning:")
+
+
+def _one(found: list[str]) -> str:
+    """What is the largest; several that tie are none of them."""
+    if len(found) > 1:
+        return f"tie of {len(found)}"
+    return found[0] if found else "none"
 
 
 def read_snapshot(record: SourceRecord) -> Snapshot | None:
@@ -57,9 +68,21 @@ def read_snapshot(record: SourceRecord) -> Snapshot | None:
         return None
 
 
-def show_buckets(view: Preview) -> None:
-    """Draw the buckets as charts."""
+def show_insights(view: Preview, snapshot: Snapshot | None) -> frozenset[str]:
+    """Draw what stands out in the buckets, compared with the newest snapshot.
+
+    Returns:
+        The cells to mark in the charts.
+    """
+    if view.agent_input is None:
+        return frozenset()
+    previous = None if snapshot is None else given_of(snapshot.result)
+    return insights.show_insights(facts_of(view.agent_input, previous), view.source.source_id)
+
+
+def show_buckets(view: Preview, marked: frozenset[str]) -> None:
+    """Draw the buckets as charts, with these cells marked."""
     if view.agent_input is None:
         return
     st.subheader("Buckets", anchor=False)
-    buckets.show_charts(view.agent_input.demand, view.agent_input.decision_latency)
+    buckets.show_charts(view.agent_input.demand, view.agent_input.decision_latency, marked)

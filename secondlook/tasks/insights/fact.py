@@ -11,6 +11,16 @@ Direction = Literal["up", "down"]
 Value: TypeAlias = int | float | str | None
 """A value as JSON has it: shares are exact, 0 to 1; weeks and bands are written as in the buckets."""
 
+WEEKS_PATH = "demand.weekly_volume"
+PRICE_PATH = "demand.price_distribution"
+LATENCY_PATH = "decision_latency.distribution"
+"""Where a result holds its lists."""
+
+
+def count_path(path: str, index: int) -> str:
+    """The path of a count in one of the lists."""
+    return f"{path}[{index}].count"
+
 
 @dataclass(frozen=True)
 class Fact:

@@ -15,7 +15,15 @@ from secondlook.domain.buckets import AgentInput, BandCount, LatencyBand, PriceB
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.weeks import monday_of, week_of
 from secondlook.tasks.insights.chance import fisher, holm, two_sided_half, wilson
-from secondlook.tasks.insights.fact import Direction, Fact, Value
+from secondlook.tasks.insights.fact import (
+    LATENCY_PATH,
+    PRICE_PATH,
+    WEEKS_PATH,
+    Direction,
+    Fact,
+    Value,
+    count_path,
+)
 from secondlook.tasks.insights.sentences import Basis, write_sentence
 
 __all__ = ["FACT_IDS", "Direction", "Fact", "Peers", "Value", "facts_of", "given_of", "peers_of"]
@@ -46,9 +54,6 @@ _FEWEST_CHANGED = 10
 
 _FEWEST_PEERS = 5
 _WEEK = timedelta(weeks=1)
-_WEEKS_PATH = "demand.weekly_volume"
-_PRICE_PATH = "demand.price_distribution"
-_LATENCY_PATH = "decision_latency.distribution"
 _COUNT_PATH = "meta.estimate_count"
 
 
@@ -145,8 +150,8 @@ def _finish(draft: _Draft, clear: set[str]) -> Fact:
 
 def _drafts(given: AgentInput, previous: AgentInput | None, peers: Peers | None) -> Iterator[_Draft]:
     weeks = _weeks(given.demand.weekly_volume)
-    price = _bands(given.demand.price_distribution, PriceBand, _PRICE_PATH)
-    latency = _bands(given.decision_latency.distribution, LatencyBand, _LATENCY_PATH)
+    price = _bands(given.demand.price_distribution, PriceBand, PRICE_PATH)
+    latency = _bands(given.decision_latency.distribution, LatencyBand, LATENCY_PATH)
     if weeks:
         yield from _weekly(weeks)
     distributions = {"price": price, "decision": latency}
@@ -185,7 +190,7 @@ def _weeks(entries: Sequence[WeekCount]) -> list[_Week]:
             return []
         if monday in found or entry.count > MAX_COUNT:
             return []
-        found[monday] = _Week(monday, entry.count, f"{_WEEKS_PATH}[{index}].count")
+        found[monday] = _Week(monday, entry.count, count_path(WEEKS_PATH, index))
     return [found[monday] for monday in sorted(found)]
 
 
@@ -199,7 +204,7 @@ def _bands(entries: Sequence[BandCount], known: type[StrEnum], path: str) -> _Ba
     return _Bands(
         tuple(known),
         tuple(entries[places[band]].count for band in known),
-        tuple(f"{path}[{places[band]}].count" for band in known),
+        tuple(count_path(path, places[band]) for band in known),
     )
 
 
@@ -325,8 +330,8 @@ def _since_previous(given: AgentInput, previous: AgentInput) -> Iterator[_Draft]
 
 def _pairs(given: AgentInput, previous: AgentInput) -> dict[str, tuple[_Bands | None, _Bands | None]]:
     both = (given, previous)
-    price = [_bands(each.demand.price_distribution, PriceBand, _PRICE_PATH) for each in both]
-    latency = [_bands(each.decision_latency.distribution, LatencyBand, _LATENCY_PATH) for each in both]
+    price = [_bands(each.demand.price_distribution, PriceBand, PRICE_PATH) for each in both]
+    latency = [_bands(each.decision_latency.distribution, LatencyBand, LATENCY_PATH) for each in both]
     return {"price": (price[0], price[1]), "latency": (latency[0], latency[1])}
 
 
@@ -393,9 +398,9 @@ def peers_of(others: Sequence[AgentInput]) -> Peers | None:
 
 def _coverage(given: AgentInput) -> Iterator[_Draft]:
     lists: dict[str, tuple[str, Sequence[WeekCount | BandCount]]] = {
-        "weekly_volume": (_WEEKS_PATH, given.demand.weekly_volume),
-        "price_distribution": (_PRICE_PATH, given.demand.price_distribution),
-        "decision_latency": (_LATENCY_PATH, given.decision_latency.distribution),
+        "weekly_volume": (WEEKS_PATH, given.demand.weekly_volume),
+        "price_distribution": (PRICE_PATH, given.demand.price_distribution),
+        "decision_latency": (LATENCY_PATH, given.decision_latency.distribution),
     }
     lacks = {
         name: max(0, given.estimate_count - sum(entry.count for entry in entries))
@@ -405,5 +410,5 @@ def _coverage(given: AgentInput) -> Iterator[_Draft]:
         return
     cells = [_COUNT_PATH]
     for name, (path, entries) in lists.items():
-        cells += [f"{path}[{index}].count" for index in range(len(entries) if lacks[name] else 0)]
+        cells += [count_path(path, index) for index in range(len(entries) if lacks[name] else 0)]
     yield _Draft("coverage", dict(lacks), tuple(cells), basis=Basis(whole=given.estimate_count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
 from secondlook.domain.buckets import LatencyBand, PriceBand
@@ -51,8 +52,12 @@ def _text(name: str, value: Value) -> str:
 
 def week_text(week: str) -> str:
     """A week by its Monday: "the week of March 30, 2026"."""
-    monday = monday_of(week)
-    return f"the week of {_MONTHS[monday.month - 1]} {monday.day}, {monday.year}"
+    return f"the week of {day_text(monday_of(week))}"
+
+
+def day_text(day: date) -> str:
+    """A day: "March 30, 2026"."""
+    return f"{_MONTHS[day.month - 1]} {day.day}, {day.year}"
 
 
 _MONTHS = (
