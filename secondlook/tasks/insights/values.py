@@ -173,8 +173,8 @@ _COUNTING = {
 
 _PLACING = {
     "come", "comes", "came", "coming", "come in", "comes in", "came in", "coming in", "fall in", "falls in",
-    "fell in", "falling in", "land", "lands", "landed", "sit", "sits", "sat", "priced", "lie", "lies", "cluster", "clusters",
-    "clustered",
+    "fell in", "falling in", "land", "lands", "landed", "sit", "sits", "sat", "priced", "lie", "lies",
+    "cluster", "clusters", "clustered",
 }  # fmt: skip
 """Verbs of where something is: no share stands behind them alone."""
 
