@@ -49,7 +49,7 @@ def _insights(args: argparse.Namespace) -> int:
 
 
 def _ask(services: Services, access: Access, snapshot_id: str, *, regenerate: bool) -> None:
-    """Have the agent asked, or join the run that is there; an answer that is rejected leaves our own words."""
+    """Have the agent asked, or join the run that is there; a rejected answer leaves our own sentences."""
     from secondlook.domain.runs import RunStatus
     from secondlook.errors import AnswerRejected
     from secondlook.execution.runner import Runner

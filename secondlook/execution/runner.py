@@ -95,7 +95,7 @@ class Runner:
     def explain(
         self, snapshot_id: str, access: Access, *, regenerate: bool = False, key: str | None = None
     ) -> Run:
-        """Queue a run that asks for a snapshot's insights, or return the one that is there; see `Door.explain`.
+        """Queue a run about a snapshot's insights, or return the one that is there; see `Door.explain`.
 
         Raises:
             SecondlookError: There is no such snapshot, or nothing may be sent; there is no run.

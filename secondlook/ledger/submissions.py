@@ -1,7 +1,7 @@
 """Queues runs: inserts them, and stores the Idempotency-Keys that name them.
 
-Two unique indexes per source, task and subject decide which request is first: one open run (an unknown outcome
-keeps it open), and one run per number.
+Two unique indexes per source, task and subject decide which request is first: one open run (an unknown
+outcome keeps it open), and one run per number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run of the task insights is about: the facts of a stored snapshot, and the sentences that they back."""
+"""What a run of the task insights is about: the facts of a stored snapshot."""
 
 from __future__ import annotations
 

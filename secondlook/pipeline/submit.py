@@ -191,6 +191,35 @@ class Door:
             else:
                 yield plan
 
+    def insight_plans(
+        self,
+        records: Iterable[SourceRecord],
+        store: Store,
+        *,
+        refused: Callable[[SecondlookError], None] = lambda _: None,
+    ) -> Iterator[Plan]:
+        """The plan that asks for the insights of each source's newest snapshot, where they are not there yet.
+
+        `refused` is called with the error of each other source.
+        """
+        provider = self.agent()
+        for record in records:
+            source = record.source
+            try:
+                snapshot = read_snapshot(
+                    store, _newest_snapshot(store, source.source_id, source.user_id), source.user_id
+                )
+                runs = self.ledger.about(source.user_id, source.source_id, INSIGHTS, snapshot.snapshot_id)
+                if find_answered(runs) is not None:
+                    raise RequestInvalid(
+                        "The insights of this snapshot are there", hint="Regenerate them one by one."
+                    )
+                plan = plan_insights(store, snapshot, lambda: provider)
+            except SecondlookError as error:
+                refused(error)
+            else:
+                yield plan
+
     def allowance(self, user_id: str, calls: int, cost_usd: Decimal | None) -> Allowance:
         """How many of these calls the budgets would allow now, and why not all.
 
@@ -341,9 +370,7 @@ def check_store(run: Run, store: str) -> None:
 def _newest_snapshot(store: Store, source_id: str, user_id: str) -> str:
     rows = store.list_snapshots(user_id, source_id=source_id, limit=1).rows
     if not rows:
-        raise RequestInvalid(
-            "This rehearsal takes a source with a snapshot", hint="Generate one, or choose another source."
-        )
+        raise RequestInvalid("The source has no snapshot", hint="Generate one, or choose another source.")
     return rows[0].snapshot_id
 
 

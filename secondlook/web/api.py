@@ -418,7 +418,7 @@ async def create_insights(
         list[str] | None, Header(description="`wait`, or `wait=` and seconds: answer when it has ended")
     ] = None,
 ) -> Response:
-    """Ask the agent what stands out: begins a run and answers at once, or, with `Prefer: wait`, when it has ended.
+    """Ask the agent what stands out: answers at once, or, with `Prefer: wait`, when the run has ended.
 
     A snapshot has one answer for each version of the prompt: asked again, this gives what is there.
     """

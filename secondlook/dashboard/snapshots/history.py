@@ -13,6 +13,7 @@ from secondlook.dashboard.parts import run as run_parts
 from secondlook.dashboard.parts import snapshot as snapshot_parts
 from secondlook.dashboard.parts.budgets import moment
 from secondlook.dashboard.parts.problems import escape
+from secondlook.dashboard.snapshots import explain
 from secondlook.domain.access import Access
 from secondlook.domain.buckets import BandCount, WeekCount
 from secondlook.domain.identifiers import canonical
@@ -169,6 +170,7 @@ def show_one(services: Services, access: Access, snapshot_id: str) -> None:
     _show_downloads(view, insights)
     _show_choice(services.store(access), access, view)
     marked = insight_parts.show_insights(insights.facts, snapshot.snapshot_id, written(insights))
+    explain.show_explain(services, insights)
     show_charts(snapshot.result, marked)
     left, right = snapshot_parts.result_place()
     with left:

@@ -44,11 +44,14 @@ def _recent(fact: Json) -> Iterator[str]:
     direction = fact.get("direction") if fact.get("clear") else None
     verb = {"up": "rose", "down": "declined"}.get(direction or "")
     if verb is not None:
-        yield f"Volume {verb} from {{recent_volume.before}} to {{recent_volume.recent}} estimates in recent weeks."
+        yield (
+            f"Volume {verb} from {{recent_volume.before}} to {{recent_volume.recent}} estimates "
+            "in recent weeks."
+        )
     else:
         yield (
-            "Recent weeks brought {recent_volume.recent} estimates, compared with {recent_volume.before} in the "
-            "weeks before."
+            "Recent weeks brought {recent_volume.recent} estimates, compared with "
+            "{recent_volume.before} in the weeks before."
         )
 
 

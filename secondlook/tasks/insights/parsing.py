@@ -49,7 +49,8 @@ Token: TypeAlias = Slot | Term | Mark
 Item: TypeAlias = Slot | Term
 
 _TOKEN = re.compile(
-    r"\{(?P<fact>[a-z_]+)\.(?P<name>[a-z_]+)\}|(?P<word>[A-Za-z]+(?:[-'][A-Za-z]+)*)|(?P<mark>[,;:().])|(?P<space> )"
+    r"\{(?P<fact>[a-z_]+)\.(?P<name>[a-z_]+)\}"
+    r"|(?P<word>[A-Za-z]+(?:[-'][A-Za-z]+)*)|(?P<mark>[,;:().])|(?P<space> )"
 )
 
 
@@ -162,22 +163,16 @@ def parts_of(tokens: Sequence[Token]) -> list[Part]:
     slots = frozenset((token.fact, token.name) for token in tokens if isinstance(token, Slot))
     parts = [Part("", of_sentence=slots)]
     for token in tokens:
-        broken = token.text if isinstance(token, Mark) else token.text if _breaks(token) else None
-        if broken is None:
-            if not isinstance(token, Mark):
-                parts[-1].items.append(token)
+        if isinstance(token, Slot) or (isinstance(token, Term) and token.text not in _BREAKS):
+            parts[-1].items.append(token)
         elif parts[-1].items:
-            parts.append(Part(broken, of_sentence=slots))
+            parts.append(Part(token.text, of_sentence=slots))
         elif parts[-1].opened not in _BREAKS:
-            parts[-1].opened = broken
+            parts[-1].opened = token.text
     joined = list(_joined([part for part in parts if part.items]))
     for before, part in pairwise(joined):
         part.values_before = before.values
     return joined
-
-
-def _breaks(token: Token) -> bool:
-    return isinstance(token, Term) and token.text in _BREAKS
 
 
 def _joined(parts: list[Part]) -> Iterator[Part]:

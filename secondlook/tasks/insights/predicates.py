@@ -32,6 +32,11 @@ def _shared(holds: Callable[[float], bool]) -> Predicate:
 _QUANTITIES = frozenset({"majority", "half", "nearly_half", "minority", "small_share"})
 
 
+def _of(holds: Callable[[Fact], bool]) -> Predicate:
+    """A claim about the fact alone."""
+    return lambda fact, _part, _term: holds(fact)
+
+
 def _measured(fact: Fact, part: Part, term: Term) -> bool:
     """The word only names its estimates ("Quick decisions …"), or the part says how many, or most are so."""
     share = _share(fact)
@@ -75,7 +80,7 @@ def _ties(fact: Fact) -> int:
     return ties if isinstance(ties, int) else 0
 
 
-def _few_weeks(fact: Fact, *_: object) -> bool:
+def _few_weeks(fact: Fact) -> bool:
     number, weeks = fact.values.get("count"), fact.values.get("weeks")
     return isinstance(number, int) and isinstance(weeks, int) and 4 * number <= weeks
 
@@ -95,16 +100,16 @@ PREDICATES: Mapping[str, Predicate] = {
     "small_share": _shared(lambda share: share <= 1 / 4),
     "measured": _measured,
     "average": _average,
-    "leads": lambda fact, *_: _ties(fact) == 1,
-    "tied": lambda fact, *_: _ties(fact) > 1,
-    "clear": lambda fact, *_: fact.clear,
-    "up": lambda fact, *_: fact.clear and fact.direction == "up",
-    "down": lambda fact, *_: fact.clear and fact.direction == "down",
+    "leads": _of(lambda fact: _ties(fact) == 1),
+    "tied": _of(lambda fact: _ties(fact) > 1),
+    "clear": _of(lambda fact: fact.clear),
+    "up": _of(lambda fact: fact.clear and fact.direction == "up"),
+    "down": _of(lambda fact: fact.clear and fact.direction == "down"),
     "beats": _beats,
-    "few_weeks": _few_weeks,
-    "moves": lambda fact, *_: fact.clear and fact.direction is not None,
+    "few_weeks": _of(_few_weeks),
+    "moves": _of(lambda fact: fact.clear and fact.direction is not None),
     "steady": _steady,
     "interval": lambda fact, part, _: (fact.id, "low") in part.of_sentence,
-    "low_confidence": lambda fact, *_: fact.values.get("confidence") == "low",
+    "low_confidence": _of(lambda fact: fact.values.get("confidence") == "low"),
 }
 """Every claim. Each has its test."""

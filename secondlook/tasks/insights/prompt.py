@@ -1,8 +1,8 @@
 """Instructions, their version, and facts → messages.
 
-The instructions with the vocabulary come first and never change, so that providers cache them. The facts follow
-as compact JSON: ids, values, directions, and whether they are more than chance. Tokens are estimates by the
-formulas measured in bench/insights.py.
+The instructions with the vocabulary come first and never change, so that providers cache them. The facts
+follow as compact JSON: ids, values, directions, and whether they are more than chance. Tokens are estimates
+by the formulas measured in bench/insights.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from secondlook.tasks.insights.schema import INSIGHTS, MOST
 from secondlook.tasks.insights.vocabulary import GROUPS, Group
 
 PROMPT_VERSION = "i1"
-"""Changes with every change of the instructions, the vocabulary, the layout or the rules; stored with each run."""
+"""Changes with every change of instructions, vocabulary, layout or rules; stored with each run."""
 
 _CLAIMS: Mapping[str, str] = {
     "majority": "share over 0.5",
@@ -114,13 +114,15 @@ def _named(facts: Sequence[str]) -> str:
 VOCABULARY = "\n".join(map(_listed, GROUPS))
 
 INSTRUCTIONS = f"""\
-Say what stands out in these facts about estimates: a headline and 3 to {MOST} insights, each one English sentence of \
-20 to 240 characters that cites the 1 to 3 fact ids it is about.
-Write no number. A placeholder {{id.value}} becomes "56 %", "12", "$500 to $1,500", "3 to 7 days", "the week of \
-March 30". Each clause is about one fact: "{{price_leader.share}} of estimates fall in the {{price_leader.band}} price \
-band". Give a band its share or count, or call it leading or median. Write "from {{x.before}} to {{x.recent}}", \
-"between {{x.low}} and {{x.high}}". No capitals inside, negations, causes, advice, forecasts.
-Use only these words, inflected, and phrases (behind |). Behind [facts; condition]: for those facts, if it holds. Clear is: more than chance.
+Say what stands out in these facts about estimates: a headline and 3 to {MOST} insights, each one English \
+sentence of 20 to 240 characters that cites the 1 to 3 fact ids it is about.
+Write no number. A placeholder {{id.value}} becomes "56 %", "12", "$500 to $1,500", "3 to 7 days", "the week \
+of March 30". Each clause is about one fact: "{{price_leader.share}} of estimates fall in the \
+{{price_leader.band}} price band". Give a band its share or count, or call it leading or median. Write "from \
+{{x.before}} to {{x.recent}}", "between {{x.low}} and {{x.high}}". No capitals inside, negations, causes, \
+advice, forecasts.
+Use only these words, inflected, and phrases (behind |). Behind [facts; condition]: for those facts, if it \
+holds. Clear is: more than chance.
 {VOCABULARY}"""
 """The same for every call."""
 

@@ -1,4 +1,4 @@
-"""The strict JSON schema of an answer. It does not depend on the facts: a provider compiles each new schema once."""
+"""The strict JSON schema of an answer; it does not depend on the facts, so providers compile it once."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Insights as a task: what is asked about a stored snapshot, and which sentences of the answer are accepted."""
+"""Insights as a task: what is asked about a snapshot, and which sentences of the answer are accepted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,9 +15,9 @@ from secondlook.tasks.base import ProductTables, SentenceCheck, Step, Task, Trac
 from secondlook.tasks.checklist import check_each
 from secondlook.tasks.insights import prompt
 from secondlook.tasks.insights.fact import Fact
+from secondlook.tasks.insights.parsing import Slot, scan
 from secondlook.tasks.insights.prompt import InsightsInput
 from secondlook.tasks.insights.rules import RULES, InsightsReading, Said, check_answer
-from secondlook.tasks.insights.parsing import Slot, scan
 from secondlook.tasks.insights.wording import value_text
 
 
@@ -84,10 +85,8 @@ class InsightsTask(Task[InsightsInput, Insights]):
         facts = given.by_id()
         checks = tuple(check_each(RULES, InsightsReading(completion)))
         said: tuple[Said, ...] = ()
-        try:
+        with suppress(AnswerRejected):  # the checks say why
             said = check_answer(completion, facts)
-        except AnswerRejected:
-            pass  # the checks say why
         return Trace(
             checks=checks,
             matched=sum(each.rule is None for each in said),

@@ -53,7 +53,9 @@ def _read() -> tuple[tuple[Group, ...], Mapping[str, tuple[Sense, ...]]]:
     for each in read:
         name, claim, facts = each["group"], each.get("if"), tuple(each.get("for", ()))
         about = frozenset(facts) or None
-        entries = [(role, tuple(entry.split(", "))) for role in ROLES for entry in each.get(role, ())]
+        entries: list[tuple[Role, tuple[str, ...]]] = [
+            (role, tuple(entry.split(", "))) for role in ROLES for entry in each.get(role, ())
+        ]
         groups.append(Group(name, facts, claim, tuple(forms for _, forms in entries)))
         for role, forms in entries:
             for form in forms:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from secondlook.tasks.insights.fact import Fact
+from secondlook.tasks.insights.parsing import Part
 from secondlook.tasks.insights.predicates import PREDICATES
 from secondlook.tasks.insights.rules import refused_by
-from secondlook.tasks.insights.parsing import Part
 from secondlook.tasks.insights.vocabulary import SENSES
 from tests.tasks.insights.situations import SITUATIONS
 
@@ -45,10 +45,85 @@ def read_cases(name: str) -> list[Case]:
     return [Case(situation, tuple(facts.split(",")), text) for situation, facts, text in parts]
 
 
-NUMBERS = "one two three four five six seven eight nine ten eleven twelve dozen hundred twice double triple third quarter once zero none several couple".split()
-NEGATIONS = "not no never none nobody hardly barely neither nor without isn't aren't don't won't can't wasn't didn't non-recent".split()
-CONTRACTIONS = "it's there's that's they're we've let's here's who's".split()
-NOUNS = "customers clients jobs sales revenue deals dollars money people orders projects invoices homeowners leads profit winners buyers crews markets months days years hours quarters euros points percent weeks bands prices".split()
+NUMBERS = [
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "dozen",
+    "hundred",
+    "twice",
+    "double",
+    "triple",
+    "third",
+    "quarter",
+    "once",
+    "zero",
+    "none",
+    "several",
+    "couple",
+]
+NEGATIONS = [
+    "not",
+    "no",
+    "never",
+    "none",
+    "nobody",
+    "hardly",
+    "barely",
+    "neither",
+    "nor",
+    "without",
+    "isn't",
+    "aren't",
+    "don't",
+    "won't",
+    "can't",
+    "wasn't",
+    "didn't",
+    "non-recent",
+]
+CONTRACTIONS = ["it's", "there's", "that's", "they're", "we've", "let's", "here's", "who's"]
+NOUNS = [
+    "customers",
+    "clients",
+    "jobs",
+    "sales",
+    "revenue",
+    "deals",
+    "dollars",
+    "money",
+    "people",
+    "orders",
+    "projects",
+    "invoices",
+    "homeowners",
+    "leads",
+    "profit",
+    "winners",
+    "buyers",
+    "crews",
+    "markets",
+    "months",
+    "days",
+    "years",
+    "hours",
+    "quarters",
+    "euros",
+    "points",
+    "percent",
+    "weeks",
+    "bands",
+    "prices",
+]
 SCOPES = [
     "this month",
     "today",
@@ -99,7 +174,13 @@ FORECASTS = [
     "could fall",
     "is likely to rise",
 ]
-LOOKALIKES = dict(zip("aceiopsxyjhAEOTM", "асеіорѕхујһАЕОТМ", strict=True))
+LOOKALIKES = dict(
+    zip(
+        "aceiopsxyjhAEOTM",
+        "\u0430\u0441\u0435\u0456\u043e\u0440\u0455\u0445\u0443\u0458\u04bb\u0410\u0415\u041e\u0422\u041c",
+        strict=True,
+    )
+)
 MARKUP = [
     "**{}**",
     "_{}_",
@@ -151,7 +232,7 @@ def _insert(case: Case, chance: random.Random, words: list[str]) -> Case:
 
 def _digits(case: Case, chance: random.Random) -> Case:
     number = chance.choice(
-        [str(chance.randrange(100)), "12 %", "$500", "2026-W14", "½", "３", "٤", "IV", "1.5"]
+        [str(chance.randrange(100)), "12 %", "$500", "2026-W14", "½", "\uff13", "٤", "IV", "1.5"]
     )
     if chance.random() < 0.4 and SLOT.search(case.text):
         return replace(case, text=SLOT.sub(number, case.text, count=1))
@@ -213,7 +294,9 @@ def _other_facts(case: Case, chance: random.Random) -> Case:
     if wanted[0] not in facts and chance.random() < 0.8:
         facts = (*facts[:2], wanted[0])
     return replace(
-        case, facts=facts, text=case.text[: match.start()] + "{%s.%s}" % wanted + case.text[match.end() :]
+        case,
+        facts=facts,
+        text=case.text[: match.start()] + f"{{{wanted[0]}.{wanted[1]}}}" + case.text[match.end() :],
     )
 
 
