@@ -147,13 +147,13 @@ def numbers(fact: Fact) -> dict[str, str]:
     told = {
         _LABELS.get(name, name.replace("_", " ").capitalize()): value_text(fact, name)
         for name, value in fact.values.items()
-        if value is not None
+        if value is not None and (name, value) != ("ties", 1)
     }
     if fact.p is None:
         return told
     return {
         **told,
-        "p": f"{fact.p:.4f}" if fact.p >= 0.0001 else "below 0.0001",
+        "p value": f"{fact.p:.4f}" if fact.p >= 0.0001 else "below 0.0001",
         "Clear": "yes" if fact.clear else "no",
     }
 
