@@ -8,6 +8,7 @@ from itertools import count
 from secondlook.domain.identifiers import canonical, not_found
 from secondlook.domain.runs import INSIGHTS, Plan, Run
 from secondlook.domain.snapshots import Snapshot
+from secondlook.errors import StoreUnavailable
 from secondlook.providers.base import Provider
 from secondlook.stores.base import Store
 from secondlook.tasks.base import find_task
@@ -50,8 +51,11 @@ def read_previous(store: Store, snapshot: Snapshot) -> Snapshot | None:
 
 
 def read_facts(store: Store, snapshot: Snapshot) -> tuple[Fact, ...]:
-    """The facts of a snapshot, compared with the one before it."""
-    previous = read_previous(store, snapshot)
+    """The facts of a snapshot, compared with the one before it where that can be read."""
+    try:
+        previous = read_previous(store, snapshot)
+    except StoreUnavailable:
+        previous = None  # another program's may be broken: that takes nothing from this one
     return facts_of(given_of(snapshot.result), None if previous is None else given_of(previous.result))
 
 

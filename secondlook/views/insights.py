@@ -22,6 +22,7 @@ from secondlook.tasks.insights.fact import Fact
 from secondlook.tasks.insights.facts import facts_of
 from secondlook.tasks.insights.ranking import rank, strongest, tell
 from secondlook.tasks.insights.schema import FEWEST, MOST
+from secondlook.tasks.insights.sentences import write_briefly
 from secondlook.tasks.insights.wording import value_text
 
 Author = Literal["agent", "rules"]
@@ -135,21 +136,24 @@ def _strongest(row: str, estimate_count: int, today: date) -> str | None:
     except SecondlookError:
         return None
     found = strongest(facts_of(build_input(buckets, estimate_count)))
-    return "Nothing is clear" if found is None else found.sentence.partition(". ")[0].removesuffix(".")
+    return "nothing clear" if found is None else write_briefly(found)
+
+
+_LABELS = {"low": "Likely from", "high": "Likely to"}
 
 
 def numbers(fact: Fact) -> dict[str, str]:
     """The values of a fact as people read them, and its p value."""
     told = {
-        name.replace("_", " ").capitalize(): value_text(fact, name)
+        _LABELS.get(name, name.replace("_", " ").capitalize()): value_text(fact, name)
         for name, value in fact.values.items()
-        if value is not None
+        if value is not None and (name, value) != ("ties", 1)
     }
     if fact.p is None:
         return told
     return {
         **told,
-        "p": f"{fact.p:.4f}" if fact.p >= 0.0001 else "below 0.0001",
+        "p value": f"{fact.p:.4f}" if fact.p >= 0.0001 else "below 0.0001",
         "Clear": "yes" if fact.clear else "no",
     }
 

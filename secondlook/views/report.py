@@ -52,8 +52,8 @@ def write_report(view: SnapshotView, insights: InsightsView) -> str:
         snapshot=snapshot,
         made_by=_made_by(run),
         period=_period(result.demand.weekly_volume),
-        headline=None if insights.headline is None else insights.headline.text,
-        sentences=[each.text for each in insights.insights],
+        headline=None if insights.headline is None else _unbroken(insights.headline.text),
+        sentences=[_unbroken(each.text) for each in insights.insights],
         told_by=_told_by(insights),
         marks=_marks(view),
         charts=[
@@ -63,6 +63,10 @@ def write_report(view: SnapshotView, insights: InsightsView) -> str:
         ],
         small_print={**_small_print(view), **_about_sentences(insights)},
     )
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" %", "\u00a0%")  # a line does not begin with it
 
 
 def _period(weeks: Sequence[WeekCount]) -> str:

@@ -58,6 +58,7 @@ def made(agent: str = "openai", **changes: Json) -> Run:
         **dict.fromkeys(Run.model_fields),
         "run_id": SNAPSHOT,
         "task": SNAPSHOT_TASK,
+        "subject": "",
         "number": 1,
         "source_id": SOURCE,
         "user_id": USER,

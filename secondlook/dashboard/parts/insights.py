@@ -37,7 +37,7 @@ def show_insights(facts: Sequence[Fact], key: str, told: Sequence[Told] | None =
 
 def _show_sentences(facts: Sequence[Fact], shown: Sequence[Told], key: str) -> frozenset[str]:
     def sentence(index: int) -> str:
-        return escape(shown[index].text, limit=_SENTENCE)
+        return _text(shown[index])
 
     chosen = st.radio(
         "Choose a sentence to see its numbers and to mark it in the charts",
@@ -64,4 +64,8 @@ def _choose_none(key: str) -> None:
 def show_sentences(told: Sequence[Told]) -> None:
     """Draw sentences without a choice."""
     for each in told:
-        st.markdown(f"- {escape(each.text, limit=_SENTENCE)}")
+        st.markdown(f"- {_text(each)}")
+
+
+def _text(told: Told) -> str:
+    return escape(told.text, limit=_SENTENCE).replace(" %", "\u00a0%")  # a line does not begin with it

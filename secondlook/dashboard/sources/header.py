@@ -53,7 +53,7 @@ def show_source(view: Preview, snapshot: Snapshot | None, run: Run | None) -> No
 def _one(found: list[str]) -> str:
     """What is the largest; several that tie are none of them."""
     if len(found) > 1:
-        return f"tie of {len(found)}"
+        return f"{len(found)} tie"
     return found[0] if found else "none"
 
 

@@ -37,6 +37,14 @@ def write_sentence(fact: Fact, basis: Basis) -> str:
     return _SENTENCES[fact.id](fact, basis)
 
 
+def write_briefly(fact: Fact) -> str:
+    """Return a clear fact in a few words, for a line of a list."""
+    if fact.id == "recent_volume":
+        return f"{value_text(fact, 'recent')} in recent weeks, {value_text(fact, 'before')} before"
+    verb = {"price_leader": "are", "decision_leader": "took"}.get(fact.id)
+    return fact.sentence if verb is None else f"{value_text(fact, 'share')} {verb} {value_text(fact, 'band')}"
+
+
 def _int(fact: Fact, name: str) -> int:
     return cast("int", fact.values[name])
 
