@@ -200,11 +200,11 @@ def _fits_its_noun(tokens: Sequence[Token], place: int, term: Term) -> bool:
     if groups & _NAMED:
         return noun in _COUNTED | _LENGTHS or (noun in BANDS and term.text == "upper")
     if claims & {"up", "down"}:
-        return noun in _COMPARED | (DECISIONS if "beats" in claims else set()) or (
+        return noun in _COMPARED | (DECISIONS if "beats" in claims else set[str]()) or (
             noun in {"week", "weeks"} and term.text in _STRONG
         )
     if "leads" in claims:
-        led = _LED | (_PEAKED if "the busiest week, without a tie" in groups else set())
+        led = _LED | (_PEAKED if "the busiest week, without a tie" in groups else set[str]())
         return noun in led or (term.text in _OFTEN and noun in {"price", "decision", "time"})
     return True
 

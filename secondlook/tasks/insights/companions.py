@@ -158,7 +158,8 @@ def _is_a_move(tokens: Sequence[Token], place: int) -> bool:
     for item in reversed(tokens[:place]):
         if isinstance(item, Mark) or (isinstance(item, Term) and item.text in CUTS):
             return False
-        if claims_any(item, MOVES, "noun") and item.text not in {"trend", "trends"}:
+        trend = isinstance(item, Term) and item.text in {"trend", "trends"}
+        if claims_any(item, MOVES, "noun") and not trend:
             return True
     return False
 
