@@ -181,7 +181,12 @@ def _has_a_fitting_subject(tokens: Sequence[Token], place: int, term: Term) -> b
     decided = term.has("verb") and (groups & {"decisions", "prices", "closing"} or term.text in _COMING)
     named = term.has("adjective") and groups & _NAMED
     subject = subject_before(tokens, place)
-    if subject in _BARE and term.only("verb") and term.text.endswith("s") and term.text not in BE:
+    if (
+        subject in {"weeks", "bands", "prices"}
+        and term.only("verb")
+        and term.text.endswith("s")
+        and term.text not in BE
+    ):
         return False  # "weeks holds"
     return not (decided or named) or subject not in BANDS
 
