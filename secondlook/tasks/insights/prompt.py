@@ -148,13 +148,13 @@ def _rounded(value: Value) -> Value:
 
 _SCHEMA = json.dumps(INSIGHTS, separators=(",", ":"))
 
-ANSWER_TOKENS = 330
+ANSWER_TOKENS = 240
 """About how many tokens an answer with four insights takes."""
 
 
 def estimate_prompt_tokens(given: InsightsInput) -> int:
     """About how many tokens a request takes, with the schema and the messages' frames."""
-    return math.ceil(len(INSTRUCTIONS) / 4.2 + len(lay_out(given)) / 2.7 + len(_SCHEMA) / 4.0 + 12)
+    return math.ceil(len(INSTRUCTIONS) / 4.3 + len(lay_out(given)) / 2.9 + len(_SCHEMA) / 4 + 17)
 
 
 def question(given: InsightsInput) -> Question:

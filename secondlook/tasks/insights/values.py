@@ -173,8 +173,8 @@ _COUNTING = {
 
 _PLACING = {
     "come", "comes", "came", "coming", "come in", "comes in", "came in", "coming in", "fall in", "falls in",
-    "fell in", "falling in", "land", "lands", "landed", "sit", "sits", "sat", "priced", "lie", "lies", "cluster", "clusters",
-    "clustered",
+    "fell in", "falling in", "land", "lands", "landed", "sit", "sits", "sat", "priced", "lie", "lies",
+    "cluster", "clusters", "clustered",
 }  # fmt: skip
 """Verbs of where something is: no share stands behind them alone."""
 
@@ -202,7 +202,7 @@ def _agrees(part: Part, place: int, slot: Slot, before: Part | None) -> bool:
     directly = part.items[place - 1] if place else None
     after = part.items[place + 1] if place + 1 < len(part.items) else None
     if place == 0 and after is None and before is not None and part.opened == ",":
-        head = _head(before)  # "The leading price band, {…}, …"
+        head = _tail(before)  # "The leading price band, {…}, …"
         return head is None or (head in BANDS | {"week", "decision time", "price"}) == names
     if not names and isinstance(after, Term) and after.text in {"is", "was", "lead", "leads", "led"}:
         return False
@@ -239,6 +239,11 @@ def _agrees(part: Part, place: int, slot: Slot, before: Part | None) -> bool:
         placed = isinstance(verb, Term) and verb.text in _PLACING
         return not placed and (directly.text == "at" or of_whole)
     return True
+
+
+def _tail(part: Part) -> str | None:
+    """The last noun of a part."""
+    return next((item.text for item in reversed(part.terms) if item.has("noun")), None)
 
 
 def _head(part: Part) -> str | None:

@@ -266,7 +266,9 @@ def _forecasts(case: Case, chance: random.Random) -> Case:
 def _nouns(case: Case, chance: random.Random) -> Case:
     found = list(re.finditer(r"\b(?:estimates?|decisions?)\b", case.text))
     if not found:
-        return _insert(case, chance, NOUNS)
+        # Quiet weeks are weeks.
+        nouns = [noun for noun in NOUNS if noun != "weeks" or "quiet_weeks" not in case.facts]
+        return _insert(case, chance, nouns)
     match = chance.choice(found)
     # Each estimate has a price, so that "prices" would be true of them.
     nouns = [noun for noun in NOUNS if noun != "prices" or not any("price" in fact for fact in case.facts)]
