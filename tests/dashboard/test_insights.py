@@ -68,6 +68,7 @@ def test_a_chosen_sentence_shows_its_numbers(page: AppTest) -> None:
     told = page.radio[0].options
     assert [sentence for sentence in told if "closed in 44 weeks" in sentence] == told[:1]
     assert len(told) == 12
+    assert sum("The median of the other sources is" in sentence for sentence in told) == 3
 
 
 def test_marked_counts_stand_out() -> None:
