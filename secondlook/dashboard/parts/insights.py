@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -14,13 +14,19 @@ from secondlook.views.insights import Told, all_facts, numbers, standing_out
 _SENTENCE = 700  # characters
 
 
-def show_insights(facts: Sequence[Fact], key: str, told: Sequence[Told] | None = None) -> frozenset[str]:
+def show_insights(
+    facts: Sequence[Fact],
+    key: str,
+    told: Sequence[Told] | None = None,
+    compared: Callable[[], Sequence[Fact]] | None = None,
+) -> frozenset[str]:
     """Draw what stands out, at most a few sentences; a toggle shows all facts instead.
 
     Args:
         facts: The facts of a snapshot or of buckets.
         key: What they are of, for the widgets.
         told: The sentences to draw; None draws our own.
+        compared: Reads the facts that "All facts" shows, where they say more.
 
     Returns:
         The cells of the chosen sentence, to be marked in the charts.
@@ -28,6 +34,7 @@ def show_insights(facts: Sequence[Fact], key: str, told: Sequence[Told] | None =
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader("What stands out", anchor=False, width="content")
         every = st.toggle("All facts", key=f"all-facts-{key}")
+    facts = compared() if every and compared is not None else facts
     shown = all_facts(facts) if every else standing_out(facts) if told is None else told
     if not shown:
         st.markdown("Nothing stands out: all differences in these buckets may be chance.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from secondlook.dashboard.parts import buckets, figures, insights
@@ -11,8 +13,10 @@ from secondlook.domain.runs import Run
 from secondlook.domain.snapshots import Snapshot
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import StoreUnavailable
+from secondlook.pipeline.peers import read_peers
 from secondlook.pipeline.preview import Preview, changed_since, changed_since_queued
-from secondlook.tasks.insights.facts import facts_of, given_of
+from secondlook.stores.base import Store
+from secondlook.tasks.insights.facts import Fact, facts_of, given_of
 from secondlook.views.figures import largest
 
 
@@ -68,16 +72,22 @@ def read_snapshot(record: SourceRecord) -> Snapshot | None:
         return None
 
 
-def show_insights(view: Preview, snapshot: Snapshot | None) -> frozenset[str]:
+def show_insights(view: Preview, snapshot: Snapshot | None, store: Store) -> frozenset[str]:
     """Draw what stands out in the buckets, compared with the newest snapshot.
 
     Returns:
         The cells to mark in the charts.
     """
-    if view.agent_input is None:
+    given, source = view.agent_input, view.source
+    if given is None:
         return frozenset()
     previous = None if snapshot is None else given_of(snapshot.result)
-    return insights.show_insights(facts_of(view.agent_input, previous), view.source.source_id)
+
+    def compared() -> tuple[Fact, ...]:
+        today = datetime.now(UTC).date()
+        return facts_of(given, previous, read_peers(store, source.user_id, source.source_id, today))
+
+    return insights.show_insights(facts_of(given, previous), source.source_id, compared=compared)
 
 
 def show_buckets(view: Preview, marked: frozenset[str]) -> None:

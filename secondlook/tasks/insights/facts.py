@@ -1,4 +1,4 @@
-"""The facts of a snapshot: a closed list, computed from its counts alone (docs/insights.md). Pure."""
+"""The facts of a snapshot: a closed list, computed from its counts alone (docs/facts.md). Pure."""
 
 from __future__ import annotations
 

@@ -79,9 +79,9 @@ def _quiet_weeks(fact: Fact, _: Basis) -> str:
 def _recent_volume(fact: Fact, _: Basis) -> str:
     recent, before = _int(fact, "recent"), _int(fact, "before")
     if recent == before == 0:
-        return "No estimate closed in the last eight weeks that the snapshot covers."
+        return "No estimate closed in the last eight weeks covered."
     counted = count_text(recent, "estimate") if recent else "No estimate"
-    closed = f"{counted} closed in the last four weeks that the snapshot covers"
+    closed = f"{counted} closed in the last four weeks covered"
     if recent == before:
         return f"{closed}, as many as in the four weeks before."
     change = f"{value_text(fact, 'change')} {'more' if recent > before else 'fewer'}"
@@ -112,11 +112,11 @@ def _leader(fact: Fact, basis: Basis, noun: str, leader: str) -> str:
 
 
 def _price_median(fact: Fact, _: Basis) -> str:
-    return f"The median price is {value_text(fact, 'band')}."
+    return f"The median estimate is priced {value_text(fact, 'band')}."
 
 
 def _decision_median(fact: Fact, _: Basis) -> str:
-    return f"The median decision time is {value_text(fact, 'band')}."
+    return f"The median estimate took {value_text(fact, 'band')} to decide."
 
 
 def _price_high(fact: Fact, basis: Basis) -> str:
@@ -149,23 +149,20 @@ def _compared(fact: Fact) -> str:
 
 def _since_previous(fact: Fact, basis: Basis) -> str:
     change = _int(fact, "estimates")
-    counted = (
-        f"counts {abs(change):,} {'more' if change > 0 else 'fewer'}" if change else "counts equally many"
+    counted = "As many estimates are counted here."
+    if change:
+        estimates = count_text(abs(change), "more estimate" if change > 0 else "fewer estimate")
+        counted = f"{estimates} {'is' if abs(change) == 1 else 'are'} counted here."
+    weeks = (
+        "The previous snapshot covers other weeks."
+        if basis.apart
+        else "The same estimates may count here and in the previous snapshot."
     )
-    if basis.apart:
-        return (
-            f"No week is in both this snapshot and the previous one. "
-            f"This one {counted}. {_moves(fact, basis)}"
-        )
-    return (
-        f"The same estimates may count in this snapshot and in the previous one. This one {counted}. "
-        f"{_moves(fact, basis)}"
-    )
+    return " ".join((weeks, counted, *_moves(fact, basis)))
 
 
-def _moves(fact: Fact, basis: Basis) -> str:
-    parts = [_move(fact, basis, name) for name in ("price", "latency") if fact.values[f"{name}_band"]]
-    return " ".join(parts)
+def _moves(fact: Fact, basis: Basis) -> list[str]:
+    return [_move(fact, basis, name) for name in ("price", "latency") if fact.values[f"{name}_band"]]
 
 
 def _move(fact: Fact, basis: Basis, name: str) -> str:
@@ -197,8 +194,9 @@ def _coverage(fact: Fact, basis: Basis) -> str:
 
 
 def _sample(fact: Fact, _: Basis) -> str:
-    estimates = count_text(_int(fact, "estimates"), "estimate")
-    return f"The snapshot counts {estimates}; confidence is {value_text(fact, 'confidence')}."
+    count = _int(fact, "estimates")
+    counted = f"{count_text(count, 'estimate')} {'is' if count == 1 else 'are'} counted"
+    return f"{counted}; confidence is {value_text(fact, 'confidence')}."
 
 
 def _share(fact: Fact, basis: Basis) -> str:
