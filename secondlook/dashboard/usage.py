@@ -341,7 +341,7 @@ def _show_acceptance(services: Services, query: UsageQuery) -> None:
     """Draw which sentences of insights were accepted, where there are any."""
     since, until = query.since.isoformat(), query.until.isoformat()
     wanted, _ = read_filter({"since": since, "until": until, "agent": query.agent or ""})
-    found = acceptance(services.ledger, services.history, wanted, only=query.user)
+    found = acceptance(services.ledger, services.history, wanted, only=query.user_id)
     if not found:
         return
     st.header("Insights by prompt version", anchor=False)

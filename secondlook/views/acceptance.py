@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from secondlook.domain.run_filter import RunFilter
 from secondlook.domain.runs import INSIGHTS
@@ -65,7 +65,7 @@ def acceptance(ledger: Ledger, history: History, wanted: RunFilter, *, only: str
         only: The user whose runs may be seen; None for a reviewer.
     """
     found: dict[str, Acceptance] = {}
-    asked = wanted.model_copy(update={"task": INSIGHTS})
+    asked = replace(wanted, task=INSIGHTS)
     for row in history.all(asked, only=only, limit=MOST_RUNS):
         run = ledger.get(row.run_id)
         if run.answer is None or run.rehearsal:

@@ -12,7 +12,9 @@ from secondlook.tasks.insights.reading import (
     BANDS,
     BE,
     DECISIONS,
+    EARLIER,
     ESTIMATES,
+    RECENT,
     Sentence,
     claims_any,
     in_group,
@@ -178,7 +180,15 @@ def _has_a_fitting_subject(tokens: Sequence[Token], place: int, term: Term) -> b
     groups = {sense.group for sense in term.senses}
     decided = term.has("verb") and (groups & {"decisions", "prices", "closing"} or term.text in _COMING)
     named = term.has("adjective") and groups & _NAMED
-    return not (decided or named) or subject_before(tokens, place) not in BANDS
+    subject = subject_before(tokens, place)
+    if (
+        subject in {"weeks", "bands", "prices"}
+        and term.only("verb")
+        and term.text.endswith("s")
+        and term.text not in BE
+    ):
+        return False  # "weeks holds"
+    return not (decided or named) or subject not in BANDS
 
 
 def _is_in_the_middle_of_estimates(tokens: Sequence[Token], place: int, term: Term) -> bool:
@@ -199,12 +209,14 @@ def _fits_its_noun(tokens: Sequence[Token], place: int, term: Term) -> bool:
         return noun in _MIDDLES - (BANDS if term.text == "middle" else set())
     if groups & _NAMED:
         return noun in _COUNTED | _LENGTHS or (noun in BANDS and term.text == "upper")
+    if groups & {RECENT, EARLIER}:
+        return noun != "week"  # one of four
     if claims & {"up", "down"}:
-        return noun in _COMPARED | (DECISIONS if "beats" in claims else set()) or (
+        return noun in _COMPARED | (DECISIONS if "beats" in claims else set[str]()) or (
             noun in {"week", "weeks"} and term.text in _STRONG
         )
     if "leads" in claims:
-        led = _LED | (_PEAKED if "the busiest week, without a tie" in groups else set())
+        led = _LED | (_PEAKED if "the busiest week, without a tie" in groups else set[str]())
         return noun in led or (term.text in _OFTEN and noun in {"price", "decision", "time"})
     return True
 

@@ -27,7 +27,9 @@ def is_about_facts(sentence: Sentence) -> bool:
         shared = held & sentence.runs[-1][1] if sentence.runs else None
         if shared:
             sentence.runs[-1] = ([*sentence.runs[-1][0], part], shared)
-        elif shared is None or (part.opened not in {"when", "where"} and _has_subject(part)):
+        elif shared is None or (
+            part.opened not in {"when", "where"} and _has_subject(part) and _says_of_what(part, sentence)
+        ):
             sentence.runs.append(([part], held))
         else:
             return False
@@ -42,7 +44,7 @@ def _holds(part: Part, aspect: str, sentence: Sentence) -> bool:
         return False
     # What is said of the whole ("of these 34 estimates") is said of no fact.
     nouns = [part.items[part.items.index(slot) + 1 :][:1] for slot in others]
-    terms = [term for term in part.terms if [term] not in nouns]
+    terms = [term for term in part.terms if [term] not in nouns or not term.has("noun")]
     if others and not part.has_verb and len(part.slots) == 1:
         return all(any(sense.group == "any fact" for sense in term.senses) for term in terms)
     return all(_means(term, aspect, fact, part, sentence) for term in terms)
@@ -115,6 +117,16 @@ def _is_whole(slot: Slot, fact: Fact, sentence: Sentence) -> bool:
     )
 
 
+def _says_of_what(part: Part, sentence: Sentence) -> bool:
+    """Whether a share that begins a part is of all estimates, not of those that the part before is about."""
+    first, after = part.items[0], part.items[1] if len(part.items) > 1 else None
+    if not isinstance(first, Slot) or first.name not in {"share", "count"}:
+        return True
+    of = isinstance(after, Term) and (after.text in {"of", "of all"} or after.has("noun"))
+    begun = sentence.runs[-1][0][0].items[0]
+    return of or (isinstance(begun, Slot) and begun.name in {"share", "count"})
+
+
 def _has_subject(part: Part) -> bool:
     """Whether a part can stand alone: it neither continues nor points at what another part is about."""
     if any(isinstance(item, Term) and item.has("pronoun") for item in part.items):
@@ -137,13 +149,27 @@ _QUALIFIES = {"leads", "majority", "half", "nearly_half", "tied", "minority"}
 def is_qualified(sentence: Sentence) -> bool:
     """A band comes with its share or count, or is said to be the leading or the middle one."""
     for run, _ in sentence.runs:
-        slots = {slot for part in run for slot in part.slots}
-        for slot in slots:
-            if slot.name == "band" and not (
-                {Slot(slot.fact, "share"), Slot(slot.fact, "count")} & slots or _qualified(run)
-            ):
-                return False
+        for linked in _linked(run):
+            slots = {slot for part in linked for slot in part.slots}
+            for slot in slots:
+                if slot.name == "band" and not (
+                    {Slot(slot.fact, "share"), Slot(slot.fact, "count")} & slots or _qualified(linked)
+                ):
+                    return False
     return True
+
+
+def _linked(run: Sequence[Part]) -> list[list[Part]]:
+    """The parts of a run that are one clause: a conjunction begins another."""
+    clauses: list[list[Part]] = []
+    for part in run:
+        if not clauses or part.opened in _CONJUNCTIONS:
+            clauses.append([])
+        clauses[-1].append(part)
+    return clauses
+
+
+_CONJUNCTIONS = {"and", "while", "whereas", "but", "although", "though", "then", ";"}
 
 
 def _qualified(run: Sequence[Part]) -> bool:

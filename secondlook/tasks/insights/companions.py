@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from secondlook.tasks.insights.parsing import (
     Mark,
+    Part,
     Slot,
     Term,
     Token,
@@ -93,6 +94,8 @@ def _recent_volume(place: _Place) -> bool:
 def _volume(place: _Place) -> bool:
     if place.slot.name == "average":
         return in_group(place.tokens, _AVERAGE) and bool(texts_of(place.tokens) & _WEEKLY)
+    if place.slot.name == "estimates":
+        return not any(text.startswith("weekly") for text in texts_of(_part(place).items))
     if place.slot.name == "weeks":
         parts = [part for part in place.sentence.parts if place.slot in part.slots]
         return place.word in _THROUGH or not any(in_group(part.items, _AVERAGE) for part in parts)
@@ -107,11 +110,20 @@ def _quiet_weeks(place: _Place) -> bool:
 
 def _since_previous(place: _Place) -> bool:
     if place.slot.name == "estimates":
-        return place.word == "by"
+        return place.word == "by" and not texts_of(place.tokens) & {"share", "shares"}
     if place.slot.name.endswith("_band"):
         return True
     words = {"by"} if place.slot.name.endswith("_points") else {"from", "to", "after"}
-    return place.word in words and _has_band(place.sentence, place.slot)
+    return place.word in words and _has_band(place)
+
+
+def _sample(place: _Place) -> bool:
+    named = texts_of(_part(place).items) & {"confidence", "confidence level", "level"}
+    return place.slot.name != "confidence" or bool(named)
+
+
+def _part(place: _Place) -> Part:
+    return next(part for part in place.sentence.parts if place.slot in part.slots)
 
 
 def _ties(place: _Place) -> bool:
@@ -137,6 +149,7 @@ _NEEDS: Mapping[str, Callable[[_Place], bool]] = {
     "volume": _volume,
     "quiet_weeks": _quiet_weeks,
     "since_previous": _since_previous,
+    "sample": _sample,
     "coverage": lambda place: _names_lack(place.sentence, place.slot),
     "ties": _ties,
     "count": _counted,
@@ -149,8 +162,13 @@ _THROUGH = {"over", "across", "in", "during"}
 _MOVING = {"by", "up by", "down by", "up", "down"}
 
 
-def _has_band(sentence: Sentence, slot: Slot) -> bool:
-    return Slot(slot.fact, f"{slot.name.partition('_')[0]}_band") in sentence.slots
+def _has_band(place: _Place) -> bool:
+    """Whether the band that moved, or its share, is named before."""
+    aspect = place.slot.name.partition("_")[0]
+    before = place.tokens[: place.at]
+    return Slot(place.slot.fact, f"{aspect}_band") in (
+        before if aspect + "_points" != place.slot.name else place.tokens
+    )
 
 
 def _is_a_move(tokens: Sequence[Token], place: int) -> bool:
@@ -158,7 +176,8 @@ def _is_a_move(tokens: Sequence[Token], place: int) -> bool:
     for item in reversed(tokens[:place]):
         if isinstance(item, Mark) or (isinstance(item, Term) and item.text in CUTS):
             return False
-        if claims_any(item, MOVES, "noun") and item.text not in {"trend", "trends"}:
+        trend = isinstance(item, Term) and item.text in {"trend", "trends"}
+        if claims_any(item, MOVES, "noun") and not trend:
             return True
     return False
 

@@ -142,6 +142,9 @@ def noun_after(items: Sequence[Token], place: int) -> tuple[str | None, int]:
 
 MOVES = {"up", "down", "moves"}
 
+RECENT, EARLIER = "the last 4 weeks", "the 4 weeks before"
+"""The groups of words for the two times of recent_volume."""
+
 HIGHEST = "the highest count of a week"
 
 

@@ -10,9 +10,7 @@ from secondlook.tasks.insights.parsing import (
     Slot,
     Term,
 )
-from secondlook.tasks.insights.reading import CONTRASTS, CUTS, Sentence
-
-_RECENT, _EARLIER = "the last 4 weeks", "the 4 weeks before"
+from secondlook.tasks.insights.reading import CONTRASTS, CUTS, EARLIER, MOVES, RECENT, Sentence, claims_any
 
 
 @dataclass
@@ -27,6 +25,11 @@ class _Stretch:
         return any(
             sense.group == group for item in self.items if isinstance(item, Term) for sense in item.senses
         )
+
+    @property
+    def moves(self) -> bool:
+        """Whether it says that something rises or falls."""
+        return any(claims_any(item, MOVES) for item in self.items)
 
     @property
     def leads_on(self) -> bool:
@@ -51,11 +54,13 @@ def keeps_times_apart(sentence: Sentence) -> bool:
     """The value of the recent weeks stands with words for them, or none; so does that of the weeks before."""
     stretches = _stretches(sentence)
     for place, each in enumerate(stretches):
+        if each.names(EARLIER) and not each.names(RECENT) and each.opened not in CONTRASTS and each.moves:
+            return False
         names = {item.name for item in each.items if isinstance(item, Slot) and item.fact == "recent_volume"}
-        recent, earlier = each.names(_RECENT), each.names(_EARLIER)
+        recent, earlier = each.names(RECENT), each.names(EARLIER)
         if "recent" in names:
             before = stretches[place - 1] if place else None
-            taken = not recent and before is not None and before.names(_EARLIER) and not before.names(_RECENT)
+            taken = not recent and before is not None and before.names(EARLIER) and not before.names(RECENT)
             if earlier or taken or each.opened in CONTRASTS or "before" in names:
                 return False
         if "before" in names and (recent or not (earlier or each.opened in CONTRASTS)):

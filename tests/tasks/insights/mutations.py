@@ -394,12 +394,10 @@ def _claims(case: Case, chance: random.Random) -> Case:
     word = chance.choice(
         [word for word in FALSE_WORDS[case.situation] if not word.startswith(("fall", "fell"))]
     )
-    form = chance.choice(
-        [str, str, str, str.upper, str.title, lambda each: each + "s", lambda each: each.replace(" ", "-")]
-    )
+    formed = chance.choice([word, word, word, word.upper(), word.title(), f"{word}s", word.replace(" ", "-")])
     if chance.random() < 0.5:
-        return _change_word(case, chance, lambda _: form(word))
-    return _insert(case, chance, [form(word)])
+        return _change_word(case, chance, lambda _: formed)
+    return _insert(case, chance, [formed])
 
 
 MUTATIONS: Mapping[str, Callable[[Case, random.Random], Case]] = {
