@@ -123,7 +123,8 @@ def test_a_week_of_tomorrow_is_no_fact() -> None:
 def test_a_broken_snapshot_before_takes_nothing_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Facts of a snapshot are there although the one before it cannot be read."""
     newest = snapshot(given(price=(5, 10, 20, 5), latency=(10, 10, 10, 10)))
-    store = connect()._embedded_store
+    services = connect()
+    store = services.store(services.own_access(USER))
 
     def broken(*_: object, **__: object) -> None:
         raise StoreUnavailable("Snapshot does not match the locked schema")

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given as any_of
 from hypothesis import strategies as st
-from scipy import stats  # pyright: ignore[reportMissingTypeStubs]
 
 from secondlook.domain.buckets import AgentInput, BandCount, DecisionLatency, Demand, WeekCount
 from secondlook.domain.weeks import week_of
 from secondlook.tasks.insights.fact import Fact
 from secondlook.tasks.insights.facts import FACT_IDS, Peers, facts_of, peers_of
 from secondlook.tasks.insights.wording import value_text
+from tests.tasks.insights import oracle
 from tests.tasks.insights.givens import given, givens
 
 MONTHS = [(f"2026-W{number:02d}", 5) for number in range(1, 9)]
@@ -115,7 +115,7 @@ def test_what_changed_since_the_previous_snapshot() -> None:
         "latency_points": 15.0,
     }
     assert found.clear
-    assert found.p == pytest.approx(float(stats.fisher_exact([[5, 45], [20, 20]]).pvalue))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    assert found.p == pytest.approx(oracle.fisher([[5, 45], [20, 20]]))
     assert found.direction is None
 
 
@@ -269,8 +269,7 @@ def _banded(kind: str, part: slice, bands: tuple[BandCount, ...]) -> dict[str, d
     top = [band.band for band in bands if band.count == most]
 
     def share(count: int) -> dict[str, Any]:
-        interval = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
-        low, high = max(0.0, float(interval.low)), min(1.0, float(interval.high))
+        low, high = oracle.wilson(count, n)
         return {"count": count, "share": float(Fraction(count, n)), "low": low, "high": high}
 
     def middle() -> str:
