@@ -32,9 +32,10 @@ def draw() -> None:
     snapshot = header.read_snapshot(record)
     run = services.ledger.latest(access.user_id, source_id)
     header.show_source(view, snapshot, run)
+    marked = header.show_insights(view, snapshot, store)
     generate.show_generate(view, run)
     generate.show_result(view, run, snapshot)
-    header.show_buckets(view)
+    header.show_buckets(view, marked)
 
 
 body.show_body(draw)

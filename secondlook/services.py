@@ -441,9 +441,10 @@ class Services:
             )
 
     def _answerers(self) -> Answerers:
-        from secondlook.tasks.snapshot import offline
+        from secondlook.tasks.insights import offline as insights
+        from secondlook.tasks.snapshot import offline as snapshot
 
-        return offline.ANSWERERS
+        return {**snapshot.ANSWERERS, **insights.ANSWERERS}
 
     def get_part(self, make: Callable[[Services], T]) -> T:
         """The result of a function of these services; cached, and computed again if it failed."""

@@ -26,7 +26,7 @@ DAY = 86_400
 NOON = 1_795_348_800.0
 """2026-11-22T12:00:00Z."""
 
-TASKS = (SNAPSHOT, "insights", "a third")
+TASKS = (SNAPSHOT, "another", "a third")
 """Tasks for ledgers whose runs are counted, and not opened."""
 
 USERS = (USER, OTHER_USER, "c0000000-0000-4000-8000-00000000000c")

@@ -16,8 +16,10 @@ from contextlib import closing
 
 import pytest
 
+from secondlook.domain.runs import INSIGHTS
 from tests.processes import Home, Process, Sample, eventually, finish, killed, samples
 from tests.provider import Exchange, answering, answering_after, answering_once
+from tests.test_insights import HONEST, saying
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +127,35 @@ def test_killed_at(mortal: Home, point: str, left: str, requests: int, end: str)
         is_in_doubt(mortal)
         assert len(mortal.provider.requests) == requests
     stays_finished(mortal)
+
+
+INSIGHT_POINTS = [point for point in POINTS if not str(point.values[0]).startswith("SqliteStore")]
+"""The same points of a run about insights, which stores nothing but in the journal."""
+
+
+@pytest.mark.parametrize(("point", "left", "requests", "end"), INSIGHT_POINTS)
+def test_insights_killed_at(mortal: Home, point: str, left: str, requests: int, end: str) -> None:
+    """A run about a snapshot's insights that is killed here has at most one answered call."""
+    assert mortal.snapshot().code == 0
+    mortal.provider.requests.clear()
+    (stored,) = mortal.snapshots()
+    mortal.provider.behaviour = saying(*HONEST)
+    assert killed(mortal.start("insights", stored["id"], driver=point))
+    assert statuses(mortal) == ["done", left]
+    assert len(mortal.provider.requests) == requests
+
+    mortal.wait_for_lease()
+    assert resume(mortal) == [end]
+    assert len(mortal.provider.requests) == (1 if end == "done" else requests)
+    answered = [call for call in mortal.calls() if call["task"] == INSIGHTS and call["outcome"] == "answered"]
+    assert len(answered) == (end == "done")
+    if end == "done":
+        found = mortal.call("insights", stored["id"]).fields
+        assert {each["by"] for each in (found["headline"], *found["insights"])} == {"agent"}
+    else:
+        assert mortal.call("insights", stored["id"]).error["code"] == "in_doubt"
+    assert len(mortal.provider.requests) == (1 if end == "done" else requests)
+    assert mortal.snapshots() == [stored]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

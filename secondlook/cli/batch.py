@@ -35,6 +35,11 @@ def add(commands: Commands) -> None:
         "--resume", metavar="BATCH_ID", help="resume a paused or stopped batch in this process"
     )
     which.add_argument("--stop", metavar="BATCH_ID", help="stop a batch: cancel runs that were not sent")
+    batch.add_argument(
+        "--insights",
+        action="store_true",
+        help="ask what stands out in the newest snapshot of each source that has one, and make no snapshot",
+    )
     batch.add_argument("--concurrency", type=whole, metavar="N", help="the most runs at the same time")
     batch.add_argument("--per-minute", type=_positive, metavar="M", help="the most runs started per minute")
     batch.add_argument("--dry-run", action="store_true", help="only print the preview")
@@ -51,6 +56,7 @@ def _positive(text: str) -> float:
 
 
 def _batch(args: argparse.Namespace) -> int:
+    from secondlook.domain.runs import INSIGHTS, SNAPSHOT
     from secondlook.execution import batches
     from secondlook.execution.runner import Runner
     from secondlook.services import connect
@@ -64,7 +70,9 @@ def _batch(args: argparse.Namespace) -> int:
     if args.resume:
         batch = services.batches.resume(args.resume, access.user_id)
     else:
-        selection = batches.Selection(status=args.status, source_ids=args.source)
+        selection = batches.Selection(
+            status=args.status, source_ids=args.source, task=INSIGHTS if args.insights else SNAPSHOT
+        )
         found = batches.forecast(services, access, selection)
         allowance = batches.allowance(services, access, found)
         if args.dry_run:

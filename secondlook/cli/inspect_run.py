@@ -58,10 +58,14 @@ def _print_details(details: RunDetails) -> None:
     if run.error is not None:
         print(one_line(run.error.message, limit=1000))
     if run.answer is not None:
-        print(f"Answer {_VERDICTS[run.verdict]}: {found.matched} of {found.values} values match")
+        what = "sentences accepted" if found.sentences else "values match"
+        print(f"Answer {_VERDICTS[run.verdict]}: {found.matched} of {found.values} {what}")
         print(f"Cost: {view.cost}, tokens: {view.total_tokens}")
     for check in found.checks:
         print(_check_line(check))
+    for each in found.sentences:
+        result = "ok  " if each.rule is None else f"FAIL {each.rule}"
+        print(f"{result}  sentence {each.position}: {one_line(each.shown or each.text, limit=1000)}")
     wrong = [cell for cell in found.cells if not cell.matches and cell.mark != "unread"]
     for cell in wrong[:_MOST_DIFFERENCES]:
         print(f"{cell.mark:8} {cell.path}: sent {cell.sent or 'nothing'}, received {cell.came or 'nothing'}")

@@ -64,6 +64,8 @@ def _print(found: Comparison) -> None:
             *(_row("Latency", band) for band in found.latency),
         ],
     )
+    if found.moved is not None:
+        print(found.moved.sentence)
     for warning in found.warnings:
         print(f"Warning: {one_line(warning, limit=1000)}", file=sys.stderr)
 

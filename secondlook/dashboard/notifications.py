@@ -12,7 +12,7 @@ from secondlook.dashboard import resources, session
 from secondlook.domain.access import Access
 from secondlook.domain.batches import Batch, BatchStatus
 from secondlook.domain.budgets import SwitchedOff
-from secondlook.domain.runs import RunStatus
+from secondlook.domain.runs import INSIGHTS, Run, RunStatus
 from secondlook.services import Services
 
 _LIVE_SECONDS = 2
@@ -74,7 +74,7 @@ def _notify(live: bool, off: SwitchedOff | None) -> None:
     ]
     here = st.query_params.get("source")  # a page that shows the run itself says so there
     gone = [run for run, source in before.runs.items() if run not in there.runs and source != here]
-    news += [_ENDS.get(services.ledger.get(run_id, access.user_id).status, "") for run_id in gone]
+    news += [_of_run(services.ledger.get(run_id, access.user_id)) for run_id in gone]
     if any(news):
         st.session_state[_NEWS] = ("  \n".join(filter(None, news)), time.monotonic() + _SHOWN_SECONDS)
     if there.live:
@@ -94,6 +94,12 @@ def _describe(there: _Running) -> str:
 
 
 _PLURALS = {"run": "runs", "batch": "batches"}
+
+
+def _of_run(ended: Run) -> str:
+    if ended.status is RunStatus.DONE and ended.task == INSIGHTS:
+        return "Insights ready."
+    return _ENDS.get(ended.status, "")
 
 
 def _of_batch(ended: Batch) -> str:

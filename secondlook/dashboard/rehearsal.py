@@ -11,9 +11,10 @@ from secondlook.dashboard.parts.problems import escape, show_error
 from secondlook.domain.access import Access
 from secondlook.domain.bucket_rules import GENERATED, RUNNABLE
 from secondlook.domain.identifiers import not_found
-from secondlook.domain.runs import Run, RunStatus
+from secondlook.domain.runs import INSIGHTS, Run, RunStatus
 from secondlook.domain.sources import SourceQuery
 from secondlook.errors import SecondlookError
+from secondlook.pipeline.answers import trace_of
 from secondlook.providers.rehearsal import KINDS
 from secondlook.services import Services
 from secondlook.stores.base import Store
@@ -97,7 +98,7 @@ def _show_choice(services: Services, access: Access, names: dict[str, str], run:
             format_func=lambda each: names[each][:120],
             key=f"rehearsed-{access.user_id}",
         )
-        latest = services.ledger.latest(access.user_id, source_id)
+        latest = _latest(services, access, source_id, model)
         open_one = latest if latest is not None and not latest.status.final else None
         st.button(
             "Start rehearsal",
@@ -114,6 +115,15 @@ def _show_choice(services: Services, access: Access, names: dict[str, str], run:
     if refused is not None:
         show_error(refused)
     return open_one if open_one is not None and open_one.rehearsal else run
+
+
+def _latest(services: Services, access: Access, source_id: str, model: str) -> Run | None:
+    """Return the newest run that a rehearsal of this kind would have to wait for."""
+    if KINDS[model].task != INSIGHTS:
+        return services.ledger.latest(access.user_id, source_id)
+    rows = services.store(access).list_snapshots(access.user_id, source_id=source_id, limit=1).rows
+    subject = rows[0].snapshot_id if rows else ""
+    return services.ledger.latest(access.user_id, source_id, INSIGHTS, subject)
 
 
 def _begin(source_id: str, model: str) -> None:
@@ -169,7 +179,9 @@ def _show_outcome(run: Run, view: RunView) -> None:
         )
     elif run.status is RunStatus.DONE:
         st.success(
-            "**Answer accepted.** Every value matches the buckets.\n\n"
+            _say_sentences(run)
+            if run.task == INSIGHTS
+            else "**Answer accepted.** Every value matches the buckets.\n\n"
             "Snapshot saved, as for any correct answer.",
             icon=":material/check:",
         )
@@ -177,6 +189,17 @@ def _show_outcome(run: Run, view: RunView) -> None:
         _show_unknown_outcome(run, view)
     elif view.error is not None:
         show_error(view.error)
+
+
+def _say_sentences(run: Run) -> str:
+    """Return what became of the sentences of an answer."""
+    found = trace_of(run)
+    refused = ", ".join(sorted({each.rule for each in found.sentences if each.rule is not None}))
+    why = f"The others were refused: {escape(refused)}." if refused else "None was refused."
+    return (
+        f"**{found.matched} of {len(found.sentences)} sentences accepted.** {why}\n\n"
+        "Refused sentences are shown in the run details only. Our own sentences stand in their place."
+    )
 
 
 def _show_unknown_outcome(run: Run, view: RunView) -> None:
@@ -214,7 +237,13 @@ def _result(services: Services, access: Access, run: Run, view: RunView) -> dict
         "Answer": f"kept for QA, {len(run.answer or ''):,} characters" if answered else "none",
         "Tokens": view.total_tokens,
         "Cost": view.cost,
-        "Store": "one snapshot, as for any correct answer" if stored else "unchanged, no snapshot",
+        "Store": _say_store(run, stored=stored),
         "Source": "deleted" if record is None else record.source.status,
         "Next run": "blocked until this one is resolved" if blocked else "can start now",
     }
+
+
+def _say_store(run: Run, *, stored: bool) -> str:
+    if run.task == INSIGHTS:
+        return "unchanged, insights are kept in the ledger"
+    return "one snapshot, as for any correct answer" if stored else "unchanged, no snapshot"

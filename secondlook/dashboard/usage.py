@@ -34,6 +34,7 @@ from secondlook.ledger.usage import (
 from secondlook.providers.table import PROVIDERS
 from secondlook.services import Services
 from secondlook.stores.samples import SAMPLE_USERS
+from secondlook.views.acceptance import MOST_RUNS, acceptance, acceptance_cells
 from secondlook.views.export import to_csv_file, to_json
 from secondlook.views.figures import money
 from secondlook.views.run import STATUS
@@ -78,6 +79,7 @@ def show_usage(services: Services, access: Access) -> None:
         _show_chart(report)
     _show_rows(report, linked)
     _show_failures(report.total, linked)
+    _show_acceptance(services, query)
     _show_budgets_and_files(services, access, report)
 
 
@@ -333,6 +335,19 @@ def _show_failures(total: Tally, links: _Links) -> None:
         for code, number in codes
     )
     st.markdown(f"**Failures by error** {said}")
+
+
+def _show_acceptance(services: Services, query: UsageQuery) -> None:
+    """Draw which sentences of insights were accepted, where there are any."""
+    since, until = query.since.isoformat(), query.until.isoformat()
+    wanted, _ = read_filter({"since": since, "until": until, "agent": query.agent or ""})
+    found = acceptance(services.ledger, services.history, wanted, only=query.user_id)
+    if not found:
+        return
+    st.header("Insights by prompt version", anchor=False)
+    lines = [{name: _cell(text) for name, text in acceptance_cells(each).items()} for each in found]
+    st.table(arrow.of_rows(lines), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
+    st.caption(f"Sentences of the newest {MOST_RUNS} runs of the period, checked by the rules of now.")
 
 
 def _show_budgets_and_files(services: Services, access: Access, report: UsageReport) -> None:

@@ -17,6 +17,9 @@ Verdict = Literal["accepted", "refused", "none"]
 SNAPSHOT = "snapshot"
 """The default task of a run, and the task of every run from before there were tasks."""
 
+INSIGHTS = "insights"
+"""The task that asks what stands out in a stored snapshot, in words that its facts back."""
+
 TRIAL = "trial"
 """The task that asks what a snapshot asks, to see how well a model answers; it stores no snapshot."""
 
@@ -65,6 +68,7 @@ class Plan(Frozen):
 
     Attributes:
         task: The name of its task.
+        subject: What the run is about besides its source: for insights the snapshot's id, otherwise empty.
         agent: The name of the provider that is asked.
         input: What the task is about, as JSON; only the task reads it.
         request: The exact body of the request to the agent.
@@ -81,13 +85,14 @@ class Plan(Frozen):
     request: Mapping[str, object]
     warnings: tuple[str, ...]
     timings: Mapping[str, float]
+    subject: str = ""
 
 
 class Run(Plan):
     """A plan in the ledger: one press of the button. A snapshot has the id of its run.
 
     Attributes:
-        number: Counts the runs of a source and a task, from 1.
+        number: Counts the runs of a source, a task and a subject, from 1.
         attempts: Requests sent so far.
         cost_usd: Of every answer that was paid for, also one that came too late to count.
         answer: The journaled body of the answer that counts, or None.

@@ -45,13 +45,18 @@ class SourceRecord(Frozen):
 
 
 class SourceRow(Frozen):
-    """A line of the list of sources; counts are None where the buckets row cannot be read."""
+    """A line of the list of sources; counts are None where the buckets row cannot be read.
+
+    Attributes:
+        buckets: Its estimate_buckets row, unchecked; None where nobody asked for it.
+    """
 
     source: Source
     estimate_count: Count | None
     confidence_level: ConfidenceLevel | None
     snapshot_id: str | None
     snapshot_at: str | None
+    buckets: Mapping[str, object] | None = None
 
 
 SortKey = Literal["name", "type", "status", "created"]
@@ -61,6 +66,7 @@ class SourceQuery(Frozen):
     """Which sources to list: a part of their name, a status, an order, a page.
 
     Attributes:
+        with_buckets: Bring their buckets rows too.
         known_total: The number of matches where the caller has it already: counting them takes longer
             than reading a page.
     """
@@ -72,6 +78,7 @@ class SourceQuery(Frozen):
     offset: Count = 0
     limit: Annotated[int, Field(ge=1)] = 25
     known_total: Count | None = None
+    with_buckets: bool = False
 
 
 class SourcePage(Frozen):

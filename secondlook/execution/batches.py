@@ -14,7 +14,7 @@ from secondlook.domain.access import Access
 from secondlook.domain.batches import Batch
 from secondlook.domain.bucket_rules import GENERATED, RUNNABLE
 from secondlook.domain.identifiers import canonical
-from secondlook.domain.runs import SNAPSHOT, TRIAL, Plan
+from secondlook.domain.runs import INSIGHTS, SNAPSHOT, TRIAL, Plan
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import LedgerUnavailable, SecondlookError, SourceNotFound
 from secondlook.execution.runner import Runner
@@ -34,6 +34,8 @@ PAGE = 200
 class Selection:
     """Which of a user's sources a batch is about: all of a status, or those that are named.
 
+    A batch of insights is about their newest snapshots.
+
     Attributes:
         task: What each of them is asked for.
         most: So many of those that can be run, at the most; None is all.
@@ -51,7 +53,9 @@ class Selection:
 
     @property
     def statuses(self) -> tuple[str, ...]:
-        """The statuses that are meant; a trial takes whatever can be run, and marks nothing."""
+        """The statuses that are meant: insights need a snapshot; a trial takes whatever can be run."""
+        if self.task == INSIGHTS:
+            return (GENERATED,)
         return (RUNNABLE, GENERATED) if self.task == TRIAL else (self.status,)
 
 
@@ -180,6 +184,9 @@ def _plans(
     refused: Callable[[SecondlookError], None] = lambda _: None,
 ) -> Iterator[Plan]:
     records = _records(services, access, selection)
+    if selection.task == INSIGHTS:
+        asked = services.door.insight_plans(records, services.store(access), refused=refused)
+        return islice(asked, selection.most)
     plans = services.door.plans(
         records, regenerate=selection.regenerate, task=selection.task, refused=refused
     )

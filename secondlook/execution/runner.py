@@ -92,6 +92,19 @@ class Runner:
             rehearsal=rehearsal,
         )
 
+    def explain(
+        self, snapshot_id: str, access: Access, *, regenerate: bool = False, key: str | None = None
+    ) -> Run:
+        """Queue a run about a snapshot's insights, or return the one that is there; see `Door.explain`.
+
+        Raises:
+            SecondlookError: There is no such snapshot, or nothing may be sent; there is no run.
+        """
+        services = self.services
+        return services.door.explain(
+            snapshot_id, access.user_id, lambda: services.store(access), regenerate=regenerate, key=key
+        )
+
     def execute(self, run_id: str) -> Run:
         """Execute a run to its end in this thread, or wait for the worker that executes it.
 

@@ -255,8 +255,9 @@ _OF_SAME = sa.exists().where(
     _OTHER.c.user_id == runs.c.user_id,
     _OTHER.c.source_id == runs.c.source_id,
     _OTHER.c.task == runs.c.task,
+    _OTHER.c.subject == runs.c.subject,
 )
-"""Another run of a run's source and task."""
+"""Another run of a run's source, task and subject."""
 
 
 def _twice(batch_id: str) -> sa.ColumnElement[bool]:

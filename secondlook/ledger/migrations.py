@@ -343,6 +343,20 @@ def _rehearsals(connection: sa.Connection) -> None:
     )
 
 
+def _subjects(connection: sa.Connection) -> None:
+    # What a run is about besides its source: the snapshot, for insights. The rules now hold for each of them.
+    connection.exec_driver_sql("alter table runs add column subject text not null default ''")
+    for index in ("runs_unsettled", "runs_by_source"):
+        connection.exec_driver_sql(f"drop index {index}")
+    connection.exec_driver_sql(
+        "create unique index runs_unsettled on runs (user_id, source_id, task, subject) "
+        "where status in ('queued', 'calling', 'answered', 'in_doubt')"
+    )
+    connection.exec_driver_sql(
+        "create unique index runs_by_source on runs (user_id, source_id, task, subject, number)"
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_runs_and_calls", _runs_and_calls),
     ("002_submissions", _submissions),
@@ -360,4 +374,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("tasks_001_tasks", _tasks),
     ("006_reasoning", _reasoning),
     ("007_rehearsals", _rehearsals),
+    ("008_subjects", _subjects),
 )

@@ -76,6 +76,7 @@ def enqueue(connection: sa.Connection, run: Run, status: RunStatus, code: str | 
         "timestamp": iso(at),
         "data": {
             "run_id": run.run_id,
+            "task": run.task,
             "source_id": run.source_id,
             "user_id": run.user_id,
             "batch_id": run.batch_id,

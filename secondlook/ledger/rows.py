@@ -74,6 +74,7 @@ def read_run(row: sa.Row[Any]) -> Run:
     timings: dict[str, float] = json.loads(row.timings)
     return Run(
         **read_facts(row),
+        subject=row.subject,
         input=row.input,
         request=json.loads(row.request),
         warnings=tuple(json.loads(row.warnings)),

@@ -70,9 +70,21 @@ class Runs:
         found = self._database.read(lambda connection: connection.execute(_GOING_ON).all())
         return {row.run_id: row.source_id for row in found if row.user_id == user_id}
 
-    def latest(self, user_id: str, source_id: str, task: str = SNAPSHOT) -> Run | None:
-        """The source's newest run of a task."""
-        return self._database.read(lambda connection: newest_run(connection, user_id, source_id, task))
+    def latest(self, user_id: str, source_id: str, task: str = SNAPSHOT, subject: str = "") -> Run | None:
+        """The source's newest run of a task and a subject."""
+        return self._database.read(
+            lambda connection: newest_run(connection, user_id, source_id, task, subject)
+        )
+
+    def about(self, user_id: str, source_id: str, task: str, subject: str) -> list[Run]:
+        """The runs of a task about a subject, newest first."""
+        query = RUNS.where(
+            runs.c.user_id == user_id,
+            runs.c.source_id == source_id,
+            runs.c.task == task,
+            runs.c.subject == subject,
+        )
+        return self._all(query.order_by(runs.c.number.desc()))
 
     def submitted(self, user_id: str, key: str) -> tuple[str, str] | None:
         """The id of the run that this key of the user names, and the fingerprint it was submitted with."""

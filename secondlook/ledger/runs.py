@@ -8,7 +8,7 @@ The ledger owns the guarantees; workers are disposable.
       │                   └──▶ answered (a late answer, also of a run that is queued again)
       └───────────────────┴──▶ cancelled (a person cancels it)
 
-- One open run per source and task, even if its outcome is unknown: a unique index.
+- One open run per source, task and subject, even if its outcome is unknown: a unique index.
 - One owner per run: a claim by compare-and-set, and a lease that its owner extends while it lives.
 - One call at a time: only a queued run can start one. If the owner dies after that, the run stays
   `calling`; the next claim can only mark its outcome as unknown.
@@ -31,7 +31,7 @@ from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.batches import BatchStatus
 from secondlook.domain.budgets import Limits
 from secondlook.domain.identifiers import canonical
-from secondlook.domain.runs import Plan, Run, RunStatus
+from secondlook.domain.runs import TRIAL, Plan, Run, RunStatus
 from secondlook.errors import LedgerUnavailable, OverBudget, ProviderError, SecondlookError
 from secondlook.ledger import calls, clock, outbox, statements
 from secondlook.ledger.batches import hold_status
@@ -310,7 +310,7 @@ class Ledger(Runs):
         values = {**_names(run), "its_status": before, "status": after, **error_columns(error), **columns}
         statement = statements.LEAVE if after is RunStatus.IN_DOUBT else statements.END
         # A message could not say that a run is a rehearsal or a trial.
-        tells = self._announces and run.makes_snapshot and not run.rehearsal
+        tells = self._announces and run.task != TRIAL and not run.rehearsal
         if connection.execute(statement, values).rowcount and tells:
             outbox.enqueue(connection, run, after, None if error is None else error.code)
 

@@ -150,8 +150,9 @@ NEWEST = (
         runs.c.user_id == sa.bindparam("its_user"),
         runs.c.source_id == sa.bindparam("its_source"),
         runs.c.task == sa.bindparam("its_task"),
+        runs.c.subject == sa.bindparam("its_subject"),
     )
     .order_by(runs.c.number.desc())
     .limit(1)
 )
-"""Likewise, the newest of a source and a task: its_user, its_source, its_task."""
+"""Likewise, the newest of a source, a task and a subject: its_user, its_source, its_task, its_subject."""

@@ -1,7 +1,7 @@
 """Queues runs: inserts them, and stores the Idempotency-Keys that name them.
 
-Two unique indexes per source and task decide which request is first: one open run (an unknown outcome keeps
-it open), and one run per number.
+Two unique indexes per source, task and subject decide which request is first: one open run (an unknown
+outcome keeps it open), and one run per number.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def insert_run(
         "its_user": plan.user_id,
         "its_source": plan.source_id,
         "its_task": plan.task,
+        "its_subject": plan.subject,
     }
     return connection.execute(_insert(connection.dialect.name), row).one_or_none()
 
@@ -76,7 +77,7 @@ def queue_run(
     queued = insert_run(connection, run_id, plan, store=store, number=number)
     if queued is not None:
         return read_run(queued)
-    newest = newest_run(connection, plan.user_id, plan.source_id, plan.task)
+    newest = newest_run(connection, plan.user_id, plan.source_id, plan.task, plan.subject)
     if newest is None:
         raise LedgerUnavailable("The ledger does not take the run")
     if newest.status is RunStatus.IN_DOUBT:
@@ -100,9 +101,11 @@ def name_run(connection: sa.Connection, user_id: str, key: str, fingerprint: str
     return connection.execute(insert).one_or_none() is not None
 
 
-def newest_run(connection: sa.Connection, user_id: str, source_id: str, task: str) -> Run | None:
-    """The newest run of a source and a task."""
-    names = {"its_user": user_id, "its_source": source_id, "its_task": task}
+def newest_run(
+    connection: sa.Connection, user_id: str, source_id: str, task: str, subject: str = ""
+) -> Run | None:
+    """The newest run of a source, a task and a subject."""
+    names = {"its_user": user_id, "its_source": source_id, "its_task": task, "its_subject": subject}
     found = connection.execute(NEWEST, names).one_or_none()
     return None if found is None else read_run(found)
 
@@ -113,6 +116,7 @@ _NEXT = (
         runs.c.user_id == sa.bindparam("its_user"),
         runs.c.source_id == sa.bindparam("its_source"),
         runs.c.task == sa.bindparam("its_task"),
+        runs.c.subject == sa.bindparam("its_subject"),
     )
     .scalar_subquery()
 )

@@ -109,6 +109,7 @@ runs = sa.Table(
     sa.Column("due_at", sa.Double),
     sa.Column("erased_at", sa.Double),
     sa.Column("task", sa.Text),
+    sa.Column("subject", sa.Text),
 )
 
 calls = sa.Table(

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from secondlook.domain.runs import Run, RunStatus, SnapshotRun
 from secondlook.domain.snapshots import SnapshotResult
-from secondlook.errors import InDoubt, RequestInvalid, SecondlookError, SourceNotFound, rebuild
+from secondlook.errors import (
+    AnswerRejected,
+    InDoubt,
+    RequestInvalid,
+    SecondlookError,
+    SourceNotFound,
+    rebuild,
+)
 from secondlook.ledger.rows import in_doubt
 from secondlook.pipeline.answers import result_of
 from secondlook.tasks.base import Tasks
+from secondlook.tasks.insights.task import Insights
 from secondlook.tasks.table import TASKS
 
 
@@ -43,6 +51,20 @@ def outcome(run: Run, tasks: Tasks = TASKS) -> SnapshotRun:
         timings={**run.timings, "total": total_ms(run)},
         warnings=run.warnings,
     )
+
+
+def insights_of(run: Run, tasks: Tasks = TASKS) -> Insights | None:
+    """The sentences of a finished run's answer; None where there are none to show.
+
+    There are none where it is not done, where its answer was rejected as a whole, or was erased.
+    """
+    if run.status is not RunStatus.DONE or run.erased_at is not None:
+        return None
+    try:
+        result = result_of(run, tasks)
+    except AnswerRejected:  # an answer that an earlier version's rules accepted
+        return None
+    return result if isinstance(result, Insights) else None
 
 
 def total_ms(run: Run) -> int:

@@ -13,13 +13,14 @@ from decimal import Decimal
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.identifiers import canonical, new_run_id
 from secondlook.domain.money import nano
-from secondlook.domain.runs import SNAPSHOT, Plan, Run, RunStatus
+from secondlook.domain.runs import INSIGHTS, SNAPSHOT, Plan, Run, RunStatus
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import BucketsMissing, RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.budgets import Allowance, Budgets
 from secondlook.ledger.runs import Ledger
 from secondlook.pipeline.answers import question_of
+from secondlook.pipeline.insights import find_answered, plan_insights, read_snapshot
 from secondlook.pipeline.preview import preview
 from secondlook.providers.base import Provider
 from secondlook.providers.rehearsal import KINDS
@@ -78,6 +79,9 @@ class Door:
         if rehearsal is not None and rehearsal not in KINDS:
             raise RequestInvalid("There is no such rehearsal", hint="Choose one of those on the page.")
         source_id = canonical(source_id)
+        if rehearsal is not None and KINDS[rehearsal].task == INSIGHTS:
+            snapshot_id = _newest_snapshot(store(), source_id, user_id)
+            return self.explain(snapshot_id, user_id, store, rehearsal=rehearsal)
         asked = f"{source_id} {regenerate}"
         named = self._named(user_id, key, asked)
         if named is not None:
@@ -92,6 +96,55 @@ class Door:
             rehearsal=rehearsal,
         )
         return self._named(user_id, key, asked) or run  # another request may have taken the key
+
+    def explain(
+        self,
+        snapshot_id: str,
+        user_id: str,
+        store: Callable[[], Store],
+        *,
+        regenerate: bool = False,
+        key: str | None = None,
+        rehearsal: str | None = None,
+    ) -> Run:
+        """Queue a run that asks for the insights of a stored snapshot, or return the one that is there.
+
+        A snapshot has at most one answered call for each version of the prompt, unless it is regenerated.
+
+        Args:
+            snapshot_id: The snapshot's UUID.
+            user_id: Its owner's UUID.
+            store: Opens the store as this user may see it.
+            regenerate: Whether to ask again where there is an answer.
+            key: An Idempotency-Key: the same one gives the same run again, whatever became of it.
+            rehearsal: The model's name of a rehearsal, which joins no run.
+
+        Raises:
+            SecondlookError: There is no such snapshot, or nothing may be sent; there is no run.
+        """
+        asked = f"insights {canonical(snapshot_id, 'snapshot_id')} {regenerate}"
+        named = self._named(user_id, key, asked)
+        if named is not None:
+            return named
+        opened = store()
+        snapshot = read_snapshot(opened, snapshot_id, user_id)
+        runs = self.ledger.about(user_id, snapshot.source_id, INSIGHTS, snapshot.snapshot_id)
+        latest = runs[0] if runs else None
+        joined = latest if latest is not None and latest.status.active else None
+        if joined is None and not regenerate and rehearsal is None:
+            joined = find_answered(runs)
+        if joined is not None and rehearsal is None:
+            check_store(joined, self.ledger.store)
+            if key is not None:
+                self.ledger.name(joined, key, asked)
+        else:
+            if rehearsal is not None and latest is not None and not latest.status.final:
+                raise _has_open_run()
+            plan = plan_insights(
+                opened, snapshot, self.agent if rehearsal is None else lambda: self.rehearsing(rehearsal)
+            )
+            joined = self._queue(plan, latest, key=key, asked=asked, rehearsal=rehearsal)
+        return self._named(user_id, key, asked) or joined
 
     def open_batch(self, user_id: str, *, concurrency: int, per_minute: float | None = None) -> str:
         """Make a batch without runs yet, and return its id.
@@ -126,6 +179,35 @@ class Door:
                     agent=lambda: provider,
                     task=task,
                 )
+            except SecondlookError as error:
+                refused(error)
+            else:
+                yield plan
+
+    def insight_plans(
+        self,
+        records: Iterable[SourceRecord],
+        store: Store,
+        *,
+        refused: Callable[[SecondlookError], None] = lambda _: None,
+    ) -> Iterator[Plan]:
+        """The plan that asks for the insights of each source's newest snapshot, where they are not there yet.
+
+        `refused` is called with the error of each other source.
+        """
+        provider = self.agent()
+        for record in records:
+            source = record.source
+            try:
+                snapshot = read_snapshot(
+                    store, _newest_snapshot(store, source.source_id, source.user_id), source.user_id
+                )
+                runs = self.ledger.about(source.user_id, source.source_id, INSIGHTS, snapshot.snapshot_id)
+                if find_answered(runs) is not None:
+                    raise RequestInvalid(
+                        "The insights of this snapshot are there", hint="Regenerate them one by one."
+                    )
+                plan = plan_insights(store, snapshot, lambda: provider)
             except SecondlookError as error:
                 refused(error)
             else:
@@ -182,7 +264,13 @@ class Door:
         )
         if rehearsal is not None:
             _check_rehearsal(plan)
-        refusal = self.allowance(user_id, 1, ceiling_of(plan, self.provider(plan.agent))).refusal
+        return self._queue(plan, latest, key=key, asked=asked, rehearsal=rehearsal)
+
+    def _queue(
+        self, plan: Plan, latest: Run | None, *, key: str | None, asked: str, rehearsal: str | None
+    ) -> Run:
+        """Queue a run that the budgets hold, or join one that was queued meanwhile."""
+        refusal = self.allowance(plan.user_id, 1, ceiling_of(plan, self.provider(plan.agent))).refusal
         if refusal is not None:
             raise refusal
         number = 1 if latest is None else latest.number + (latest.status is not RunStatus.IN_DOUBT)
@@ -270,6 +358,13 @@ def check_store(run: Run, store: str) -> None:
             f"The run belongs to the store {run.store}, and the settings mean {store}",
             hint="Set SUPABASE_URL as it was, or cancel the run.",
         )
+
+
+def _newest_snapshot(store: Store, source_id: str, user_id: str) -> str:
+    rows = store.list_snapshots(user_id, source_id=source_id, limit=1).rows
+    if not rows:
+        raise RequestInvalid("The source has no snapshot", hint="Generate one, or choose another source.")
+    return rows[0].snapshot_id
 
 
 def _check_rehearsal(plan: Plan) -> None:

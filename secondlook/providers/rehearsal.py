@@ -13,6 +13,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from secondlook.domain.runs import INSIGHTS, SNAPSHOT
 from secondlook.providers.base import Answerers, Json
 from secondlook.providers.offline import Offline, completion_of, reply
 from secondlook.providers.openai.client import LATE
@@ -36,6 +37,7 @@ class Kind:
         detail: The same, precisely.
         misbehave: Does it.
         weeks: The least number of weeks that it needs.
+        task: The task whose answer it changes; a snapshot's unless it says so.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Kind:
     detail: str
     misbehave: Misbehave
     weeks: int = 0
+    task: str = SNAPSHOT
 
     @property
     def model(self) -> str:
@@ -208,6 +211,15 @@ def _latencies(answer: Json) -> list[Json]:
     return answer["decision_latency"]["distribution"]
 
 
+def _headline(answer: Json, text: str, *, cites: str | None = None) -> None:
+    answer["headline"] = {"text": text, "facts": answer["headline"]["facts"] if cites is None else [cites]}
+
+
+def _refuse_all(answer: Json) -> None:
+    for each in (answer["headline"], *answer["insights"]):
+        each["text"] = f"Customers love this: {each['text']}"
+
+
 def _rewrite_count(answer: Json, write: Callable[[int], object]) -> None:
     _prices(answer)[1]["count"] = write(_prices(answer)[1]["count"])
 
@@ -220,6 +232,7 @@ COMPLETION = "No answer"
 REFUSED = "Refused"
 CONNECTION = "Connection"
 ODD = "Odd, but right"
+INSIGHT = "Insights"
 
 _ALL = (
     Kind(
@@ -477,6 +490,74 @@ _ALL = (
         "No usage",
         "The right answer, without a count of its tokens.",
         _enveloped(lambda completion: completion.pop("usage")),
+    ),
+    Kind(
+        "invented-number",
+        INSIGHT,
+        "An invented number",
+        "The headline names a number that no fact has.",
+        _edited(
+            partial(
+                _headline,
+                text="About 99 of {sample.estimates} estimates fall in the top price band.",
+                cites="sample",
+            )
+        ),
+        task=INSIGHTS,
+    ),
+    Kind(
+        "wrong-direction",
+        INSIGHT,
+        "A wrong direction",
+        "The headline says that the sample is growing.",
+        _edited(
+            partial(_headline, text="Volume is growing to {sample.estimates} estimates.", cites="sample")
+        ),
+        task=INSIGHTS,
+    ),
+    Kind(
+        "cause",
+        INSIGHT,
+        "A cause",
+        "The headline says why, which no fact does.",
+        _edited(
+            partial(
+                _headline,
+                text="Confidence is {sample.confidence} because of {sample.estimates} estimates.",
+                cites="sample",
+            )
+        ),
+        task=INSIGHTS,
+    ),
+    Kind(
+        "markup",
+        INSIGHT,
+        "Markup",
+        "The headline holds a link.",
+        _edited(
+            partial(
+                _headline,
+                text="[Confidence](https://example.com) is {sample.confidence} here.",
+                cites="sample",
+            )
+        ),
+        task=INSIGHTS,
+    ),
+    Kind(
+        "unknown-fact",
+        INSIGHT,
+        "An unknown fact",
+        "The headline cites a fact that there is not.",
+        _edited(partial(_headline, text="Revenue comes to {revenue.total} overall here.", cites="revenue")),
+        task=INSIGHTS,
+    ),
+    Kind(
+        "all-refused",
+        INSIGHT,
+        "Nothing but refused",
+        "Every sentence speaks of customers, so our own sentences stand in their place.",
+        _edited(_refuse_all),
+        task=INSIGHTS,
     ),
 )
 

@@ -299,7 +299,9 @@ class SqliteStore:
             ids = found[query.offset : query.offset + query.limit]
             rows = {row.id: row for row in connection.execute(_PAGE, {"user": user, "ids": ids})}
             return SourcePage(
-                rows=tuple(_source_row(rows[each]) for each in ids if each in rows),
+                rows=tuple(
+                    _source_row(rows[each], with_buckets=query.with_buckets) for each in ids if each in rows
+                ),
                 total=len(found) if query.known_total is None else query.known_total,
             )
 
@@ -393,7 +395,7 @@ _NEWEST_ID = (
     .scalar_subquery()
 )
 _PAGE = (
-    sa.select(sources, *(buckets.c[column] for column in PRICE_COLUMNS), _ESTIMATES)
+    sa.select(sources, *_BANDS, buckets.c.weekly_volume, _ESTIMATES)
     .add_columns(snapshots.c.id.label("snapshot_id"), snapshots.c.generated_at.label("snapshot_at"))
     .join(buckets, buckets.c.source_id == sources.c.id)
     .outerjoin(snapshots, snapshots.c.id == _NEWEST_ID)
@@ -513,16 +515,19 @@ def _source(row: sa.Row[Any]) -> Source:
     )
 
 
+def _buckets(row: sa.Row[Any]) -> dict[str, object]:
+    return {name: getattr(row, name) for name in (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)}
+
+
 def _record(row: sa.Row[Any]) -> SourceRecord:
-    columns = (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)
     return SourceRecord(
         source=_source(row),
-        buckets=None if row.buckets_id is None else {name: getattr(row, name) for name in columns},
+        buckets=None if row.buckets_id is None else _buckets(row),
         estimate_rows=row.n,
     )
 
 
-def _source_row(row: sa.Row[Any]) -> SourceRow:
+def _source_row(row: sa.Row[Any], *, with_buckets: bool) -> SourceRow:
     count: int | None = row.n or price_total({column: getattr(row, column) for column in PRICE_COLUMNS})
     return SourceRow(
         source=_source(row),
@@ -530,6 +535,7 @@ def _source_row(row: sa.Row[Any]) -> SourceRow:
         confidence_level=None if count is None else confidence(count),
         snapshot_id=_id(row.snapshot_id) or None,
         snapshot_at=_text(row.snapshot_at) or None,
+        buckets=_buckets(row) if with_buckets else None,
     )
 
 

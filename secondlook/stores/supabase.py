@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import httpx
@@ -163,7 +164,7 @@ class SupabaseStore:
             self._table("sources")
             .select(
                 _SOURCE,
-                f"estimate_buckets!inner({_PRICES})",
+                f"estimate_buckets!inner({_BUCKETS if query.with_buckets else _PRICES})",
                 _COUNT,
                 "snapshots(id,generated_at)",
                 count=counted,
@@ -192,7 +193,8 @@ class SupabaseStore:
         total = answer.count if counted else query.known_total
         if total is None:
             raise StoreUnavailable("Supabase did not count the sources")
-        return SourcePage(rows=tuple(_as(_source_row, row) for row in _rows(answer)), total=total)
+        read = partial(_source_row, with_buckets=query.with_buckets)
+        return SourcePage(rows=tuple(_as(read, row) for row in _rows(answer)), total=total)
 
     def get_snapshot(self, snapshot_id: str, user_id: str) -> Snapshot | None:
         """See `Store.get_snapshot`: one request."""
@@ -388,8 +390,9 @@ def _record(row: Row) -> SourceRecord:
     )
 
 
-def _source_row(row: Row) -> SourceRow:
-    count = _estimates(row) or price_total(_one(row["estimate_buckets"]) or {})
+def _source_row(row: Row, *, with_buckets: bool) -> SourceRow:
+    buckets = _one(row["estimate_buckets"])
+    count = _estimates(row) or price_total(buckets or {})
     newest = _one(row.get("snapshots"))
     return SourceRow(
         source=_source(row),
@@ -397,6 +400,7 @@ def _source_row(row: Row) -> SourceRow:
         confidence_level=None if count is None else confidence(count),
         snapshot_id=None if newest is None else str(newest["id"]),
         snapshot_at=None if newest is None else _utc(newest["generated_at"]),
+        buckets=buckets if with_buckets else None,
     )
 
 

@@ -53,6 +53,25 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class SentenceCheck:
+    """A sentence of an answer, and what became of it.
+
+    Attributes:
+        position: 0 is the headline, 1 the first sentence after it, and so on.
+        text: As it came.
+        shown: As people read it; None where it was refused.
+        facts: The facts that it cites, by their ids.
+        rule: The name of the rule that refused it; None where all accept it.
+    """
+
+    position: int
+    text: str
+    shown: str | None
+    facts: tuple[str, ...]
+    rule: str | None
+
+
+@dataclass(frozen=True)
 class Trace:
     """An answer compared with its input.
 
@@ -64,6 +83,7 @@ class Trace:
         cut: Whether the answer holds more values than were looked at.
         findings: What changed, in sentences, as far as the answer's lists can be read.
         text: The text of the message, where there is one.
+        sentences: The sentences of an answer that is checked sentence by sentence.
     """
 
     checks: tuple[Check, ...]
@@ -73,6 +93,7 @@ class Trace:
     cut: bool = False
     findings: tuple[str, ...] = ()
     text: str | None = None
+    sentences: tuple[SentenceCheck, ...] = ()
 
     @property
     def accepted(self) -> bool:

@@ -10,8 +10,10 @@ from secondlook.domain.runs import Run
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.stored_snapshots import fingerprint
 from secondlook.providers.table import label_of
+from secondlook.tasks.insights.facts import Fact, facts_of, given_of
 from secondlook.views.drawing import covered
 from secondlook.views.figures import share
+from secondlook.views.insights import fact_fields
 from secondlook.views.snapshot import SnapshotView
 
 
@@ -63,6 +65,8 @@ class Comparison:
 
     Attributes:
         weeks: Every week of either, in order.
+        moved: What moved most, where both are of one source and the second is newer; None otherwise, and
+            where so few estimates changed that it would tell about single ones.
         warnings: Why the comparison may mislead, in sentences.
     """
 
@@ -72,6 +76,7 @@ class Comparison:
     price: tuple[BandChange, ...]
     latency: tuple[BandChange, ...]
     warnings: tuple[str, ...]
+    moved: Fact | None
 
     @property
     def estimates_change(self) -> int:
@@ -89,7 +94,16 @@ def compare(first: SnapshotView, second: SnapshotView) -> Comparison:
         price=_bands(one.demand.price_distribution, other.demand.price_distribution),
         latency=_bands(one.decision_latency.distribution, other.decision_latency.distribution),
         warnings=tuple(_warnings(first, second)),
+        moved=_moved(first, second),
     )
+
+
+def _moved(first: SnapshotView, second: SnapshotView) -> Fact | None:
+    one, other = first.snapshot, second.snapshot
+    if one.source_id != other.source_id or one.generated_at >= other.generated_at:
+        return None
+    facts = facts_of(given_of(other.result), given_of(one.result))
+    return next((fact for fact in facts if fact.id == "since_previous"), None)
 
 
 def comparison_fields(found: Comparison) -> dict[str, object]:
@@ -98,6 +112,7 @@ def comparison_fields(found: Comparison) -> dict[str, object]:
         "first": _side_fields(found.first),
         "second": _side_fields(found.second),
         "estimates_change": found.estimates_change,
+        "since_previous": None if found.moved is None else fact_fields(found.moved),
         "warnings": list(found.warnings),
         "weekly_volume": [
             {"week": week.week, "before": week.before, "after": week.after, "change": week.change}

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import TypeVar
 
 from secondlook.domain.batches import Batch
 from secondlook.domain.buckets import BandCount, WeekCount
 from secondlook.domain.sources import SourceRow
 from secondlook.domain.weeks import monday_of, week_of
+
+Entry = TypeVar("Entry", WeekCount, BandCount)
 
 MAX_SPAN = timedelta(weeks=1040)
 """Twenty years: the longest time of which every week is drawn."""
@@ -70,14 +73,10 @@ def share(count: int, whole: int) -> float:
     return count / whole if whole else 0.0
 
 
-def busiest(weeks: Sequence[WeekCount]) -> WeekCount | None:
-    """The week with the most estimates, the earliest of several."""
-    return max(weeks, key=lambda week: week.count, default=None)
-
-
-def largest(bands: Sequence[BandCount]) -> BandCount:
-    """The band with the most estimates, the first of several."""
-    return max(bands, key=lambda band: band.count)
+def largest(entries: Sequence[Entry]) -> list[Entry]:
+    """The weeks or bands with the most estimates: several where they tie, none where all counts are 0."""
+    most = max((entry.count for entry in entries), default=0)
+    return [entry for entry in entries if entry.count == most > 0]
 
 
 def money(dollars: Decimal | None, *, estimated: bool) -> str:

@@ -99,9 +99,10 @@ def read_stored(run: Run, store: Store) -> Stored:
 def details_fields(details: RunDetails) -> dict[str, object]:
     """A run as `secondlook runs show --json` prints it and as the page exports it."""
     run, found = details.run, details.trace
-    compared = run.answer is not None and found.readable
+    compared = run.answer is not None and (found.readable or bool(found.sentences))
     return {
         **run_fields(run),
+        "subject": run.subject or None,
         "number": run.number,
         "verdict": run.verdict,
         "rehearsal": run.rehearsal,
@@ -122,6 +123,7 @@ def details_fields(details: RunDetails) -> dict[str, object]:
         "values": found.values if compared else None,
         "differing": found.differing if compared else None,
         "findings": list(found.findings),
+        "sentences": [asdict(each) for each in found.sentences],
         "checks": [_check_fields(check) for check in found.checks],
         "differences": [_cell_fields(cell) for cell in found.cells if compared and not cell.matches],
         "differences_cut": found.cut,

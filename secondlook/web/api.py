@@ -27,11 +27,12 @@ from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.sources import SortKey, SourceQuery
 from secondlook.domain.usage import Usage
-from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError
+from secondlook.errors import AnswerRejected, NotSignedIn, RequestInvalid, SecondlookError
 from secondlook.execution.runner import Runner
 from secondlook.pipeline.outcome import error_of, outcome
 from secondlook.services import Services
 from secondlook.views.figures import source_fields
+from secondlook.views.insights import insights_fields, read_insights
 from secondlook.views.run import run_fields, snapshot_fields
 from secondlook.web.problems import fields, problem
 
@@ -63,6 +64,14 @@ class SourcesQuery(BaseModel):
     order: Literal["asc", "desc"] = "asc"
     offset: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     limit: Annotated[int, Field(ge=1, le=500)] = 25
+
+
+class InsightsRequest(BaseModel):
+    """How to ask for insights."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    regenerate: Annotated[bool, Field(description="Ask again where there is an answer")] = False
 
 
 class Accepted(BaseModel):
@@ -139,6 +148,48 @@ class SnapshotMade(BaseModel):
     attempts: int
     latency_ms: int
     warnings: list[str]
+
+
+class FactItem(BaseModel):
+    """A fact about a snapshot; `p` is there where it was tested."""
+
+    id: str
+    values: dict[str, int | float | str | None]
+    direction: Literal["up", "down"] | None
+    clear: bool
+    p: float | None = None
+    cells: list[str]
+    sentence: str
+
+
+class ToldItem(BaseModel):
+    """A sentence that facts back, and who wrote it."""
+
+    text: str
+    facts: list[str]
+    by: Literal["agent", "rules"]
+
+
+class RefusedItem(BaseModel):
+    """A sentence of the agent's that a rule refused: 0 is the headline, 1 the first insight."""
+
+    rule: str
+    position: int
+
+
+class SnapshotInsights(BaseModel):
+    """What stands out in a snapshot; run and what it took are null where no answer is there."""
+
+    snapshot_id: str
+    facts: list[FactItem]
+    headline: ToldItem | None
+    insights: list[ToldItem]
+    refused: list[RefusedItem]
+    run_id: str | None
+    agent: str | None
+    model: str | None
+    usage: Usage | None
+    cost_usd: float | None
 
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
@@ -271,17 +322,22 @@ async def create_snapshot(
             runner.start(run.run_id)
         return run
 
-    run = await run_in_threadpool(begin)
+    run, ended = await _wait(parts, await run_in_threadpool(begin), prefer)
+    if not ended:
+        return _accepted(run)
+    return JSONResponse(snapshot_fields(outcome(run)), headers={"Preference-Applied": "wait"})
+
+
+async def _wait(parts: _Parts, run: Run, prefer: list[str] | None) -> tuple[Run, bool]:
+    """A run as it is after the wait that was asked for, and whether that was asked for and it has ended."""
     seconds = _seconds_to_wait(prefer)
     if seconds is None:
-        return _accepted(run)
+        return run, False
     give_up = time.monotonic() + seconds
     while _goes_on(run) and time.monotonic() < give_up:
         await sleep(_POLL_SECONDS)
         run = await run_in_threadpool(parts.services().ledger.get, run.run_id)
-    if _goes_on(run):
-        return _accepted(run)
-    return JSONResponse(snapshot_fields(outcome(run)), headers={"Preference-Applied": "wait"})
+    return run, not _goes_on(run)
 
 
 @_router.get(
@@ -323,6 +379,67 @@ def read_snapshot(snapshot_id: Identifier, access: _Asking, parts: _WithParts) -
     if found is None:
         raise not_found("snapshot_id")
     return found
+
+
+@_router.get(
+    "/snapshots/{snapshot_id}/insights",
+    operation_id="read_insights",
+    response_model=SnapshotInsights,
+    response_model_exclude_unset=True,
+    responses=_problems(404, 422),
+)
+def get_insights(snapshot_id: Identifier, access: _Asking, parts: _WithParts) -> Any:  # noqa: ANN401 -- see the model
+    """What stands out in a snapshot of yours: its facts, and sentences about them. Nothing is sent."""
+    services = parts.services()
+    view = read_insights(services.store(access), services.ledger, snapshot_id, access.user_id)
+    return insights_fields(view)
+
+
+_ASKED: Responses = {
+    **_MADE,
+    200: {
+        "description": "The insights, with `Prefer: wait`, or where they are there",
+        "model": SnapshotInsights,
+        "headers": {"Preference-Applied": _text_header("wait")},
+    },
+}
+
+
+@_router.post("/snapshots/{snapshot_id}/insights", status_code=202, response_model=None, responses=_ASKED)
+async def create_insights(
+    snapshot_id: Identifier,
+    access: _Asking,
+    parts: _WithParts,
+    request: InsightsRequest | None = None,
+    idempotency_key: Annotated[
+        str | None, Header(pattern=r"^[ -~]{1,255}$", description="Names the run for good")
+    ] = None,
+    prefer: Annotated[
+        list[str] | None, Header(description="`wait`, or `wait=` and seconds: answer when it has ended")
+    ] = None,
+) -> Response:
+    """Ask the agent what stands out: answers at once, or, with `Prefer: wait`, when the run has ended.
+
+    A snapshot has one answer for each version of the prompt: asked again, this gives what is there.
+    """
+
+    def begin() -> Run:
+        runner = parts.runner()
+        runner.admit(access)
+        regenerate = request is not None and request.regenerate
+        run = runner.explain(snapshot_id, access, regenerate=regenerate, key=idempotency_key)
+        if run.status.active:
+            runner.start(run.run_id)
+        return run
+
+    run, ended = await _wait(parts, await run_in_threadpool(begin), prefer)
+    if not ended:
+        return _accepted(run)
+    error = None if run.status is RunStatus.DONE else error_of(run)
+    if error is not None and not isinstance(error, AnswerRejected):
+        raise error
+    found = await run_in_threadpool(get_insights, snapshot_id, access, parts)
+    return JSONResponse(found, headers={"Preference-Applied": "wait"})
 
 
 def _goes_on(run: Run) -> bool:

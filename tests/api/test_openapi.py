@@ -22,6 +22,8 @@ _OPERATIONS = {
     ("get", "/runs/{run_id}"),
     ("get", "/sources"),
     ("get", "/snapshots/{snapshot_id}"),
+    ("get", "/snapshots/{snapshot_id}/insights"),
+    ("post", "/snapshots/{snapshot_id}/insights"),
 }
 
 _CONFIG = """
@@ -65,7 +67,7 @@ def test_a_fuzzer_finds_nothing(ann: Someone, provider: Provider, tmp_path: Path
         timeout=240,
     )
     assert fuzzed.returncode == 0, fuzzed.stdout[-8000:] + fuzzed.stderr[-2000:]
-    assert "4 selected / 4 total" in fuzzed.stdout
+    assert "6 selected / 6 total" in fuzzed.stdout
     assert "✅  Stateful" in fuzzed.stdout
     assert len(provider.requests) > 0  # it has found sources, and run them
     assert ann.door.log[logged:].count("Traceback") == 0
@@ -146,6 +148,12 @@ def test_successes_are_as_described(ann: Someone, as_described: _Sure) -> None:
     as_described(ann.get(f"/api/runs/{made['run_id']}"), "get", "/runs/{run_id}", 200)
     read = ann.get(f"/api/snapshots/{made['snapshot_id']}")
     as_described(read, "get", "/snapshots/{snapshot_id}", 200)
+    insights = "/snapshots/{snapshot_id}/insights"
+    address = f"/api/snapshots/{made['snapshot_id']}/insights"
+    as_described(ann.get(address), "get", insights, 200)
+    asked = as_described(ann.ask("POST", address), "post", insights, 202).json()
+    ann.ended(asked["run_id"])
+    as_described(ann.ask("POST", address, headers={"prefer": "wait"}), "post", insights, 200)
 
 
 def test_refusals_are_as_described(
@@ -180,7 +188,12 @@ def test_refusals_are_as_described(
 
 def test_no_refusal_is_described_that_cannot_come(described: Json) -> None:
     """A list of sources is never not found, and reading calls no provider."""
-    for path in ("/sources", "/runs/{run_id}", "/snapshots/{snapshot_id}"):
+    for path in (
+        "/sources",
+        "/runs/{run_id}",
+        "/snapshots/{snapshot_id}",
+        "/snapshots/{snapshot_id}/insights",
+    ):
         assert not {"409", "413", "429", "502"} & set(described["paths"][path]["get"]["responses"])
     assert "404" not in described["paths"]["/sources"]["get"]["responses"]
 

@@ -419,6 +419,20 @@ def test_pages(store: Store, tables: Tables) -> None:
     assert store.list_sources(OWNER, SourceQuery(limit=9)).total == 8
 
 
+def test_buckets_come_where_they_are_wanted(store: Store, tables: Tables) -> None:
+    """A list brings buckets rows when it is asked for them, as `load` brings each."""
+    tables.add_source(source_id(1), user_id=OWNER, name="Other", buckets=bucket_row(price_band_lt_500=3))
+    without = store.list_sources(OWNER, SourceQuery())
+    assert {row.buckets for row in without.rows} == {None}
+    found = store.list_sources(OWNER, SourceQuery(with_buckets=True))
+    assert [row.model_copy(update={"buckets": None}) for row in found.rows] == list(without.rows)
+    for row in found.rows:
+        record = store.load(row.source.source_id, OWNER)
+        assert record is not None
+        assert row.buckets is not None
+        assert row.buckets == record.buckets
+
+
 @pytest.mark.parametrize("query", [{}, {"search": "NAME"}, {"status": "bucketed"}, {"offset": 9}], ids=str)
 def test_a_total_that_is_known_is_not_counted(store: Store, tables: Tables, query: dict[str, Any]) -> None:
     """Whoever has the number already gets it back, and the same rows; 0 is a number too."""

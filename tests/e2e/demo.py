@@ -123,11 +123,12 @@ def _fill(data: Path) -> dict[str, str]:
         seed.rehearsal(ready[13].source_id, "rehearsal-reset")
         refused = seed.rehearsal(ready[12].source_id, "rehearsal-count-changed")
     weeks = ready[0].answer["demand"]["weekly_volume"]
-    top = max(weeks, key=lambda week: week["count"])
+    most = max(week["count"] for week in weeks)
+    top = [week["week"] for week in weeks if week["count"] == most]
     return {
         "source": ready[0].source_id,
         "name": ready[0].name,
-        "busiest": f"{top['week']} ({top['count']})",
+        "busiest": f"{top[0]} ({most})" if len(top) == 1 else f"{len(top)} tie",
         "changed": ready[1].name,
         "fresh": ready[2].name,
         "first": first,

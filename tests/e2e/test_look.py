@@ -19,14 +19,13 @@ from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportM
 from PIL import Image
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
-from secondlook.views.report import write_report
 from secondlook.views.snapshot import view_snapshot
 from tests.e2e.conftest import Dashboard, NewPage, assert_accessible, in_both_schemes, settle
 from tests.e2e.demo import Demo
 from tests.examples import bucket_row, example_input, many_weeks, some
 from tests.processes import OTHER_USER, Home
 from tests.provider import Json, answering_once
-from tests.views.test_report import run_of, snapshot
+from tests.views.test_report import report_of, run_of, snapshot
 
 pytestmark = pytest.mark.browser
 
@@ -276,7 +275,7 @@ def test_the_report_is_one_page(new_page: NewPage, tmp_path: Path, weeks: int) -
     given = example_input(bucket_row(weekly_volume=many_weeks(weeks, 12)), 2000)
     path = tmp_path / "report.html"
     path.write_text(
-        write_report(view_snapshot(snapshot(given), "A very long name of a source " * 10, run_of(given))),
+        report_of(view_snapshot(snapshot(given), "A very long name of a source " * 10, run_of(given))),
         "utf-8",
     )
     page = new_page(PHONE[0])

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database
-from secondlook.domain.runs import Run, RunStatus
+from secondlook.domain.runs import SNAPSHOT, Run, RunStatus
 from secondlook.ledger.outbox import DELAYS_SECONDS, LEASE_SECONDS, Deliveries, Delivery, enqueue, wait_after
 from tests.examples import SOURCE, USER
 from tests.ledger.executing import Where, query
@@ -46,7 +46,9 @@ database.close()
 
 def run_named(run_id: str = RUN, batch_id: str | None = None) -> Run:
     """A run, as far as the outbox looks at it."""
-    return Run.model_construct(run_id=run_id, source_id=SOURCE, user_id=USER, batch_id=batch_id)
+    return Run.model_construct(
+        run_id=run_id, task=SNAPSHOT, source_id=SOURCE, user_id=USER, batch_id=batch_id
+    )
 
 
 @pytest.fixture
@@ -107,6 +109,7 @@ def test_a_message_holds_ids_status_code_and_time(
         "timestamp": kept.created_at,
         "data": {
             "run_id": RUN,
+            "task": SNAPSHOT,
             "source_id": SOURCE,
             "user_id": USER,
             "batch_id": batch_id,

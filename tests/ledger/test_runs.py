@@ -547,7 +547,7 @@ def test_eight_threads_migrate_at_once(new_database: Callable[[], Where]) -> Non
 V03 = 3
 """How many migrations the version before batches knew."""
 
-ADDED = {"erased_at", "batch_id", "due_at", "reservation", "task", "reasoning_tokens"}
+ADDED = {"subject", "erased_at", "batch_id", "due_at", "reservation", "task", "reasoning_tokens"}
 
 
 @pytest.mark.parametrize("state", list(executing.STATES))

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from secondlook.domain.access import Access
-from secondlook.domain.runs import Run, RunStatus
+from secondlook.domain.runs import INSIGHTS, Run, RunStatus
 from secondlook.errors import OverBudget, RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
 from secondlook.execution.runner import Runner
+from secondlook.pipeline.answers import trace_of
 from secondlook.providers.rehearsal import KINDS
 from secondlook.services import connect
+from secondlook.views.insights import read_insights
 from tests.examples import OTHER_USER, SOURCE, USER, bucket_row, example_plan, weeks
 from tests.processes import eventually, rows
 from tests.tables import EmbeddedTables, own_tables
@@ -69,6 +71,15 @@ UNANSWERED = [
 ]
 SENT_AGAIN = {"rate-limit", "overloaded", "no-connection"}
 ACCEPTED = ("other-model", "no-usage")
+REFUSED = {
+    "invented-number": "characters",
+    "wrong-direction": "claims",
+    "cause": "vocabulary",
+    "markup": "characters",
+    "unknown-fact": "facts",
+    "all-refused": "vocabulary",
+}
+"""Insights: the rule that refuses the headline; the run is done all the same."""
 
 
 @pytest.fixture
@@ -93,7 +104,7 @@ def executed(name: str) -> Run:
 
 def test_every_kind_is_known_here() -> None:
     """No kind goes without an expectation."""
-    told = {name for name, *_ in REJECTED} | {name for name, *_ in UNANSWERED} | {*ACCEPTED, "late"}
+    told = {name for name, *_ in REJECTED} | {name for name, *_ in UNANSWERED} | {*ACCEPTED, *REFUSED, "late"}
     assert {kind.name for kind in KINDS.values()} == told
 
 
@@ -147,6 +158,22 @@ def test_odd_and_right(tables: EmbeddedTables, name: str) -> None:
             "no-usage": ("rehearsal-no-usage", "rehearsal-no-usage", True),
         }[name]
     )
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_sentence(name: str) -> None:
+    """It is about the source's newest snapshot, changes nothing of what is shown, and QA sees the rule."""
+    services, runner = connect(), Runner(connect())
+    made = runner.execute(runner.submit(SOURCE, ME).run_id)
+    run = executed(name)
+    assert (run.status, run.task, run.subject) == (RunStatus.DONE, INSIGHTS, made.run_id)
+    sentences = trace_of(run).sentences
+    assert sentences[0].rule == REFUSED[name]
+    assert all(each.rule for each in sentences) == (name == "all-refused")
+    view = read_insights(services.store(ME), services.ledger, made.run_id, ME.user_id)
+    assert (view.run, view.refused) == (None, {})
+    assert services.ledger.latest(ME.user_id, SOURCE) == made
 
 
 def test_a_late_answer_resolves_its_run(tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch) -> None:

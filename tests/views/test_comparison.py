@@ -46,6 +46,7 @@ def made(agent: str = "openai", **changes: Json) -> Run:
         **dict.fromkeys(Run.model_fields),
         "run_id": SNAPSHOT,
         "task": SNAPSHOT_TASK,
+        "subject": "",
         "number": 1,
         "source_id": SOURCE,
         "user_id": USER,
@@ -241,3 +242,23 @@ def comparison_fields_of(first: str, second: str) -> Json:
     return comparison_fields(
         compare(*(read_snapshot_view(store, services.ledger, each, USER) for each in (first, second)))
     )
+
+
+def test_what_moved_most() -> None:
+    """Said where the second is a later snapshot of the same source, and enough estimates changed."""
+    before = view_snapshot(snapshot(example_input()), "Acme", None)
+    changed = example_input(bucket_row(price_band_lt_500=25, price_band_500_1500=10))
+    later = snapshot(changed, OTHER).model_copy(update={"generated_at": "2026-11-23T10:00:00Z"})
+    after = view_snapshot(later, "Acme", None)
+    found = compare(before, after)
+    assert found.moved is not None
+    assert found.moved.values["price_band"] == "<500"
+    fields = comparison_fields(found)["since_previous"]
+    assert isinstance(fields, dict)
+    assert fields["sentence"] == found.moved.sentence  # pyright: ignore[reportUnknownMemberType]
+    assert compare(after, before).moved is None
+    elsewhere = later.model_copy(update={"source_id": OTHER})
+    assert compare(before, view_snapshot(elsewhere, "Bravo", None)).moved is None
+    few = snapshot(example_input(bucket_row(price_band_lt_500=11, price_band_500_1500=24)), OTHER)
+    barely = few.model_copy(update={"generated_at": "2026-11-23T10:00:00Z"})
+    assert compare(before, view_snapshot(barely, "Acme", None)).moved is None

@@ -82,12 +82,11 @@ def test_share(count: int, whole: int, share: float) -> None:
 
 
 def test_headlines() -> None:
-    """The busiest week and the largest band; the first of several."""
-    assert figures.busiest(weeks(("2026-W01", 3), ("2026-W02", 5), ("2026-W03", 5))) == (
-        WeekCount(week="2026-W02", count=5)
-    )
-    assert figures.busiest([]) is None
-    assert figures.largest(bands(0, 7, 7)).band == "b"
+    """The largest weeks and bands: all that tie, and none where nothing counts."""
+    assert figures.largest(weeks(("2026-W01", 3), ("2026-W02", 5))) == [WeekCount(week="2026-W02", count=5)]
+    assert figures.largest(list[WeekCount]()) == []
+    assert figures.largest(bands(0, 0)) == []
+    assert [band.band for band in figures.largest(bands(0, 7, 7))] == ["b", "c"]
 
 
 @pytest.mark.parametrize(

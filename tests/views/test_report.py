@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from secondlook.domain.buckets import AgentInput, BandCount, WeekCount
-from secondlook.domain.runs import Run
+from secondlook.domain.runs import INSIGHTS, Run
 from secondlook.domain.snapshots import SnapshotResult
 from secondlook.domain.usage import Usage
+from secondlook.tasks.insights.facts import facts_of, given_of
 from secondlook.tasks.snapshot.prompt import messages
 from secondlook.views.drawing import draw_bands, draw_weeks
+from secondlook.views.insights import Told, view_insights
 from secondlook.views.report import write_report
-from secondlook.views.snapshot import view_snapshot
+from secondlook.views.snapshot import SnapshotView, view_snapshot
 from tests.examples import Json, bucket_row, example_input
 from tests.views.test_comparison import made, snapshot
 
@@ -30,6 +33,12 @@ def run_of(agent_input: AgentInput, **changes: Json) -> Run:
     return made(input=agent_input.model_dump_json(), request=request, **changes)
 
 
+def report_of(view: SnapshotView) -> str:
+    """The report with our own sentences."""
+    facts = facts_of(given_of(view.result))
+    return write_report(view, view_insights(view.snapshot, facts, []))
+
+
 def told(report: str) -> str:
     """A report's text."""
     text = re.sub(r"<style.*?</style>|<[^>]+>", " ", report, flags=re.DOTALL)
@@ -37,18 +46,18 @@ def told(report: str) -> str:
 
 
 def test_it_tells_what_it_is_of() -> None:
-    """Source, date, model, values that match, what was sent to the letter, and the hash of the JSON."""
+    """What stands out, period, currency, sample; in small print model, prompt, ids and the hash."""
     given = example_input()
     usage = Usage(prompt_tokens=400, completion_tokens=150, total_tokens=550, cached_tokens=0)
     run = run_of(given, answered_model="gpt-4o-2024-08-06", usage=usage, request_id="req_7")
-    text = told(write_report(view_snapshot(snapshot(given), "Acme & Sons", run)))
+    text = told(report_of(view_snapshot(snapshot(given), "Acme & Sons", run)))
     for words in (
         "Acme &amp; Sons",
-        "Snapshot of 2026-11-22T10:00:00Z · by gpt-4o-2024-08-06 of OpenAI",
-        "35 estimates",
+        "December 29, 2025 to January 11, 2026 · 35 estimates · low confidence · US dollars",
+        "The largest price band is $500 to $1,500: 71 % of the estimates (25 of 35).",
+        "Sentences and numbers are computed from the snapshot.",
+        "Made 2026-11-22T10:00:00Z by gpt-4o-2024-08-06 of OpenAI",
         "Validated: 22 of 22 values match the buckets",
-        '{"week":"2026-W01","count":15},{"week":"2026-W02","count":20}',
-        "Copy the JSON below, character for character.",
         "req_7",
     ):
         assert words in text
@@ -56,15 +65,18 @@ def test_it_tells_what_it_is_of() -> None:
         snapshot(given).result.model_dump(mode="json"), sort_keys=True, separators=(",", ":")
     )
     assert hashlib.sha256(canonical.encode()).hexdigest() in text
+    sent = json.dumps([message["content"] for message in messages(given)])
+    assert f"version 1, SHA-256 of its messages as JSON {hashlib.sha256(sent.encode()).hexdigest()}" in text
+    assert "Copy" not in text
 
 
 def test_a_run_of_an_older_prompt() -> None:
-    """A run keeps its prompt's version and shows what was sent then, in the layout of then."""
+    """A run keeps its prompt's version; what was sent is for run details, not for stakeholders."""
     sent = {"model": "gpt-4o-2024-08-06", "messages": [{"role": "user", "content": "2026-W 01:15 02:20"}]}
     run = made(input=example_input().model_dump_json(), request=sent, prompt_version="1")
-    text = told(write_report(view_snapshot(snapshot(example_input()), "Acme", run)))
-    assert "Prompt version 1" in text
-    assert "2026-W 01:15 02:20" in text
+    text = told(report_of(view_snapshot(snapshot(example_input()), "Acme", run)))
+    assert "Prompt version 1, SHA-256" in text
+    assert "2026-W 01:15 02:20" not in text
 
 
 @pytest.mark.parametrize(
@@ -72,7 +84,7 @@ def test_a_run_of_an_older_prompt() -> None:
     [
         pytest.param(
             None,
-            ["Stored by another program, not validated here", "Unknown: another program made this snapshot"],
+            ["Stored by another program, not validated here", "unknown: another program made this snapshot"],
             id="another program",
         ),
         pytest.param(
@@ -82,7 +94,7 @@ def test_a_run_of_an_older_prompt() -> None:
         ),
         pytest.param(
             made(input=example_input(bucket_row(price_band_lt_500=11)).model_dump_json(), request={}),
-            ["Not validated: 21 of 22 values match", "Unknown: what was sent has been erased"],
+            ["Not validated: 21 of 22 values match", "Prompt version 1, what was sent has been erased"],
             id="other input",
         ),
         pytest.param(
@@ -98,7 +110,7 @@ def test_a_run_of_an_older_prompt() -> None:
 )
 def test_it_says_what_it_cannot_vouch_for(run: Run | None, words: list[str]) -> None:
     """What was made elsewhere, rehearsed or erased is marked as such, and never as validated."""
-    text = told(write_report(view_snapshot(snapshot(example_input()), "", run)))
+    text = told(report_of(view_snapshot(snapshot(example_input()), "", run)))
     assert "Deleted source" in text
     if run is None or not run.rehearsal:
         assert "Validated: " not in text
@@ -116,10 +128,24 @@ def test_untrusted_text_is_text() -> None:
     odd = given.model_copy(
         update={"result": SnapshotResult.model_validate(answer, strict=False), "generated_at": EVIL}
     )
-    written = write_report(view_snapshot(odd, EVIL, None))
+    written = report_of(view_snapshot(odd, EVIL, None))
     assert "<script" not in written
     assert "http" not in written.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
     assert "default-src 'none'" in written
+
+
+def test_the_agents_sentences() -> None:
+    """They come first, by name of who wrote them; refused ones are nowhere."""
+    view = view_snapshot(snapshot(example_input()), "Acme", None)
+    facts = facts_of(given_of(view.result))
+    own = view_insights(view.snapshot, facts, [])
+    agent = Told("The largest price band leads with 71 % of estimates.", ("price_leader",), "agent")
+    run = made(task=INSIGHTS, answered_model="gpt-4o-2024-08-06", prompt_version="i1")
+    text = told(write_report(view, replace(own, headline=agent, run=run, refused={1: "word"})))
+    assert text.index("leads with 71") < text.index(own.insights[0].text)
+    assert "Sentences by gpt-4o-2024-08-06 of OpenAI; every number in them is computed" in text
+    assert "prompt version i1" in text
+    assert "word" not in text.replace("words", "")
 
 
 def test_messages_that_were_erased() -> None:

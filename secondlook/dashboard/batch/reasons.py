@@ -14,6 +14,7 @@ _REASONS: Mapping[str, str] = {
     "not_enough_estimates": "too few estimates",
     "over_budget": "a budget is spent, or sending is off",
     "provider_error": "the provider refused the request or could not be reached",
+    "request_invalid": "there is no snapshot, or its insights are there already",
     "source_not_bucketed": "the status of the source allows no snapshot",
     "source_not_found": "the source was deleted",
     "unsettled": "a run of the source was active or its outcome unknown",

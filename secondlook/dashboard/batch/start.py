@@ -13,6 +13,7 @@ from secondlook.dashboard.parts import body, figures, links
 from secondlook.dashboard.parts.problems import escape, show_error
 from secondlook.domain.access import Access
 from secondlook.domain.bucket_rules import GENERATED, RUNNABLE
+from secondlook.domain.runs import INSIGHTS
 from secondlook.errors import SecondlookError
 from secondlook.execution import batches
 from secondlook.execution.batches import Forecast, Selection
@@ -26,6 +27,10 @@ _CHOICES = {
     GENERATED: (
         "Sources with a snapshot (regenerate)",
         "Status “snapshot generated”. Each source gets a new, billed call and a second snapshot.",
+    ),
+    INSIGHTS: (
+        "Insights of the newest snapshots",
+        "The agent says what stands out in the newest snapshot of each source. No snapshot is stored.",
     ),
 }
 
@@ -84,11 +89,12 @@ def show_start(services: Services, access: Access) -> None:
         if preview.found is None:
             with st.spinner("Checking every source…"):
                 preview.found = batches.forecast(services, access, preview.selection)
-        _show_forecast(services, access, preview.found)
+        _show_forecast(services, access, preview.found, preview.selection)
 
 
 def _show_preview() -> None:
-    selection = Selection(st.session_state[_STATUS])
+    chosen: str = st.session_state[_STATUS]
+    selection = Selection(task=INSIGHTS) if chosen == INSIGHTS else Selection(chosen)
     st.session_state[_PREVIEW] = _Preview(session.require_access().user_id, selection)
     st.session_state.pop(NOT_STARTED, None)
 
@@ -97,7 +103,7 @@ def _forget() -> None:
     st.session_state.pop(_PREVIEW, None)
 
 
-def _show_forecast(services: Services, access: Access, found: Forecast) -> None:
+def _show_forecast(services: Services, access: Access, found: Forecast, selection: Selection) -> None:
     allowance = batches.allowance(services, access, found)
     allowed = "all" if allowance.refusal is None else f"{allowance.calls:,}"
     forecast = {
@@ -121,7 +127,7 @@ def _show_forecast(services: Services, access: Access, found: Forecast) -> None:
     if services.asked_agent().local:
         st.caption("The offline agent answers. No request is sent and nothing is billed.")
     st.button(
-        _confirmation(found, found.runnable if allowance.refusal is None else allowance.calls),
+        _confirmation(found, found.runnable if allowance.refusal is None else allowance.calls, selection),
         type="primary",
         icon=":material/auto_awesome:",
         disabled=allowance.calls == 0,
@@ -129,14 +135,15 @@ def _show_forecast(services: Services, access: Access, found: Forecast) -> None:
     )
 
 
-def _confirmation(found: Forecast, sent: int) -> str:
-    """Return the label of the button: how many snapshots, and about what they cost."""
+def _confirmation(found: Forecast, sent: int, selection: Selection) -> str:
+    """Return the label of the button: how many of what, and about what they cost."""
     some = f"{sent:,} of {found.runnable:,}" if 0 < sent < found.runnable else f"{found.runnable:,}"
     noun = "snapshot" if found.runnable == 1 else "snapshots"
+    verb = "Explain" if selection.task == INSIGHTS else "Generate"
     if found.cost_usd is None:
-        return f"Generate {some} {noun} for an unknown cost"
+        return f"{verb} {some} {noun} for an unknown cost"
     cost = found.cost_usd * (sent or found.runnable) / found.runnable
-    return f"Generate {some} {noun} for about {escape(money(cost, estimated=False))}"
+    return f"{verb} {some} {noun} for about {escape(money(cost, estimated=False))}"
 
 
 def _begin() -> None:

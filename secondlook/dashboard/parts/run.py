@@ -9,7 +9,7 @@ import streamlit as st
 
 from secondlook.dashboard.parts import figures
 from secondlook.dashboard.parts.problems import escape
-from secondlook.domain.runs import TRIAL, Run, RunStatus
+from secondlook.domain.runs import INSIGHTS, TRIAL, Run, RunStatus
 from secondlook.views.figures import duration
 from secondlook.views.run import STATUS, view_run
 
@@ -33,6 +33,13 @@ STEPS = (
 )
 """The nine steps as they are timed: steps that share a round trip share a line."""
 
+_INSIGHT_STEPS = (
+    ("load", "Read the snapshot and the one before it"),
+    ("check", "Compute the facts, build the agent input"),
+    ("call", "Call the agent once"),
+    ("validate", "Check every sentence of the answer against the facts"),
+)
+
 _STORING = 4
 """Where the steps begin that a run without a snapshot does not have."""
 
@@ -55,6 +62,12 @@ def show_trial_badge(run: Run) -> None:
         st.badge("Trial, no snapshot", icon=":material/experiment:", color="violet")
 
 
+def show_insights_badge(run: Run) -> None:
+    """Draw that a run asks for insights, where it does."""
+    if run.task == INSIGHTS:
+        st.badge("Insights", icon=":material/lightbulb:", color="violet")
+
+
 def status_icon(status: RunStatus) -> str:
     """Return the icon of a status as Markdown."""
     return f":material/{_LOOKS[status][0]}:"
@@ -67,7 +80,7 @@ def step_lines(run: Run) -> list[str]:
     if run.latency_ms is not None:
         timings.setdefault("call", run.latency_ms)
     reached = True
-    for step, text in STEPS if run.makes_snapshot else STEPS[:_STORING]:
+    for step, text in _steps(run):
         if step in timings:
             took = duration(timings[step]).replace(" ", "\u00a0")
             lines.append(f":material/check: {text} · {took}")
@@ -78,6 +91,12 @@ def step_lines(run: Run) -> list[str]:
         else:
             lines.append(f":material/radio_button_unchecked: {text}")
     return lines
+
+
+def _steps(run: Run) -> tuple[tuple[str, str], ...]:
+    if run.task == INSIGHTS:
+        return _INSIGHT_STEPS
+    return STEPS if run.makes_snapshot else STEPS[:_STORING]
 
 
 def show_usage(run: Run, check: str) -> None:

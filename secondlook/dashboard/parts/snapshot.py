@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from secondlook.dashboard.parts import run as run_parts
 from secondlook.dashboard.parts.problems import escape
 from secondlook.views import report
+from secondlook.views.insights import InsightsView
 from secondlook.views.snapshot import SnapshotView
 
 _RESULT_PIXELS = 560
@@ -63,11 +64,16 @@ def show_snapshot_usage(view: SnapshotView) -> None:
     run_parts.show_usage(view.run, view.verification.matches or view.verification.text)
 
 
-def show_report_button(view: SnapshotView) -> None:
-    """Draw the download of the report."""
+def show_report_button(view: SnapshotView, insights: Callable[[], InsightsView]) -> None:
+    """Draw the download of the report.
+
+    Args:
+        view: The snapshot.
+        insights: Reads what stands out in it, when the report is asked for.
+    """
     st.download_button(
         "Download report",
-        lambda: report.write_report(view).encode(),
+        lambda: report.write_report(view, insights()).encode(),
         file_name=f"snapshot-{view.snapshot.snapshot_id}.html",
         mime="text/html",
         icon=":material/print:",

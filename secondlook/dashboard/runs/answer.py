@@ -11,6 +11,7 @@ from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.untrusted_text import spell_out
 from secondlook.tasks.base import Cell, Trace
 from secondlook.tasks.checklist import Check
+from secondlook.tasks.insights.rules import RULE_WORDS
 from secondlook.views.run_details import RunDetails
 
 MOST_SHOWN = 200_000
@@ -57,6 +58,28 @@ def _check_line(check: Check) -> str:
         return f":gray[:material/radio_button_unchecked: {rule} · not checked]"
     where = f" at **{escape(check.path)}**" if check.path else ""
     return f":red[:material/cancel:] **{rule}** · failed: {escape(check.reason or '')}{where}"
+
+
+def show_sentences(found: Trace) -> None:
+    """Draw every sentence of an answer with the rule that refused it; refused ones are shown nowhere else."""
+    accepted = found.matched
+    st.subheader("Sentences", anchor=False)
+    st.caption(f"{accepted} of {len(found.sentences)} sentences accepted. Refused ones are shown only here.")
+    for each in found.sentences:
+        name = "Headline" if each.position == 0 else f"Insight {each.position}"
+        cited = f"cites {', '.join(each.facts) or 'nothing'}"
+        text = escape(spell_out(each.text), limit=_SHORT)
+        if each.rule is None:
+            st.markdown(
+                f":green[:material/check_circle:] **{name}**, {escape(cited)}  \n{escape(each.shown or '')}"
+            )
+        else:
+            rule = RULE_WORDS.get(each.rule, each.rule)
+            st.markdown(
+                f":red[:material/cancel: **{name}**, {escape(cited)} · refused by {escape(each.rule)}: "
+                f"{escape(rule)}]"
+            )
+        st.caption(text)
 
 
 def show_values(found: Trace, *, answered: bool) -> None:

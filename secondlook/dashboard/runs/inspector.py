@@ -14,7 +14,7 @@ from secondlook.dashboard.parts.problems import escape, show_error
 from secondlook.dashboard.runs import answer, listing, reviews
 from secondlook.domain.access import Access
 from secondlook.domain.run_filter import RunFilter
-from secondlook.domain.runs import RunStatus
+from secondlook.domain.runs import INSIGHTS, RunStatus
 from secondlook.errors import SecondlookError
 from secondlook.ledger.history import Call
 from secondlook.services import Services
@@ -56,7 +56,9 @@ def show_run(services: Services, access: Access, run_id: str, wanted: RunFilter)
         answer.show_checks(details)
     with right:
         reviews.show_reviews(services, access, details)
-    if run.erased_at is None:
+    if run.erased_at is None and details.trace.sentences:
+        answer.show_sentences(details.trace)
+    elif run.erased_at is None and run.task != INSIGHTS:
         answer.show_values(details.trace, answered=run.answer is not None)
     left, right = st.columns(2, gap="large")
     with left:
@@ -126,6 +128,7 @@ def _show_head(details: RunDetails) -> None:
         agent.show_local_badge(run)
         run_parts.show_rehearsal_badge(run)
         run_parts.show_trial_badge(run)
+        run_parts.show_insights_badge(run)
         for review in details.reviews:
             reviews.show_review_badge(review)
     for warning in run.warnings:
@@ -136,7 +139,7 @@ def _show_figures(details: RunDetails) -> None:
     view = details.view
     figures.show_metrics(
         {
-            "Matching values": _matched(details),
+            "Accepted sentences" if details.run.task == INSIGHTS else "Matching values": _matched(details),
             "Tokens": view.total_tokens,
             "Cost": view.cost,
             "Whole run": view.total,
@@ -153,7 +156,8 @@ def _matched(details: RunDetails) -> str:
         return "erased"
     if details.run.answer is None:
         return "no answer"
-    return f"{found.matched:,} of {found.values:,}" if found.readable else "not readable"
+    readable = found.readable or found.sentences
+    return f"{found.matched:,} of {found.values:,}" if readable else "not readable"
 
 
 # -- what happened --------------------------------------------------------------------------------------
@@ -173,6 +177,7 @@ def _facts(details: RunDetails) -> dict[str, str]:
     run, view = details.run, details.view
     return {
         "Run and snapshot id" if run.makes_snapshot else "Run id": run.run_id,
+        **({"Snapshot": run.subject} if run.task == INSIGHTS else {}),
         "Source": run.source_id,
         "User": run.user_id,
         "Run number of the source": f"{run.number:,}",
@@ -210,7 +215,9 @@ def _show_stored(services: Services, access: Access, details: RunDetails) -> Non
     else:
         user = {} if services.requires_sign_in or own else {"user": run.user_id}
         links.show_source_link(run.source_id, f"Source {stored.source.shown_name}", **user)
-    if stored.snapshot:
+    if run.task == INSIGHTS:
+        links.show_snapshot_link(run.subject)
+    elif stored.snapshot:
         links.show_snapshot_link(run.run_id)
     elif run.status is RunStatus.DONE and run.makes_snapshot:
         st.caption(":material/warning: The snapshot was deleted from the store.")

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from secondlook.dashboard.parts import arrow, charts, links
+from secondlook.dashboard.parts import arrow, charts, insights, links
 from secondlook.dashboard.parts.charts import FIRST, SECOND
 from secondlook.dashboard.parts.problems import escape
 from secondlook.dashboard.snapshots.history import can_be_drawn, show_badges
 from secondlook.domain.access import Access
 from secondlook.domain.identifiers import not_found
 from secondlook.services import Services
+from secondlook.tasks.insights.facts import facts_of, given_of
 from secondlook.views.comparison import BandChange, Comparison, WeekChange, compare
+from secondlook.views.insights import standing_out
 from secondlook.views.snapshot import SnapshotView, read_snapshot_view
 
 
@@ -41,6 +43,8 @@ def show_comparison(services: Services, access: Access, pair: str) -> None:
             _show_snapshot(name, view)
     for warning in found.warnings:
         st.warning(escape(warning), icon=":material/warning:")
+    if found.moved is not None:
+        st.markdown(escape(found.moved.sentence, limit=1000))
     _show_totals(found)
     results = (found.first.result, found.second.result)
     if all(
@@ -66,6 +70,7 @@ def _show_snapshot(name: str, view: SnapshotView) -> None:
         st.caption(f"Model {escape(run.answered_model or run.model)}, prompt {escape(run.prompt_version)}")
     snapshot_id = view.snapshot.snapshot_id
     links.show_next_step("Open snapshot page", ":material/photo_camera:", snapshot=snapshot_id)
+    insights.show_sentences(standing_out(facts_of(given_of(view.result))))
 
 
 def _show_totals(found: Comparison) -> None:

@@ -8,10 +8,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from secondlook.dashboard.parts import agent, arrow, buckets, links
+from secondlook.dashboard.parts import insights as insight_parts
 from secondlook.dashboard.parts import run as run_parts
 from secondlook.dashboard.parts import snapshot as snapshot_parts
 from secondlook.dashboard.parts.budgets import moment
 from secondlook.dashboard.parts.problems import escape
+from secondlook.dashboard.snapshots import explain
 from secondlook.domain.access import Access
 from secondlook.domain.buckets import BandCount, WeekCount
 from secondlook.domain.identifiers import canonical
@@ -22,6 +24,7 @@ from secondlook.services import Services
 from secondlook.stores.base import Store
 from secondlook.views.drawing import MOST, draw_bands, draw_weeks
 from secondlook.views.export import neutralise
+from secondlook.views.insights import InsightsView, read_insights, written
 from secondlook.views.snapshot import SOURCE_GONE, SnapshotView, read_snapshot_view
 
 PAGE_SIZE = 10
@@ -163,9 +166,12 @@ def show_one(services: Services, access: Access, snapshot_id: str) -> None:
             links.show_source_link(snapshot.source_id, "Open source")
         if view.run is not None:
             links.show_run_link(snapshot.snapshot_id)
-    _show_downloads(view)
+    insights = read_insights(services.store(access), services.ledger, snapshot.snapshot_id, access.user_id)
+    _show_downloads(view, insights)
     _show_choice(services.store(access), access, view)
-    show_charts(snapshot.result)
+    marked = insight_parts.show_insights(insights.facts, snapshot.snapshot_id, written(insights))
+    explain.show_explain(services, insights)
+    show_charts(snapshot.result, marked)
     left, right = snapshot_parts.result_place()
     with left:
         snapshot_parts.show_json(view)
@@ -189,7 +195,7 @@ def show_badges(view: SnapshotView) -> None:
         st.badge(f"{snapshot.confidence_level} confidence", color="gray")
 
 
-def _show_downloads(view: SnapshotView) -> None:
+def _show_downloads(view: SnapshotView, insights: InsightsView) -> None:
     snapshot, demand = view.snapshot, view.result.demand
     drawn = {
         "weekly volume": lambda: draw_weeks(demand.weekly_volume),
@@ -197,7 +203,7 @@ def _show_downloads(view: SnapshotView) -> None:
         "decision latency": lambda: draw_bands("Decision latency", view.result.decision_latency.distribution),
     }
     with st.container(horizontal=True, vertical_alignment="center"):
-        snapshot_parts.show_report_button(view)
+        snapshot_parts.show_report_button(view, lambda: insights)
         with st.popover("Charts as SVG", icon=":material/bar_chart:"):
             for name, draw in drawn.items():
                 st.download_button(
@@ -247,13 +253,13 @@ def _kept() -> dict[str, str]:
     return {name: st.query_params[name] for name in ("user",) if name in st.query_params}
 
 
-def show_charts(result: SnapshotResult) -> None:
-    """Draw the three charts of a result; a result of another program may be too large for that."""
+def show_charts(result: SnapshotResult, marked: frozenset[str]) -> None:
+    """Draw the three charts of a result, with these cells marked; one of another program may be too large."""
     demand, latency = result.demand, result.decision_latency
     if not can_be_drawn(demand.weekly_volume, demand.price_distribution, latency.distribution):
         st.info("This result is too large to draw. See its JSON.")
         return
-    buckets.show_charts(demand, latency)
+    buckets.show_charts(demand, latency, marked)
 
 
 def can_be_drawn(weeks: tuple[WeekCount, ...], *distributions: tuple[BandCount, ...]) -> bool:

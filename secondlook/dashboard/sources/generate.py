@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from secondlook.dashboard import resources, session
@@ -15,6 +17,7 @@ from secondlook.domain.runs import Run, RunStatus
 from secondlook.domain.snapshots import Snapshot
 from secondlook.errors import SecondlookError
 from secondlook.pipeline.preview import Preview
+from secondlook.views.insights import InsightsView, read_insights
 from secondlook.views.run import RunView, view_run
 from secondlook.views.snapshot import run_of, view_snapshot
 
@@ -99,13 +102,19 @@ def show_result(view: Preview, run: Run | None, snapshot: Snapshot | None) -> No
         with right:
             snapshot_parts.show_snapshot_usage(shown)
         with st.container(horizontal=True, vertical_alignment="center"):
-            snapshot_parts.show_report_button(shown)
+            snapshot_parts.show_report_button(shown, _insights_reader(snapshot))
             links.show_snapshot_links(snapshot.snapshot_id, view.source.source_id)
     elif run is not None:
         with left:
             _show_end(run, brief=False)
         with right:
             _show_usage(run)
+
+
+def _insights_reader(snapshot: Snapshot) -> Callable[[], InsightsView]:
+    services, access = resources.services(), session.require_access()
+    store = services.store(access)
+    return lambda: read_insights(store, services.ledger, snapshot.snapshot_id, access.user_id)
 
 
 def _show_end(run: Run, *, brief: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from datetime import UTC, datetime
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -14,6 +15,7 @@ from secondlook.domain.bucket_rules import MIN_ESTIMATES, RUNNABLE
 from secondlook.domain.identifiers import read_id
 from secondlook.domain.sources import SortKey, SourcePage, SourceQuery, SourceRow
 from secondlook.stores.base import Store
+from secondlook.views.insights import strongest_of
 
 PAGE_SIZE = 10
 STATUSES = ("bucketed", "snapshot_generated", "pending", "ingested", "insufficient_data")
@@ -26,12 +28,13 @@ SORTS: dict[str, tuple[SortKey, bool]] = {
     "Oldest": ("created", False),
 }
 _COLUMNS = {
-    "Name": st.column_config.TextColumn(width=215),
-    "Status": st.column_config.TextColumn(width=140),
-    "Estimates": st.column_config.NumberColumn(format="%d", width=90),
-    "Confidence": st.column_config.TextColumn(width=90),
-    "Last snapshot": st.column_config.TextColumn(width=110),
-    "Type": st.column_config.TextColumn(width=80),
+    "Name": st.column_config.TextColumn(width=200),
+    "Status": st.column_config.TextColumn(width=135),
+    "Estimates": st.column_config.NumberColumn(format="%d", width=80),
+    "Confidence": st.column_config.TextColumn(width=85),
+    "Last snapshot": st.column_config.TextColumn(width=100),
+    "Type": st.column_config.TextColumn(width=60),
+    "Stands out": st.column_config.TextColumn(width=215),
 }
 _ROW_PIXELS = 35
 _COUNTED = "counted"
@@ -72,6 +75,7 @@ def show_sources(store: Store, user_id: str) -> None:
         descending=descending,
         offset=(page - 1) * PAGE_SIZE,
         limit=PAGE_SIZE,
+        with_buckets=True,
     )
     known = _known_total(user_id, query)
     found = store.list_sources(user_id, query.model_copy(update={"known_total": known}))
@@ -168,6 +172,7 @@ def _show_table(found: SourcePage, user_id: str) -> str:
     ids = [row.source.source_id for row in found.rows]
     key = f"{user_id} {' '.join(ids)}"  # a table per list of rows, or the selection would stay
     chosen = st.query_params.get("source")
+    today = datetime.now(UTC).date()
 
     def choose() -> None:
         rows: list[int] = st.session_state[key]["selection"]["rows"]
@@ -185,6 +190,7 @@ def _show_table(found: SourcePage, user_id: str) -> str:
                 "Confidence": [row.confidence_level for row in found.rows],
                 "Last snapshot": [(row.snapshot_at or "")[:10] for row in found.rows],
                 "Type": [row.source.source_type[:40] for row in found.rows],
+                "Stands out": [strongest_of(row, today) for row in found.rows],
             }
         ),
         hide_index=True,

@@ -1,0 +1,1 @@
+"""Facts, held against hand-computed values, scipy and sources of every shape."""
