@@ -9,6 +9,8 @@ from typing import cast
 
 from secondlook.domain.answers import Completion
 from secondlook.domain.usage import Usage
+from secondlook.providers.openai.error_bodies import read_error
+from secondlook.providers.openai.safe_messages import shown_message
 
 _Json = dict[str, object]
 
@@ -18,6 +20,7 @@ _REASONING_FIELDS = ("reasoning_content", "reasoning")
 
 def read_completion(body: str) -> Completion:
     """The parsed body of a chat completion. It never raises; `problem` says what is wrong."""
+    body = body.removeprefix("\ufeff")
     if not body.strip():
         return Completion(problem="the answer is empty")
     try:
@@ -29,10 +32,12 @@ def read_completion(body: str) -> Completion:
     choices = envelope.get("choices")
     found = Completion(model=_name(envelope.get("model")), usage=_usage(envelope.get("usage")))
     if not isinstance(choices, list) or len(cast("list[object]", choices)) != 1:
-        return replace(found, problem="the answer is not a chat completion with one choice")
+        return replace(found, problem=_told(parsed) or "the answer is not a chat completion with one choice")
     choice = _object(cast("list[object]", choices)[0])
     message = _object(choice.get("message"))
     content = message.get("content")
+    if not content and (told := _told(choice if choice.get("error") else parsed)):
+        return replace(found, problem=told)
     text = _joined(content, "text")
     parts = cast("list[object]", content) if isinstance(content, list) else []
     refusal = _text(message.get("refusal"))
@@ -45,6 +50,12 @@ def read_completion(body: str) -> Completion:
         or (text or "").lstrip().startswith("<think>")
         or any(_object(part).get("type") in {"thinking", "reasoning"} for part in parts),
     )
+
+
+def _told(parsed: object) -> str | None:
+    """That a server answered with an error, and its message; None where it tells none."""
+    message = read_error(parsed).message
+    return None if message is None else f"the server answered with an error: {shown_message(message)}"
 
 
 def _object(value: object) -> _Json:

@@ -19,6 +19,7 @@ from secondlook.providers.openai import models, survey
 from secondlook.providers.openai.advice import after_rejection
 from secondlook.providers.openai.client import Client
 from secondlook.providers.openai.envelope import read_completion
+from secondlook.providers.openai.safe_messages import repeats
 from secondlook.settings import Settings
 from secondlook.telemetry.log import log_notice
 
@@ -157,7 +158,9 @@ class ChatCompletions(Provider):
 
     @classmethod
     def advise(cls, error: AnswerRejected, completion: Completion, request: Mapping[str, object]) -> None:
-        """Name in a rejected answer's hint what to change, where that is known."""
+        """Name in a rejected answer's hint what to change, where that is known; never quote the prompt."""
+        if completion.problem is not None and repeats(completion.problem, request):
+            error.message = "Answer rejected (not_completion): the server answered with an error"
         advice = after_rejection(error.reason, completion, request)
         if advice is not None:
             error.hint = f"{advice} {error.hint}"
