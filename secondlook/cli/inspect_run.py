@@ -60,6 +60,8 @@ def _print_details(details: RunDetails) -> None:
     if run.answer is not None:
         print(f"Answer {_VERDICTS[run.verdict]}: {found.matched} of {found.values} values match")
         print(f"Cost: {view.cost}, tokens: {view.total_tokens}")
+        for label, why in view.usage_problem.items():
+            print(f"{label}: {why}")
     for check in found.checks:
         print(_check_line(check))
     wrong = [cell for cell in found.cells if not cell.matches and cell.mark != "unread"]

@@ -213,7 +213,7 @@ class Ledger:
         names = {"run": run_id, "call": number}
         kept = {
             "cost_nanousd": spent,
-            **answer.model_dump(exclude={"usage", "limits"}),
+            **answer.model_dump(exclude={"usage", "limits", "terms"}),
             **answer.usage.model_dump(),
         }
 

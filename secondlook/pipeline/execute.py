@@ -107,7 +107,7 @@ def _call(
         return
 
     def journal(given: AgentAnswer) -> None:
-        cost = agent.cost_usd(given.usage, given.model or run.model)
+        cost = agent.cost_usd(given.usage, given.model or run.model, given.terms)
         ledger.journal(run.run_id, number, given, cost)
         answered()
 

@@ -97,6 +97,7 @@ def _facts(snapshot: Snapshot, run: Run | None) -> dict[str, str]:
         "Prompt tokens": shown.prompt_tokens,
         "Completion tokens": shown.completion_tokens,
         **shown.reasoning,
+        **shown.usage_problem,
         "Cost": shown.cost,
         "Requests sent": str(run.attempts),
         "Request id": run.request_id or "unknown",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from secondlook.domain.addresses import public_address
 from secondlook.domain.answers import AgentAnswer
+from secondlook.domain.usage import Terms
 from secondlook.errors import Outcome, ProviderError
 from secondlook.providers.base import Journal
 from secondlook.providers.openai.advice import SLOW, after_refusal
@@ -179,6 +180,7 @@ class Client:
             latency_ms=round((time.perf_counter() - started) * 1000),
             provider_ms=_milliseconds(_header(response.headers, "openai-processing-ms")),
             limits=read_limits(response.headers),
+            terms=_terms(completion.terms, request),
         )
 
     @contextmanager
@@ -286,6 +288,13 @@ def _error_of(error: openai.APIStatusError) -> ErrorBody:
         return read_error(json.loads(error.response.content))
     except (ValueError, RecursionError):
         return ErrorBody()
+
+
+def _terms(told: Terms, request: Mapping[str, object]) -> Terms:
+    """The terms of an answer; unknown where a server does not say whether it took the tier that was asked."""
+    if told.service_tier is None and request.get("service_tier") not in {None, "default", "auto"}:
+        return told.model_copy(update={"service_tier": "unknown"})
+    return told
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
