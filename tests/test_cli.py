@@ -405,6 +405,7 @@ def test_runs_json(secondlook: Secondlook, tables: EmbeddedTables) -> None:
         "error_code",
         "attempts",
         "usage",
+        "usage_problem",
         "cost_usd",
         "model",
         "created_at",
