@@ -146,6 +146,12 @@ class Settings(BaseSettings):
         description="auto, none, minimal, low, medium, high, xhigh, max: auto sends the least that the "
         "model's family takes",
     )
+    service_tier: Literal["auto", "default", "flex", "priority"] | None = Field(
+        None,
+        validation_alias="SECONDLOOK_SERVICE_TIER",
+        description="auto, default, flex, priority: the tier of OpenAI's that requests ask for; "
+        "unset: none is named, so that the project's own is used",
+    )
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["auto", "none"] = Field(
         "auto",
         validation_alias="SECONDLOOK_TEMPERATURE",

@@ -381,7 +381,7 @@ def test_runs_json(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     newest, oldest = secondlook("runs", "--user", NOBODY, "--json").json
     assert list(newest) == [
         *("run_id", "task", "source_id", "user_id", "agent", "status", "error_code", "attempts", "usage"),
-        *("cost_usd", "model", "created_at", "finished_at"),
+        *("usage_problem", "cost_usd", "model", "created_at", "finished_at"),
     ]
     assert (newest["run_id"], newest["status"], newest["error_code"]) == (run_id, "in_doubt", "in_doubt")
     assert (newest["usage"], newest["cost_usd"], newest["finished_at"]) == (None, None, None)

@@ -186,6 +186,13 @@ def ended(home: Home) -> str:
         return message(lambda: store.load(SOURCE, USER))
 
 
+def early(home: Home) -> str:
+    """The project's clock is behind that of the server that issued the token."""
+    with project(home, 401, {"code": "PGRST303", "message": "JWT issued at future"}) as services:
+        store = services.store(Access(USER, token=lambda: "token"))
+        return message(lambda: store.load(SOURCE, USER))
+
+
 def nobody(_: Home) -> str:
     """A page that is reached around the sign-in."""
     with pytest.raises(NotSignedIn) as caught:
@@ -252,6 +259,7 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "Row security is off or too wide: …": too_wide,
     "Nobody is signed in": nobody,
     "The session has ended": ended,
+    "Supabase does not take the token yet: its clocks differ": early,
     "The run belongs to the store …, and the settings mean …": another_store,
     "SUPABASE_SECRET_KEY is not set: …": no_secret_key,
     "SECONDLOOK_… is …; allowed: …": told(SECONDLOOK_AGENT="robot"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,7 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
-from secondlook.connections.supabase import Project, session_over, unreachable
+from secondlook.connections.supabase import (
+    EARLY_SECONDS,
+    Project,
+    clocks_differ,
+    is_early,
+    session_over,
+    unreachable,
+)
 from secondlook.errors import NotSignedIn, RequestInvalid, SecondlookError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -154,7 +162,7 @@ def _ask(request: Callable[[], T], refused: str | None = None) -> T:
     from supabase_auth.errors import AuthApiError, AuthError, AuthRetryableError, AuthWeakPasswordError
 
     try:
-        return request()
+        return _once_more_if_early(request)
     except AuthWeakPasswordError as error:
         raise RequestInvalid(error.message, reason="password", hint="Choose another password.") from None
     except AuthApiError as error:
@@ -174,7 +182,21 @@ def _ask(request: Callable[[], T], refused: str | None = None) -> T:
         raise StoreUnavailable("Supabase Auth answered with something unexpected") from None
 
 
+def _once_more_if_early(request: Callable[[], T]) -> T:
+    from supabase_auth.errors import AuthApiError
+
+    try:
+        return request()
+    except AuthApiError as error:
+        if not is_early(error.message):
+            raise
+    time.sleep(EARLY_SECONDS)
+    return request()
+
+
 def _refusal(status: int, code: str, words: str, refused: str | None) -> SecondlookError:
+    if is_early(words):
+        return clocks_differ()
     if code in _PASSWORD_CODES and status in {400, 422}:
         return RequestInvalid(
             " ".join(words.split())[:200], reason="password", hint="Correct it, then try again."

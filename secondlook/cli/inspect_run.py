@@ -61,6 +61,8 @@ def _print_details(details: RunDetails) -> None:
         what = "sentences accepted" if found.sentences else "values match"
         print(f"Answer {_VERDICTS[run.verdict]}: {found.matched} of {found.values} {what}")
         print(f"Cost: {view.cost}, tokens: {view.total_tokens}")
+        for label, why in view.usage_problem.items():
+            print(f"{label}: {why}")
     for check in found.checks:
         print(_check_line(check))
     for each in found.sentences:

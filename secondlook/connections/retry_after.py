@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_SECONDS = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
 
 
 def read_seconds(text: str) -> float | None:

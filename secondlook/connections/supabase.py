@@ -5,6 +5,7 @@ Clients are never shared between users: requests would use the session of the la
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,26 @@ class Project:
             if self._http is not None:
                 self._http.close()
             self._http = None
+
+
+EARLY_SECONDS = 1.0
+"""How long to wait before a token is tried once more that is not valid yet by the server's clock."""
+
+_EARLY = re.compile(r"issued at future|used before issued|not valid yet|not yet valid", re.IGNORECASE)
+
+
+def is_early(words: str) -> bool:
+    """Whether a server refuses a token because its clock is behind that of the server that issued it."""
+    return _EARLY.search(words) is not None
+
+
+def clocks_differ() -> SecondlookError:
+    """The error of a token that is still not valid yet; the session has not ended."""
+    return StoreUnavailable(
+        "Supabase does not take the token yet: its clocks differ",
+        reason=UNREACHABLE,
+        hint="Try again in a moment. Where this stays, set the clocks of the servers.",
+    )
 
 
 def unreachable(error: Exception) -> SecondlookError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from secondlook.domain.base import Count, Frozen
-from secondlook.domain.usage import Usage
+from secondlook.domain.usage import Terms, Usage
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Completion:
         text: The message's content.
         refusal: The model's refusal, where it refused.
         reasoned: Whether the answer includes the model's reasoning, before it or as a separate field.
+        usage_problem: Why the usage is unknown; None where it is known.
     """
 
     problem: str | None = None
@@ -28,6 +29,8 @@ class Completion:
     reasoned: bool = False
     model: str | None = None
     usage: Usage = field(default_factory=Usage)
+    usage_problem: str | None = "there is no answer that could tell it"
+    terms: Terms = field(default_factory=Terms)
 
 
 class RateLimits(Frozen):
@@ -44,6 +47,7 @@ class AgentAnswer(Frozen):
 
     Attributes:
         body: The whole body of the HTTP answer.
+        terms: What decides its price besides the usage; not stored.
         http_status: The status it came with.
         latency_ms: From sending to the last byte.
         provider_ms: The provider's own time, where it tells (openai-processing-ms).
@@ -58,3 +62,4 @@ class AgentAnswer(Frozen):
     provider_ms: int | None
     http_status: int = 200
     limits: RateLimits | None = None
+    terms: Terms = Terms()

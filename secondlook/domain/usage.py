@@ -1,4 +1,4 @@
-"""Tokens of an answer."""
+"""Tokens of an answer, and what else decides its price."""
 
 from __future__ import annotations
 
@@ -19,3 +19,15 @@ class Usage(Frozen):
     cached_tokens: Count | None = None
     reasoning_tokens: Count | None = None
     estimated: bool = False
+
+
+class Terms(Frozen):
+    """What decides an answer's price besides its tokens; None where the answer does not say.
+
+    Attributes:
+        service_tier: The tier that answered.
+        cache_write_tokens: The prompt's tokens that were written to a cache.
+    """
+
+    service_tier: str | None = None
+    cache_write_tokens: Count | None = None

@@ -92,7 +92,7 @@ def forecast(services: Services, access: Access, selection: Selection) -> Foreca
     for plan in _plans(services, access, selection, refuse):
         found.runnable += 1
         usage = question_of(plan).usage
-        cost = services.provider(plan.agent).cost_usd(usage, plan.model)
+        cost = services.provider(plan.agent).forecast_usd(usage, plan.model)
         found.tokens += usage.total_tokens or 0
         found.cost_usd = None if cost is None or found.cost_usd is None else found.cost_usd + cost
     found.sources = found.runnable + found.refused.total()

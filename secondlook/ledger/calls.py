@@ -52,7 +52,7 @@ def keep_answer(
     names = {"run": run_id, "call": number}
     kept = {
         "cost_nanousd": spent,
-        **answer.model_dump(exclude={"usage", "limits"}),
+        **answer.model_dump(exclude={"usage", "limits", "terms"}),
         **answer.usage.model_dump(),
     }
     reserved = connection.scalar(KEEP_CALL, {**names, **kept})

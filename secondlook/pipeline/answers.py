@@ -39,6 +39,14 @@ def result_of(run: Run, tasks: Tasks = TASKS) -> object:
     return task.result(run, accepted)
 
 
+def usage_problem(run: Run) -> str | None:
+    """Why the usage of a run's answer is unknown; None where it is known, or no answer is kept."""
+    known = run.usage.prompt_tokens is not None and run.usage.completion_tokens is not None
+    if known or not run.answered or run.answer is None:
+        return None
+    return find_provider(run.agent).read(run.answer).usage_problem
+
+
 def trace_of(run: Run, tasks: Tasks = TASKS) -> Trace:
     """Every rule and value of a run's answer, for display; cached for equal answers.
 

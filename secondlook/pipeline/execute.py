@@ -113,7 +113,7 @@ def _call(
         with trace_call(run.agent, run.model) as call:
 
             def journal(given: AgentAnswer) -> None:
-                cost = agent.cost_usd(given.usage, given.model or run.model)
+                cost = agent.cost_usd(given.usage, given.model or run.model, given.terms)
                 ledger.journal(run.run_id, number, given, cost)
                 call.answered(given.model, given.usage, cost)
                 answered()

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from secondlook.domain.answers import AgentAnswer, Completion
 from secondlook.domain.questions import Question
-from secondlook.domain.usage import Usage
+from secondlook.domain.usage import Terms, Usage
 from secondlook.errors import AnswerRejected, SecondlookError
 from secondlook.providers import prices
 from secondlook.settings import Settings
@@ -28,6 +28,8 @@ Answerer = Callable[[str], tuple[Json, Usage]]
 
 Answerers = Mapping[str, Answerer]
 """Answerers by the name of the schema that is asked for; each task gives its own."""
+
+_STANDARD = Terms()
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,13 @@ class Provider(ABC):
         """The id of its price list; None where no price is known."""
         return None
 
-    def cost_usd(self, usage: Usage, model: str) -> Decimal | None:
+    def cost_usd(self, usage: Usage, model: str, terms: Terms = _STANDARD) -> Decimal | None:
         """US dollars that tokens of a model cost; None where the price or the tokens are unknown."""
-        return None if self.price_list is None else prices.cost_usd(usage, model, self.price_list)
+        return None if self.price_list is None else prices.cost_usd(usage, model, self.price_list, terms)
+
+    def forecast_usd(self, usage: Usage, model: str) -> Decimal | None:
+        """About what a request will cost, on the terms that it asks for; None where that is unknown."""
+        return self.cost_usd(usage, model)
 
     @abstractmethod
     def ceiling(self, request: Mapping[str, object], prompt_tokens: int) -> Decimal | None:

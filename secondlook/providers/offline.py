@@ -31,6 +31,10 @@ class Offline(OpenAI):
     def missing(self) -> None:
         """Nothing."""
 
+    @property
+    def service_tier(self) -> None:
+        """None: nothing is sent."""
+
     def check(self) -> list[Finding]:
         """Return one finding: there is no server to check."""
         detail = f"the {self.label[0].lower()}{self.label[1:]} answers: nothing is sent, usage is estimated"

@@ -6,6 +6,7 @@ secret key passes it. Nothing is written but the columns of docs/contract.md.
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -16,7 +17,14 @@ import httpx
 from postgrest import CountMethod, ReturnMethod
 from postgrest.exceptions import APIError
 
-from secondlook.connections.supabase import Project, session_over, unreachable
+from secondlook.connections.supabase import (
+    EARLY_SECONDS,
+    Project,
+    clocks_differ,
+    is_early,
+    session_over,
+    unreachable,
+)
 from secondlook.domain.bucket_rules import (
     GENERATED,
     LATENCY_COLUMNS,
@@ -293,7 +301,9 @@ class Refused(StoreUnavailable):
 
 
 def send(query: Query) -> APIResponse:
-    """Send a request; once more where the connection broke, since each may safely be repeated.
+    """Send a request; once more where the connection broke or its token is not valid yet.
+
+    Each may safely be repeated.
 
     Raises:
         SecondlookError: What went wrong, without what was sent.
@@ -303,12 +313,21 @@ def send(query: Query) -> APIResponse:
             return query.execute()
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             return query.execute()
+        except APIError as error:
+            if not _is_early(error):
+                raise
+            time.sleep(EARLY_SECONDS)
+            return query.execute()
     except APIError as error:
-        raise _refusal(error) from None
+        raise clocks_differ() if _is_early(error) else _refusal(error) from None
     except httpx.HTTPError as error:
         raise unreachable(error) from None
     except (ValueError, RecursionError, httpx.InvalidURL):
         raise _odd() from None
+
+
+def _is_early(error: APIError) -> bool:
+    return str(error.code or "") in TOKEN_CODES and is_early(str(error.message or ""))
 
 
 def _odd() -> StoreUnavailable:

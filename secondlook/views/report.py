@@ -129,6 +129,7 @@ def _small_print(view: SnapshotView) -> dict[str, str]:
         "Prompt tokens": shown.prompt_tokens,
         "Completion tokens": shown.completion_tokens,
         **shown.reasoning,
+        **shown.usage_problem,
         "Cost": shown.cost,
         "Requests sent": str(run.attempts),
         "Request id": run.request_id or "unknown",

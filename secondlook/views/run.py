@@ -11,6 +11,7 @@ from secondlook.domain.usage import Usage
 from secondlook.errors import SecondlookError
 from secondlook.ledger.history import History, RunRow
 from secondlook.ledger.reviews import Review, Reviews
+from secondlook.pipeline.answers import usage_problem
 from secondlook.pipeline.outcome import error_of, total_ms
 from secondlook.providers.table import label_of
 from secondlook.views.export import Cell
@@ -48,6 +49,7 @@ class RunView:
         answered_model: The model that answered.
         prompt_tokens: Of the answer, like the other counts; an estimate is marked with ≈.
         reasoning: Tokens of the completion that were reasoning, by their label; empty where none were told.
+        usage_problem: Why its tokens are unknown, by its label; empty where they are known.
         cost: Of all its answers.
         total: From its preparation to its end, or until now.
         call: From sending to the last byte of the answer.
@@ -66,6 +68,7 @@ class RunView:
     total_tokens: str
     cached_tokens: str
     reasoning: Mapping[str, str]
+    usage_problem: Mapping[str, str]
     cost: str
     total: str
     call: str
@@ -77,7 +80,7 @@ def view_run(run: Run) -> RunView:
     """Return what is shown of a run."""
     usage, call, provider = run.usage, run.latency_ms, run.provider_ms
     nothing = "unknown" if run.status in {RunStatus.IN_DOUBT, RunStatus.CALLING} else "none"
-    total = duration(total_ms(run))
+    total, problem = duration(total_ms(run)), usage_problem(run)
     ended_in_error = run.status in {RunStatus.IN_DOUBT, RunStatus.CANCELLED}
 
     def count(number: int | None) -> str:
@@ -97,6 +100,7 @@ def view_run(run: Run) -> RunView:
         reasoning=(
             {} if usage.reasoning_tokens is None else {"Reasoning tokens": count(usage.reasoning_tokens)}
         ),
+        usage_problem={} if problem is None else {"Usage unknown": problem},
         cost=money(run.cost_usd, estimated=usage.estimated) if run.answered else nothing,
         total=total,
         call=_time(call),
@@ -130,6 +134,7 @@ def run_fields(run: Run) -> dict[str, object]:
         "error_code": run.error.code if run.error else None,
         "attempts": run.attempts,
         "usage": run.usage.model_dump() if run.answered else None,
+        "usage_problem": usage_problem(run),
         "cost_usd": None if run.cost_usd is None else float(run.cost_usd),
         "model": run.answered_model or run.model,
         "created_at": run.created_at,

@@ -126,6 +126,7 @@ class RunState(BaseModel):
     error_code: str | None
     attempts: int
     usage: Usage | None
+    usage_problem: str | None
     cost_usd: float | None
     model: str
     created_at: str

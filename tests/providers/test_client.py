@@ -12,8 +12,11 @@ import sys
 import threading
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 
 import httpx2
 import pytest
@@ -21,8 +24,9 @@ from pydantic import SecretStr
 
 from secondlook.domain.answers import AgentAnswer
 from secondlook.domain.usage import Usage
-from secondlook.errors import LedgerUnavailable, ProviderError
-from secondlook.providers.openai.client import MAX_BODY_BYTES
+from secondlook.errors import AnswerRejected, LedgerUnavailable, ProviderError
+from secondlook.pipeline.retries import Retries
+from secondlook.providers.openai.client import IDLE_SECONDS, MAX_BODY_BYTES
 from secondlook.providers.openai.protocol import OpenAI
 from secondlook.settings import load_settings
 from tests.examples import MODEL, completion, echo, example_request
@@ -220,7 +224,7 @@ def test_a_body_that_cannot_be_unpacked_is_unknown() -> None:
     """A compressed answer that was cut off is no whole answer."""
     packed = gzip.compress(json.dumps(completion(echo())).encode())[:-30]
     headers = {"content-encoding": "gzip"}
-    server = Server(lambda _: httpx2.Response(200, headers=headers, stream=Chunks([b"\x00" + packed])))
+    server = Server(lambda _: httpx2.Response(200, headers=headers, stream=Chunks([packed])))
     assert failure(server).outcome == "unknown"
 
 
@@ -319,7 +323,6 @@ def test_a_server_that_quotes_the_prompt_is_not_quoted(said: str) -> None:
     [
         pytest.param(b"<html>x</html>", 500, "Internal Server Error", id="HTML"),
         pytest.param(b"", 403, "Forbidden", id="empty"),
-        pytest.param(b'{"error": "no"}', 400, "Bad Request", id="error as text"),
         pytest.param(b'{"error": {"message": 5}}', 400, "Bad Request", id="message as number"),
         pytest.param(b"{}", 599, "the server refused", id="unknown status"),
     ],
@@ -369,3 +372,238 @@ def test_the_sdks_debug_log_shows_no_prompt(
     ran = subprocess.run([sys.executable, "-c", DEBUG], capture_output=True, text=True, check=True)
     for secret in ("500-1500", "weekly_volume", "2026-W", KEY, "estimate_count"):
         assert secret not in ran.stdout + ran.stderr
+
+
+RIGHT = json.dumps(completion(echo()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"\xef\xbb\xbf" + RIGHT.encode(), id="UTF-8 with BOM"),
+        pytest.param(RIGHT.encode("utf-16"), id="UTF-16"),
+        pytest.param(RIGHT.encode("utf-16-le"), id="UTF-16 little-endian without BOM"),
+        pytest.param(RIGHT.encode("utf-16-be"), id="UTF-16 big-endian without BOM"),
+        pytest.param(b"\xfe\xff" + RIGHT.encode("utf-16-be"), id="UTF-16 big-endian"),
+        pytest.param(RIGHT.encode("utf-32"), id="UTF-32"),
+        pytest.param(b"\n \r\n" + RIGHT.encode(), id="white space before it"),
+    ],
+)
+def test_a_right_answer_is_read_in_any_unicode_encoding(body: bytes) -> None:
+    """It is paid for: a mark or an encoding is no reason to reject it, and its usage counts."""
+    (answer,) = ask(Server(lambda _: httpx2.Response(200, content=body)))
+    read = OpenAI.read(answer.body)
+    assert (read.problem, read.text, read.usage.total_tokens) == (None, OpenAI.read(RIGHT).text, 550)
+    assert answer.usage == read.usage
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        pytest.param("gzip", RIGHT.encode(), id="declared gzip, but not"),
+        pytest.param("deflate", RIGHT.encode(), id="declared deflate, but not"),
+        pytest.param("br", RIGHT.encode(), id="declared Brotli, but not"),
+        pytest.param("zstd", RIGHT.encode(), id="declared Zstandard, but not"),
+        pytest.param("nonsense", RIGHT.encode(), id="an unknown encoding"),
+        pytest.param("gzip", gzip.compress(RIGHT.encode()), id="gzip"),
+        pytest.param("x-gzip", gzip.compress(RIGHT.encode()), id="x-gzip"),
+        pytest.param("deflate", gzip.compress(RIGHT.encode()), id="gzip, declared deflate"),
+        pytest.param("deflate", zlib.compress(RIGHT.encode()), id="deflate"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_a_body_is_unpacked_by_what_it_is(encoding: str, packed: bytes, size: int) -> None:
+    """All of it arrived: it is journaled and read, whatever the header says of its compression."""
+    pieces = [packed[start : start + size] for start in range(0, len(packed), size)]
+    headers = {"content-encoding": encoding}
+    (answer,) = ask(Server(lambda _: httpx2.Response(200, headers=headers, stream=Chunks(pieces))))
+    assert answer.body == RIGHT
+    assert answer.usage.total_tokens == 550
+
+
+@pytest.mark.parametrize("packed", [b"\x00\x01", b"", b"{", gzip.compress(b"x" * (MAX_BODY_BYTES + 10))])
+def test_what_is_declared_gzip_is_journaled(packed: bytes) -> None:
+    """Whatever it is, and never more than the limit."""
+    headers = {"content-encoding": "gzip"}
+    (answer,) = ask(Server(lambda _: httpx2.Response(200, headers=headers, stream=Chunks([packed]))))
+    assert len(answer.body) <= MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "headers"),
+    [
+        pytest.param(429, {"code": "billing_not_active"}, {}, id="billing is not active"),
+        pytest.param(429, {"code": "billing_hard_limit_reached"}, {}, id="a hard limit"),
+        pytest.param(429, {"code": "account_deactivated"}, {}, id="an account that is closed"),
+        pytest.param(429, {"type": "insufficient_quota", "code": None}, {}, id="a quota by its type"),
+        pytest.param(429, {"type": "insufficient_quota", "code": "429"}, {}, id="by its type, another code"),
+        pytest.param(429, {"type": "exceeded_current_quota_error"}, {}, id="Moonshot's quota"),
+        pytest.param(429, {"code": "Insufficient_Quota"}, {}, id="in other letters"),
+        pytest.param(429, {}, {"x-should-retry": "false"}, id="429 and x-should-retry: false"),
+        pytest.param(503, {}, {"x-should-retry": "False"}, id="503 and x-should-retry: false"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_a_refusal_that_waiting_does_not_change(
+    status: int, error: dict[str, object], headers: dict[str, str], packed: bool
+) -> None:
+    """It is not sent again, and the provider's message is told, compressed or not."""
+    body = json.dumps({"error": {"message": "Pay first", **error}}).encode()
+    if packed:
+        body, headers = gzip.compress(body), {**headers, "content-encoding": "gzip"}
+    told = failure(
+        Server(lambda _: httpx2.Response(status, headers=headers, stream=Chunks([body[:9], body[9:]])))
+    )
+    assert (told.outcome, told.message) == ("refused", f"OpenAI API error ({status}): Pay first")
+
+
+@pytest.mark.parametrize("error", [{"code": "rate_limit_exceeded"}, {"type": "tokens"}, {"code": 429}])
+def test_a_rate_limit_is_still_sent_again(error: dict[str, object]) -> None:
+    """Also where a server's header asks for it, or its body is compressed."""
+    body = gzip.compress(json.dumps({"error": {"message": "Slower", **error}}).encode())
+    headers = {"content-encoding": "gzip", "x-should-retry": "true"}
+    told = failure(Server(lambda _: httpx2.Response(429, headers=headers, stream=Chunks([body]))))
+    assert (told.outcome, told.message) == ("not_processed", "OpenAI API error (429): Slower")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param(b'{"error": "No money"}', "No money", id="as text"),
+        pytest.param(b'{"message": "No money", "code": 402}', "No money", id="flat"),
+        pytest.param(b'{"detail": "No money"}', "No money", id="FastAPI's"),
+        pytest.param(b'[{"error": {"message": "No money"}}]', "No money", id="in a list"),
+        pytest.param(b'\xef\xbb\xbf{"error": {"message": "No money"}}', "No money", id="with a BOM"),
+        pytest.param('{"error": {"message": "No money"}}'.encode("utf-16"), "No money", id="UTF-16"),
+        pytest.param(b'{"error": {"message": " "}, "message": 5}', "Payment Required", id="says nothing"),
+    ],
+)
+def test_a_providers_message_is_found_in_any_shape(body: bytes, message: str) -> None:
+    """Servers of this protocol write errors in several shapes."""
+    told = failure(Server(lambda _: httpx2.Response(402, content=body)))
+    assert told.message == f"OpenAI API error (402): {message}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        pytest.param({"retry-after-ms": "3500.5"}, 3.5005, id="milliseconds with a fraction"),
+        pytest.param({"retry-after-ms": "3500", "retry-after": "9"}, 3.5, id="milliseconds first"),
+        pytest.param({"retry-after-ms": "x", "retry-after": "9"}, 9, id="milliseconds that are none"),
+        pytest.param({"x-ms-retry-after-ms": "3500"}, 3.5, id="Azure's"),
+        pytest.param({"Retry-After-Ms": "3500"}, 3.5, id="in other letters"),
+        pytest.param({"retry-after": "3.5"}, 3.5, id="seconds with a fraction"),
+    ],
+)
+def test_a_wait_that_the_provider_asks_for_arrives(headers: dict[str, str], seconds: float) -> None:
+    """No header is lost on the way from the wire to the error."""
+    told = failure(Server(lambda _: httpx2.Response(429, headers=headers, json={})))
+    assert told.retry_after == pytest.approx(seconds)
+    again = Retries(most=2, seconds=300).wait(told, sent=1, elapsed=0)
+    assert again is not None
+    assert again >= seconds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"error": {"message": "Upstream is out", "code": 502}}, id="OpenRouter's"),
+        pytest.param({"error": "Upstream is out"}, id="as text"),
+        pytest.param({"object": "error", "message": "Upstream is out"}, id="flat"),
+        pytest.param({"error": {"message": "Upstream is out"}, "choices": []}, id="no choice"),
+        pytest.param({"error": {"message": "Upstream is out"}, "choices": None}, id="choices null"),
+        pytest.param({"detail": "Upstream is out"}, id="FastAPI's"),
+        pytest.param([{"error": {"message": "Upstream is out"}}], id="in a list"),
+        pytest.param(
+            {"choices": [{"error": {"message": "Upstream is out"}, "finish_reason": "error"}]},
+            id="in the choice",
+        ),
+        pytest.param(
+            {
+                "error": {"message": "Upstream is out"},
+                "choices": [{"message": {"content": ""}, "finish_reason": "error"}],
+            },
+            id="beside an empty choice",
+        ),
+    ],
+)
+def test_an_error_with_status_200_is_told(body: object) -> None:
+    """It is journaled as any answer, nothing is sent again, and the provider's message is the problem."""
+    (answer,) = ask(Server(lambda _: httpx2.Response(200, json=body)))
+    read = OpenAI.read(answer.body)
+    assert (read.problem, read.text) == ("the server answered with an error: Upstream is out", None)
+    assert answer.usage == Usage()
+
+
+def test_an_error_with_status_200_is_told_safely() -> None:
+    """No key, one line, and nothing of the prompt in the rejection."""
+    said = OpenAI.read(json.dumps({"error": {"message": f"bad {KEY}\nhere {'x' * 999}"}})).problem
+    assert said is not None
+    assert "bad [key] here" in said
+    assert len(said) < 400
+    quoting = OpenAI.read(json.dumps({"error": {"message": 'No: {"week": "2026-W01", "count": 15}'}}))
+    error = AnswerRejected(quoting.problem or "", reason="not_completion")
+    OpenAI.advise(error, quoting, example_request())
+    assert "2026-W01" not in error.message
+
+
+def test_a_right_answer_beside_an_empty_error_is_read() -> None:
+    """`"error": null`, or one that says something beside an answer, changes nothing."""
+    for error in (None, {}, {"message": ""}, {"message": "a warning"}):
+        read = OpenAI.read(json.dumps({**completion(echo()), "error": error}))
+        assert (read.problem, read.text) == (None, OpenAI.read(RIGHT).text)
+
+
+class KeepingServer:
+    """A real server that keeps its connections open, and counts them."""
+
+    def __init__(self, body: bytes) -> None:
+        outer = self
+        self.connections = 0
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                outer.connections += 1
+                super().setup()
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the library's name
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_idle_connections_are_not_kept_longer_than_servers_do() -> None:
+    """Uvicorn and Node close theirs after 5 seconds: a request at that moment would be of unknown outcome."""
+    assert IDLE_SECONDS < 5
+    with KeepingServer(RIGHT.encode()) as server:
+        agent = OpenAI(
+            load_settings().model_copy(
+                update={"openai_api_key": SecretStr(KEY), "openai_base_url": server.base_url}
+            )
+        )
+        with closing(agent):
+            kept: list[AgentAnswer] = []
+            agent.ask(example_request(), kept.append)
+            agent.ask(example_request(), kept.append)
+            assert server.connections == 1
+            time.sleep(IDLE_SECONDS + 0.3)
+            agent.ask(example_request(), kept.append)
+            assert (server.connections, len(kept)) == (2, 3)

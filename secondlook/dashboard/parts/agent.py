@@ -42,7 +42,7 @@ def show_agent_input(view: Preview, agent: Provider) -> None:
     if view.agent_input is None:
         return
     usage = estimate_usage(view.agent_input)
-    cost = money(agent.cost_usd(usage, agent.model), estimated=True)
+    cost = money(agent.forecast_usd(usage, agent.model), estimated=True)
     label = f"Agent input: about {tokens(usage.total_tokens)} tokens, {escape(cost)}"
     panel = st.expander(label, icon=":material/visibility:", key="agent-input", on_change="rerun")
     if panel.open:

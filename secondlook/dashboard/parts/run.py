@@ -128,6 +128,7 @@ def show_usage(run: Run, check: str) -> None:
             "Model answered": view.answered_model,
             "Cached tokens": view.cached_tokens,
             **view.reasoning,
+            **view.usage_problem,
             "Whole run": view.total,
             "Agent call": view.call,
             "Provider time": view.provider,

@@ -190,6 +190,7 @@ def _facts(details: RunDetails) -> dict[str, str]:
         "Completion tokens": view.completion_tokens,
         "Cached tokens": view.cached_tokens,
         **view.reasoning,
+        **view.usage_problem,
         "Created": moment(run.created_at),
         "Started": "not yet" if run.started_at is None else moment(run.started_at),
         "Ended": "not yet" if run.finished_at is None else moment(run.finished_at),

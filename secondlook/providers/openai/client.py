@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -19,11 +19,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from secondlook.domain.addresses import public_address
 from secondlook.domain.answers import AgentAnswer
+from secondlook.domain.usage import Terms
 from secondlook.errors import Outcome, ProviderError
 from secondlook.providers.base import Journal
 from secondlook.providers.openai.advice import SLOW, after_refusal
 from secondlook.providers.openai.envelope import read_completion
+from secondlook.providers.openai.error_bodies import ErrorBody, read_error
 from secondlook.providers.openai.limits import read_limits, read_retry_after
+from secondlook.providers.openai.safe_messages import repeats, shown_message
+from secondlook.providers.openai.unpacking import read_text
 
 if TYPE_CHECKING:
     import httpx2
@@ -37,7 +41,10 @@ LATE = 10
 
 _NOT_PROCESSED = {429, 503}
 _UNKNOWN = {408, 502, 504, *range(520, 525)}  # from a gateway, not the model; 52x are a CDN's
-_KEY = re.compile(r"\b[rs]k-[\w*.-]*[\w*]")
+
+IDLE_SECONDS = 2
+"""How long an idle connection is kept: shorter than servers do, of which some close theirs after 5 seconds.
+A request on a connection that the server closes at that moment has an unknown outcome."""
 
 
 class Streamed(Protocol):
@@ -47,12 +54,6 @@ class Streamed(Protocol):
         """The body, decoded."""
         ...
 
-
-_PIECE = 12
-"""This many consecutive letters and digits of the prompt count as a quote of it."""
-
-_KEY_PIECE = 6
-"""This many consecutive characters of the key count as a piece of it."""
 
 MODELS_SECONDS = 10
 """The longest wait for the list of models."""
@@ -90,7 +91,9 @@ class Client:
         self._key = secret
         # A redirect would send the aggregates to an address that no setting names.
         http = httpx2.Client(
-            transport=BriefErrors(transport or httpx2.HTTPTransport()),
+            transport=BriefErrors(
+                transport or httpx2.HTTPTransport(limits=httpx2.Limits(keepalive_expiry=IDLE_SECONDS))
+            ),
             follow_redirects=False,
             headers={"accept-encoding": "identity"},
         )
@@ -177,6 +180,7 @@ class Client:
             latency_ms=round((time.perf_counter() - started) * 1000),
             provider_ms=_milliseconds(_header(response.headers, "openai-processing-ms")),
             limits=read_limits(response.headers),
+            terms=_terms(completion.terms, request),
         )
 
     @contextmanager
@@ -218,15 +222,17 @@ class Client:
             ) from None
 
     def _refuse(self, error: openai.APIStatusError, request: Mapping[str, object]) -> NoReturn:
+        said = _error_of(error)
+        final = said.is_final or error.response.headers.get("x-should-retry", "").strip().lower() == "false"
         outcome: Outcome = "refused"
         if error.status_code in _UNKNOWN:
             outcome = "unknown"
-        elif error.status_code in _NOT_PROCESSED and error.code != "insufficient_quota":
+        elif error.status_code in _NOT_PROCESSED and not final:
             outcome = "not_processed"
         told = str(error.body)[:2000] if error.body is not None else ""
         raise self._failure(
             str(error.status_code),
-            self._provider_message(error, request),
+            self._provider_message(said, error.status_code, request),
             outcome,
             hint=after_refusal(error.status_code, told),
             status=error.status_code,
@@ -234,17 +240,14 @@ class Client:
             retry_after=read_retry_after(error.response.headers),
         ) from None
 
-    def _provider_message(self, error: openai.APIStatusError, request: Mapping[str, object]) -> str:
+    def _provider_message(self, said: ErrorBody, status: int, request: Mapping[str, object]) -> str:
         """The provider's message in one line, without the key and the prompt."""
-        body = error.body
-        message = body.get("message") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- an external server's JSON
-        if not isinstance(message, str) or not message.strip() or _repeats(message, request):
+        if said.message is None or repeats(said.message, request):
             try:
-                return HTTPStatus(error.status_code).phrase
+                return HTTPStatus(status).phrase
             except ValueError:
                 return "the server refused"
-        message = _without(_KEY.sub("[key]", message), self._key)
-        return "".join(c if c.isprintable() else " " for c in message)[:300]
+        return shown_message(said.message, self._key)
 
     def _failure(
         self,
@@ -277,46 +280,21 @@ class Client:
                 break
             if time.perf_counter() > until:
                 raise self._failure("time-out", "the answer does not end", "unknown")
-        return b"".join(chunks)[:MAX_BODY_BYTES].decode("utf-8", errors="replace")
+        return read_text(b"".join(chunks)[:MAX_BODY_BYTES])
 
 
-def _repeats(message: str, request: Mapping[str, object]) -> bool:
-    """True where a server quotes the prompt in its error: a line of it, or a part with counts in it.
-
-    A part may be cut, escaped or reformatted. The schema's names may be quoted: they are no content.
-    """
-    sent: Any = request["messages"]
-    texts: list[str] = [entry["content"] for entry in sent]
-    lines = (line for text in texts for line in text.splitlines() if ":" in line or " " in line)
-    return any(line in message for line in lines) or any(
-        piece in reduce(message)
-        for reduce in (_letters, _counts)
-        for piece in _pieces([reduce(text) for text in texts])
-    )
+def _error_of(error: openai.APIStatusError) -> ErrorBody:
+    try:
+        return read_error(json.loads(error.response.content))
+    except (ValueError, RecursionError):
+        return ErrorBody()
 
 
-def _pieces(texts: Iterable[str]) -> Iterator[str]:
-    pieces = (text[i : i + _PIECE] for text in texts for i in range(len(text) - _PIECE + 1))
-    return (piece for piece in pieces if not piece.isalpha())
-
-
-def _letters(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())
-
-
-def _counts(text: str) -> str:
-    """The digits of a text's short numbers: a quote may have left out names and years."""
-    return re.sub(r"[0-9]{4,}|[^0-9]", "", text)
-
-
-def _without(message: str, key: str) -> str:
-    """A message without the key or any piece of it."""
-    size = min(_KEY_PIECE, len(key))
-    if size == 0:
-        return message
-    for start in range(len(key) - size + 1):
-        message = message.replace(key[start : start + size], "[key]")
-    return re.sub(r"(\[key\])+", "[key]", message)
+def _terms(told: Terms, request: Mapping[str, object]) -> Terms:
+    """The terms of an answer; unknown where a server does not say whether it took the tier that was asked."""
+    if told.service_tier is None and request.get("service_tier") not in {None, "default", "auto"}:
+        return told.model_copy(update={"service_tier": "unknown"})
+    return told
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:

@@ -14,7 +14,9 @@ MAX_SECONDS = 24 * 3600.0
 _DURATION = re.compile(
     r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9})ms)?"
 )
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
+
+_IN_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
 
 
 def read_limits(headers: Mapping[str, str]) -> RateLimits | None:
@@ -33,9 +35,10 @@ def read_limits(headers: Mapping[str, str]) -> RateLimits | None:
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait before sending again: retry-after-ms, or retry-after in seconds or as a date."""
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return min(milliseconds / 1000, MAX_SECONDS)
+    for name in _IN_MILLISECONDS:
+        milliseconds = _number(headers.get(name))
+        if milliseconds is not None:
+            return min(milliseconds / 1000, MAX_SECONDS)
     seconds = read_seconds(headers.get("retry-after", ""))
     return None if seconds is None else min(seconds, MAX_SECONDS)
 
@@ -57,4 +60,5 @@ def _count(text: str | None) -> int | None:
 
 
 def _number(text: str | None) -> float | None:
-    return float(text) if text is not None and _SECONDS.fullmatch(text) else None
+    text = (text or "").strip()
+    return float(text) if _NUMBER.fullmatch(text) else None

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Literal
 from secondlook.domain.addresses import public_address
 from secondlook.domain.answers import Completion
 from secondlook.domain.questions import Question
-from secondlook.domain.usage import Usage
+from secondlook.domain.usage import Terms, Usage
 from secondlook.errors import AnswerRejected, ApiKeyMissing, SecondlookError, SettingInvalid
 from secondlook.providers import prices
 from secondlook.providers.base import Answerers, Finding, Journal, Json, Provider
-from secondlook.providers.openai import models, survey
+from secondlook.providers.openai import models, regions, survey
 from secondlook.providers.openai.advice import after_rejection
 from secondlook.providers.openai.client import Client
 from secondlook.providers.openai.envelope import read_completion
+from secondlook.providers.openai.safe_messages import repeats
 from secondlook.settings import Settings
 from secondlook.telemetry.log import log_notice
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import httpx2
     import openai
     from pydantic import SecretStr
+
+_STANDARD = Terms()
 
 
 class ChatCompletions(Provider):
@@ -79,7 +82,14 @@ class ChatCompletions(Provider):
             request["temperature"] = temperature
         if effort is not None:
             request["reasoning_effort"] = effort
+        if self.service_tier is not None:
+            request["service_tier"] = self.service_tier
         return request
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that requests ask for; None where they name none."""
+        return None
 
     def _effort(self, family: models.Family) -> str | None:
         """The effort that is sent: the one that is set, or else the least that the family takes."""
@@ -157,7 +167,9 @@ class ChatCompletions(Provider):
 
     @classmethod
     def advise(cls, error: AnswerRejected, completion: Completion, request: Mapping[str, object]) -> None:
-        """Name in a rejected answer's hint what to change, where that is known."""
+        """Name in a rejected answer's hint what to change, where that is known; never quote the prompt."""
+        if completion.problem is not None and repeats(completion.problem, request):
+            error.message = "Answer rejected (not_completion): the server answered with an error"
         advice = after_rejection(error.reason, completion, request)
         if advice is not None:
             error.hint = f"{advice} {error.hint}"
@@ -189,12 +201,32 @@ class ChatCompletions(Provider):
     # -- money --------------------------------------------------------------------------------------
 
     def ceiling(self, request: Mapping[str, object], prompt_tokens: int) -> Decimal | None:
-        """The cost of its prompt and the longest allowed answer, reasoning included."""
+        """The cost of its prompt and the longest allowed answer, reasoning included, on the dearest terms.
+
+        Where a request does not name a tier, the project's own is used, which nobody knows here; a tier that
+        is named may be answered by the standard one. The whole prompt may be written to a cache.
+        """
         limit = request.get("max_tokens", request.get("max_completion_tokens"))
         if not isinstance(limit, int):
             return None
         usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=limit)
-        return self.cost_usd(usage, str(request.get("model")))
+        asked, model = request.get("service_tier"), str(request.get("model"))
+
+        def cost(tier: str | None, written: int = 0) -> Decimal | None:
+            terms = Terms(service_tier=tier, cache_write_tokens=written)
+            return self.cost_usd(usage, model, terms)
+
+        named = asked if isinstance(asked, str) and asked != "auto" else None
+        if cost(None) is None or cost(named) is None:
+            return None
+        tiers = (None, *prices.TIERS) if named is None else (None, named)
+        known = (cost(tier, written) for tier in tiers for written in (0, prompt_tokens))
+        return max(found for found in known if found is not None)
+
+    def forecast_usd(self, usage: Usage, model: str) -> Decimal | None:
+        """By the price of the tier that requests ask for."""
+        tier = None if self.service_tier == "auto" else self.service_tier
+        return self.cost_usd(usage, model, Terms(service_tier=tier))
 
 
 class OpenAI(ChatCompletions):
@@ -256,9 +288,16 @@ class OpenAI(ChatCompletions):
         """OpenAI's."""
         return "openai"
 
-    def cost_usd(self, usage: Usage, model: str) -> Decimal | None:
-        """As listed; a gateway's prefix is no part of the model's name."""
-        return super().cost_usd(usage, model.removeprefix("openai/"))
+    @property
+    def service_tier(self) -> str | None:
+        """The one that is set."""
+        return self.settings.service_tier
+
+    def cost_usd(self, usage: Usage, model: str, terms: Terms = _STANDARD) -> Decimal | None:
+        """As listed, and as the address' region adds; a gateway's prefix is no part of the model's name."""
+        model = model.removeprefix("openai/")
+        cost, factor = super().cost_usd(usage, model, terms), regions.factor(self.address, model)
+        return None if cost is None or factor is None else cost * factor
 
 
 class Azure(ChatCompletions):
@@ -305,11 +344,11 @@ class Azure(ChatCompletions):
         """Azure's."""
         return "azure"
 
-    def cost_usd(self, usage: Usage, model: str) -> Decimal | None:
+    def cost_usd(self, usage: Usage, model: str, terms: Terms = _STANDARD) -> Decimal | None:
         """By the model that answered; by the family's name where only the deployment's is known."""
-        cost = super().cost_usd(usage, model)
+        cost = super().cost_usd(usage, model, terms)
         family = self.family(model) if cost is None else None
-        return super().cost_usd(usage, family.name) if family is not None else cost
+        return super().cost_usd(usage, family.name, terms) if family is not None else cost
 
     def _sdk(self, http: httpx2.Client, timeout: httpx2.Timeout) -> openai.OpenAI:
         import openai
