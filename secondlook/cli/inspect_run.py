@@ -11,6 +11,7 @@ from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
     from secondlook.ledger.history import Call
+    from secondlook.tasks.base import Trace
     from secondlook.tasks.checklist import Check
     from secondlook.views.run_details import RunDetails
 
@@ -19,7 +20,7 @@ _VERDICTS = {"accepted": "accepted", "refused": "rejected", "none": "not checked
 _MOST_DIFFERENCES = 20
 
 
-def add(runs: argparse.ArgumentParser) -> None:
+def add_show(runs: argparse.ArgumentParser) -> None:
     """Add `show` to the command that lists runs.
 
     Args:
@@ -63,6 +64,16 @@ def _print_details(details: RunDetails) -> None:
         print(f"Cost: {view.cost}, tokens: {view.total_tokens}")
         for label, why in view.usage_problem.items():
             print(f"{label}: {why}")
+    _print_trace(found)
+    for call in details.calls:
+        print(_call_line(call))
+    for review in details.reviews:
+        result = "Passed" if review.passed else "Failed"
+        note = one_line(review.note, limit=1000)
+        print(f"{result} by {one_line(review.reviewer)} at {review.reviewed_at}: {note}")
+
+
+def _print_trace(found: Trace) -> None:
     for check in found.checks:
         print(_check_line(check))
     for each in found.sentences:
@@ -75,12 +86,6 @@ def _print_details(details: RunDetails) -> None:
         print(f"and {len(wrong) - _MOST_DIFFERENCES} more; --json prints all")
     for finding in found.findings:
         print(one_line(finding, limit=1000))
-    for call in details.calls:
-        print(_call_line(call))
-    for review in details.reviews:
-        result = "Passed" if review.passed else "Failed"
-        note = one_line(review.note, limit=1000)
-        print(f"{result} by {one_line(review.reviewer)} at {review.reviewed_at}: {note}")
 
 
 def _check_line(check: Check) -> str:

@@ -37,7 +37,7 @@ def add(commands: Commands) -> None:
     runs = commands.add("runs", _runs, "List a user's runs, newest first.")
     add_user(runs)
     runs.add_argument("--status", metavar="S", choices=_STATUSES, help=", ".join(_STATUSES))
-    inspect_run.add(runs)
+    inspect_run.add_show(runs)
 
     commands.add("resume", _resume, "Resume every run that can go on. No request is sent twice.")
 
