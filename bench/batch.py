@@ -56,16 +56,16 @@ def _measured(where: str, settings: Mapping[str, str], goal: Goal | None, worker
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         fill_sources(Path(folder), RUNS)
         environment = clean(**settings, SECONDLOOK_DATA_DIR=folder)
-        carriers = [
+        processes = [
             stack.enter_context(_Worker(Path(folder) / f"worker-{number}.log", environment))
             for number in range(workers)
         ]
-        before = sum(cpu(worker.pid) for worker in carriers)
+        before = sum(cpu(worker.pid) for worker in processes)
         command = [sys.executable, "-m", "bench.batch"]
         with Popen(command, stdout=PIPE, text=True, env=environment) as process:
             said = process.communicate()[0]
         seconds, own = json.loads(said)
-        spent = sum(cpu(worker.pid) for worker in carriers) - before if workers else own
+        spent = sum(cpu(worker.pid) for worker in processes) - before if workers else own
     ideal = RUNS / AT_ONCE
     ours = f"{seconds:.2f} s, ideal {ideal:.0f} s; CPU {spent / RUNS:.1f} ms a run"
     return measured(_WHAT, where, ours, ideal / seconds, "of ideal", goal)
@@ -94,7 +94,7 @@ class _Worker:
 
 
 def execute() -> None:
-    """Carry one batch, and print its seconds and the milliseconds of CPU."""
+    """Execute one batch, and print its seconds and the milliseconds of CPU."""
     services = connect()
     # What the page and the command do before anything is sent: imports are no part of a run.
     services.agent(services.agent_name())
@@ -103,8 +103,8 @@ def execute() -> None:
     selection = batches.Selection(source_ids=names)
     batches.forecast(services, access, selection)
     began = time.process_time()
-    begun = batches.begin(services, access, selection, concurrency=AT_ONCE)
-    ended = batches.execute(Runner(services), begun)
+    started = batches.begin(services, access, selection, concurrency=AT_ONCE)
+    ended = batches.execute(Runner(services), started)
     figures = (ended.elapsed_s, (time.process_time() - began) * 1000)
     done = ended.counts.get("done", 0)
     if ended.status is not BatchStatus.ENDED or done != RUNS:

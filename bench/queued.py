@@ -1,4 +1,4 @@
-"""What a long queue could slow on the embedded ledger: the next turn and claim, and the page Batch."""
+"""What a long queue could slow on the embedded ledger: the next release and claim, and the page Batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TURNS = 40
 def main() -> None:
     """Print medians."""
     show(
-        ["queued runs", "next turn and claim, ms", "what the page Batch reads, ms"],
+        ["queued runs", "next release and claim, ms", "what the page Batch reads, ms"],
         [row(size) for size in SIZES],
     )
 

@@ -21,7 +21,7 @@ WARM_UP = 10
 
 
 class Failed(Exception):
-    """A child has ended by itself; what it said is on standard error."""
+    """A child has ended unexpectedly; what it said is on standard error."""
 
 
 class Child:

@@ -231,10 +231,9 @@ class Services:
     @part
     def budgets(self) -> Budgets:
         """The budgets and their use."""
-        from secondlook.ledger.budget_status import Limits
-        from secondlook.ledger.budgets import Budgets
+        from secondlook.ledger.budgets import Budgets, limits_of
 
-        return Budgets(self._database, Limits.of(self.settings))
+        return Budgets(self._database, limits_of(self.settings))
 
     @part
     def door(self) -> Door:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import os
 import re
 from decimal import Decimal
@@ -11,6 +12,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -407,6 +409,7 @@ def load_settings() -> Settings:
         SettingInvalid: A setting is not allowed; names it, its value (never a key's) and what is allowed.
     """
     try:
+        _refuse_unknown()
         settings = Settings()  # pyright: ignore[reportCallIssue] -- every field has a default
         settings.refuse_if_apart()
         return settings  # noqa: TRY300 -- what is refused here is no ValidationError
@@ -421,6 +424,25 @@ def load_settings() -> Settings:
     value = "(hidden)" if hidden else given
     names, allowed = _described(name)
     raise SettingInvalid(f"{names} is {value}; allowed: {allowed}")
+
+
+def _refuse_unknown() -> None:
+    """Name a setting of ours that does not exist: a budget with a typing error would be none.
+
+    Raises:
+        SettingInvalid: There is one.
+    """
+    known = [name for field in Settings.model_fields for name in environment_names(field)]
+    given = {name.upper(): "the environment" for name in os.environ}
+    for file in (".env", ".env.local"):
+        given |= {name.upper(): file for name in dotenv_values(file, encoding="utf-8")}
+    for name, where in sorted(given.items()):
+        if name.startswith("SECONDLOOK_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise SettingInvalid(
+                f"{name} in {where} is no setting{meant}", hint="docs/settings.md lists them all."
+            )
 
 
 def _described(name: str) -> tuple[str, str]:

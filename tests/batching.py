@@ -58,8 +58,8 @@ def _insert(table: str, *columns: str) -> str:
     return f"insert into {table} ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"  # noqa: S608
 
 
-def begun(home: Home, *, user_id: str = NOBODY, concurrency: int = 8, **limits: float) -> Batch:
-    """A batch of all that a user has, queued and carried by nobody."""
+def new_batch(home: Home, *, user_id: str = NOBODY, concurrency: int = 8, **limits: float) -> Batch:
+    """A batch of all that a user has, queued and executed by nobody."""
     return begin(home.services(), Access(user_id), Selection(), concurrency=concurrency, **limits)
 
 

@@ -60,7 +60,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def closed_wirings(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Generator[None]:  # noqa: ARG001 -- for its order
+def closed_services(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Generator[None]:  # noqa: ARG001 -- for its order
     """What a test opened through services is closed after it; the next one gets its own."""
     opened: list[services.Services] = []
     make = services.Services.__init__

@@ -13,27 +13,22 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from types import ModuleType
 
 from tests import kill_driver
 
 _ROOT = Path(__file__).resolve().parent.parent
 _IMPORTED = (
-    "genai_prices.data_snapshot",
-    "openai.resources.chat.completions",
-    "psycopg_pool",
-    "secondlook.cli.batch",
-    "secondlook.cli.runs",
-    "secondlook.cli.snapshots",
-    "secondlook.cli.sources",
-    "secondlook.execution.worker",
-    "secondlook.services",
-    "tests.kill_driver",
+    *("genai_prices.data_snapshot", "openai.resources.chat.completions", "psycopg_pool"),
+    *("secondlook.cli.batch", "secondlook.cli.runs", "secondlook.cli.snapshots", "secondlook.cli.sources"),
+    *("secondlook.execution.worker", "secondlook.services", "tests.kill_driver"),
 )
 
 
@@ -57,7 +52,8 @@ class Forked:
         self._process = forks.Process(
             target=_run, args=(written, [*arguments], str(folder), {**env}, driver), daemon=True
         )
-        self._process.start()
+        with _no_main():
+            self._process.start()
         for end in written:
             end.close()
         self._readers = [
@@ -110,6 +106,17 @@ class Forked:
     def _read(self, number: int, end: Connection) -> None:
         with end, open(os.dup(end.fileno()), encoding="utf-8") as file:  # noqa: PTH123 -- of a descriptor
             self._written[number] = file.read()
+
+
+@contextmanager
+def _no_main() -> Generator[None]:
+    """Hide `__main__`, which the new process would run: Streamlit's tests leave a page's script there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @cache

@@ -62,7 +62,7 @@ class Exchange:
         self.connection.close()
 
     def pause(self, seconds: float | None) -> None:
-        """Wait a while; with None until the server lets nothing go on."""
+        """Wait that many seconds; with None until the server shuts down."""
         if self.stopping.wait(seconds):
             raise Stopped
 
@@ -72,7 +72,7 @@ class Exchange:
             self.pause(0.01)
 
     def silence(self) -> None:
-        """Say nothing until the server lets nothing go on."""
+        """Say nothing until the server shuts down."""
         self.pause(None)
 
 

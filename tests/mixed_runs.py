@@ -72,7 +72,7 @@ def mixed(
         source = str(UUID(int=(USERS.index(user) + 1) << 64 | chance.randrange(sources), version=4))
         end = chance.choice(ENDS)
         if end in _OPEN and source in open_sources:
-            end = "done"  # one unsettled run a source
+            end = "done"  # one unfinished run per source
         if end in _OPEN:
             open_sources.add(source)
         run_id = str(UUID(int=chance.getrandbits(128), version=4))
@@ -143,7 +143,7 @@ def _calls(
         "calling": [None],
     }.get(end, [])
     if end == "done" and chance.random() < 0.05:
-        outcomes.insert(0, "answered")  # in doubt, sent again, and then answered twice
+        outcomes.insert(0, "answered")  # outcome unknown, sent again, and then answered twice
         if chance.random() < 0.5:
             outcomes.append("unknown")
     sent = created

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,6 +31,38 @@ API_KEY = "sk-test-Zq81mWv5LpX0tYb7"
 USER, OTHER_USER = SAMPLE_USERS
 Process: TypeAlias = subprocess.Popen[str] | Forked
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def at_once(script: str, *each: Sequence[str]) -> list[str]:
+    """What Python processes print that run a script, each with its own arguments, and go on together.
+
+    The script prints "ready" and reads a line before it does what is to happen at the same moment.
+    """
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for arguments in each
+    ]
+    try:
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=60)[0] for process in started]
+        assert [process.returncode for process in started] == [0] * len(started)
+        return said
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
 
 
 @dataclass(frozen=True)
@@ -121,7 +153,7 @@ class Home:
         self, *arguments: str, driver: str | None = None, before: Callable[[], None] | None = None
     ) -> Process:
         """Start a command as a real process, with --json; `driver` names where it dies (kill_driver.py)."""
-        if before is None and arguments[0] not in {"serve", "worker"} and "LD_PRELOAD" not in self.env:
+        if before is None and arguments[0] != "serve" and "LD_PRELOAD" not in self.env:
             process = Forked((*arguments, "--json"), self.folder, self.env, driver)
         else:
             process = self.exec(*arguments, driver=driver, before=before)
@@ -197,7 +229,7 @@ class Home:
         return max(row["left"] for row in self.ledger(query))
 
     def wait_for_lease(self) -> None:
-        """Wait until the lease of a dead carrier has expired."""
+        """Wait until the lease of a dead worker has expired."""
         time.sleep(max(0, self.lease_left()) + 0.02)
 
 

@@ -20,7 +20,7 @@ from uuid import uuid4
 import pytest
 
 from dev.local_supabase import Server, Unavailable, local_supabase
-from tests.examples import USER, bucket_row
+from tests.tables import Tables
 
 _PASSWORD = "looks-twice-in-tests"  # noqa: S105 -- of users that live as long as a test run
 _TABLES = ("sources", "estimates_normalized", "estimate_buckets", "snapshots")
@@ -109,7 +109,7 @@ def _base64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-class SupabaseTables:
+class SupabaseTables(Tables):
     """See `tests.tables.Tables`: rows as the product writes them, past row level security."""
 
     def __init__(self, server: Server) -> None:
@@ -118,34 +118,6 @@ class SupabaseTables:
     def insert(self, table: str, rows: list[dict[str, object]]) -> None:
         """Insert through the API, with the secret key."""
         self.server.ask("POST", f"/rest/v1/{table}", rows, secret=True).expect(201)
-
-    def add_source(
-        self,
-        source_id: str,
-        *,
-        user_id: str = USER,
-        name: str = "A source",
-        status: str = "bucketed",
-        source_type: str = "csv",
-        created_at: str = "2026-01-05T08:00:00Z",
-        buckets: dict[str, object] | None = None,
-        with_buckets: bool = True,
-    ) -> str:
-        """See `Tables.add_source`."""
-        source: dict[str, object] = {
-            "id": source_id,
-            "user_id": user_id,
-            "source_type": source_type,
-            "source_name": name,
-            "created_at": created_at,
-            "status": status,
-        }
-        self.insert("sources", [source])
-        if with_buckets:
-            row = bucket_row() if buckets is None else buckets
-            written: dict[str, object] = {"source_id": source_id, "created_at": created_at, **row}
-            self.insert("estimate_buckets", [written])
-        return source_id
 
     def add_sources(self, source_ids: Sequence[str], user_id: str) -> None:
         """See `Tables.add_sources`."""
@@ -157,19 +129,6 @@ class SupabaseTables:
             self.insert(
                 table, [{**{name: row[name] for name in row if name != "id"}, key: other} for other in others]
             )
-
-    def add_estimates(self, source_id: str, number: int) -> None:
-        """See `Tables.add_estimates`."""
-        estimate: dict[str, object] = {
-            "source_id": source_id,
-            "created_at": "2026-01-01T00:00:00Z",
-            "closed_at": "2026-01-02T00:00:00Z",
-            "amount": 100,
-            "status": "closed",
-        }
-        rows: list[dict[str, object]] = [{**estimate, "estimate_id": f"E-{index}"} for index in range(number)]
-        if rows:
-            self.insert("estimates_normalized", rows)
 
     def set_status(self, source_id: str, status: str) -> None:
         """See `Tables.set_status`."""

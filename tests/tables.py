@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
 from uuid import uuid4
 
 from secondlook.domain.snapshots import Snapshot
@@ -22,8 +22,12 @@ def newest(store: Store, source_id: str, user_id: str = USER) -> Snapshot | None
     return None if record is None or record.snapshot is None else read_snapshot(record.snapshot)
 
 
-class Tables(Protocol):
+class Tables(ABC):
     """What the store suite needs of a kind of database."""
+
+    @abstractmethod
+    def insert(self, table: str, rows: list[dict[str, object]]) -> None:
+        """Insert rows; ids and times that they do not name are made up."""
 
     def add_source(
         self,
@@ -38,34 +42,43 @@ class Tables(Protocol):
         with_buckets: bool = True,
     ) -> str:
         """Insert a source and, unless told not to, its buckets row."""
-        ...
+        source = {"id": source_id, "user_id": user_id, "source_type": source_type, "source_name": name}
+        self.insert("sources", [{**source, "created_at": created_at, "status": status}])
+        if with_buckets:
+            row = bucket_row() if buckets is None else buckets
+            self.insert("estimate_buckets", [{"source_id": source_id, "created_at": created_at, **row}])
+        return source_id
 
+    @abstractmethod
     def add_sources(self, source_ids: Sequence[str], user_id: str) -> None:
         """Insert many sources with their buckets rows, at once."""
-        ...
 
     def add_estimates(self, source_id: str, number: int) -> None:
         """Insert so many estimates."""
-        ...
+        estimate: dict[str, object] = {"source_id": source_id, "amount": 100, "status": "closed"}
+        estimate |= {"created_at": "2026-01-01T00:00:00Z", "closed_at": "2026-01-02T00:00:00Z"}
+        if number:
+            rows = [{**estimate, "estimate_id": f"E-{index}"} for index in range(number)]
+            self.insert("estimates_normalized", rows)
 
+    @abstractmethod
     def set_status(self, source_id: str, status: str) -> None:
         """Change a source's status."""
-        ...
 
+    @abstractmethod
     def status(self, source_id: str) -> str:
         """A source's status."""
-        ...
 
+    @abstractmethod
     def count(self, table: str) -> int:
         """How many rows a table holds."""
-        ...
 
+    @abstractmethod
     def columns(self) -> dict[str, list[str]]:
         """Each table's columns, in their order."""
-        ...
 
 
-class EmbeddedTables:
+class EmbeddedTables(Tables):
     """The tables in an SQLite file that a store has made."""
 
     def __init__(self, path: Path) -> None:
@@ -76,37 +89,16 @@ class EmbeddedTables:
         with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
             return connection.execute(statement, values).fetchall()
 
-    def add_source(
-        self,
-        source_id: str,
-        *,
-        user_id: str = USER,
-        name: str = "A source",
-        status: str = "bucketed",
-        source_type: str = "csv",
-        created_at: str = "2026-01-05T08:00:00Z",
-        buckets: dict[str, object] | None = None,
-        with_buckets: bool = True,
-    ) -> str:
-        """See `Tables.add_source`."""
-        self.run(
-            "insert into sources (id, user_id, source_type, source_name, created_at, status) "
-            "values (?, ?, ?, ?, ?, ?)",
-            *(source_id, user_id, source_type, name, created_at, status),
-        )
-        if with_buckets:
-            row = bucket_row() if buckets is None else buckets
-            written = {
-                column: value if isinstance(value, str | int) else json.dumps(value)
-                for column, value in row.items()
-            }
-            names = ", ".join(("id", "source_id", "created_at", *written))
-            marks = ", ".join("?" * (3 + len(written)))
-            self.run(
-                f"insert into estimate_buckets ({names}) values ({marks})",  # noqa: S608 -- the suite's own names
-                *(str(uuid4()), source_id, created_at, *written.values()),
-            )
-        return source_id
+    def insert(self, table: str, rows: list[dict[str, object]]) -> None:
+        """See `Tables.insert`; JSON is kept as text."""
+        with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+            for row in rows:
+                values = {"id": str(uuid4()), **row}
+                written = [
+                    each if isinstance(each, str | int) else json.dumps(each) for each in values.values()
+                ]
+                names, marks = ", ".join(values), ", ".join("?" * len(values))
+                connection.execute(f"insert into {table} ({names}) values ({marks})", written)  # noqa: S608 -- the suite's own names
 
     def add_sources(self, source_ids: Sequence[str], user_id: str) -> None:
         """See `Tables.add_sources`."""
@@ -120,16 +112,6 @@ class EmbeddedTables:
                 values = ", ".join(own.get(name, name) for name in names)
                 copy = f"insert into {table} select {values} from {table} where {key} = ?"  # noqa: S608 -- the suite's own names
                 connection.executemany(copy, [(other, first) for other in others])
-
-    def add_estimates(self, source_id: str, number: int) -> None:
-        """See `Tables.add_estimates`."""
-        for index in range(number):
-            self.run(
-                "insert into estimates_normalized "
-                "(id, estimate_id, source_id, created_at, closed_at, amount, status) "
-                "values (?, ?, ?, '2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z', 100, 'closed')",
-                *(str(uuid4()), f"E-{index}", source_id),
-            )
 
     def set_status(self, source_id: str, status: str) -> None:
         """See `Tables.set_status`."""

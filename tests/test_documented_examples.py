@@ -175,7 +175,7 @@ def fresh_resources() -> Generator[None]:
 
 @pytest.mark.usefixtures("fresh_resources")
 def test_the_callback(services: Services, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It returns at once with a run that ends by itself; pressed twice, it is one run."""
+    """It returns at once with a run that ends on its own; pressed twice, it is one run."""
     monkeypatch.setattr(session, "require_access", lambda: Access(NOBODY))
     generate = run_block(3)["generate"]
     run = generate(SOURCE)

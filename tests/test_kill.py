@@ -1,7 +1,7 @@
-"""Kill -9 at every point of a run, with real processes: nothing lost, nothing sent twice by itself.
+"""Kill -9 at every point of a run, with real processes: nothing lost, nothing sent twice automatically.
 
-Whoever comes next (`resume`) must wait for the dead carrier's lease, then carry the run to its end, or find
-it in doubt where a request may have gone out and its answer is not in the journal.
+Whoever comes next (`resume`) must wait for the dead worker's lease, then execute the run to its end, or find
+its outcome unknown where a request may have gone out and its answer is not in the journal.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def statuses(home: Home) -> list[str]:
 
 
 def stop(process: Process, home: Home) -> None:
-    """Stop a carrier, but not in the middle of a write: nobody else could write before it went on."""
+    """Stop a worker, but not in the middle of a write: nobody else could write before it went on."""
 
     def stopped() -> bool:
         os.kill(process.pid, signal.SIGSTOP)
@@ -55,8 +55,8 @@ def stop(process: Process, home: Home) -> None:
     eventually(stopped)
 
 
-def carried(home: Home) -> list[str]:
-    """What `resume` carried, in this process: the final status of each run."""
+def resume(home: Home) -> list[str]:
+    """What `resume` executed, in this process: the final status of each run."""
     outcome = home.call("resume")
     assert outcome.code == 0, (outcome.out, outcome.err)
     return [run["status"] for run in outcome.items]
@@ -76,17 +76,17 @@ def is_done(home: Home, *, requests: int = 1) -> None:
 
 
 def is_in_doubt(home: Home) -> None:
-    """One run, in doubt; nothing stored."""
+    """One run, its outcome unknown; nothing stored."""
     assert statuses(home) == ["in_doubt"]
     assert (home.snapshots(), home.status()) == ([], "bucketed")
     assert [call["outcome"] for call in home.calls()] == ["unknown"]
 
 
-def settles(home: Home) -> None:
-    """However often `resume` and `snapshot` are asked for, what is settled stays as it is."""
+def stays_finished(home: Home) -> None:
+    """However often `resume` and `snapshot` are asked for, what is finished stays as it is."""
     before = (home.runs(), home.calls(), home.snapshots(), home.status())
     requests = len(home.provider.requests)
-    assert carried(home) == carried(home) == []
+    assert resume(home) == resume(home) == []
     assert home.snapshot().error["code"] in {"in_doubt", "source_not_bucketed"}
     assert (home.runs(), home.calls(), home.snapshots(), home.status()) == before
     assert len(home.provider.requests) == requests
@@ -109,24 +109,24 @@ POINTS = [
 
 @pytest.mark.parametrize(("point", "left", "requests", "end"), POINTS)
 def test_killed_at(mortal: Home, point: str, left: str, requests: int, end: str) -> None:
-    """A run killed here is left alone until its lease expires, and is then carried to its end."""
+    """A run killed here is left alone until its lease expires, and is then executed to its end."""
     assert killed(mortal.start("snapshot", mortal.sample.source_id, driver=point))
     assert statuses(mortal) == [left]
     assert len(mortal.provider.requests) == requests
 
-    early = carried(mortal)
+    early = resume(mortal)
     assert mortal.lease_left() > 0, "the machine was too slow for this lease"
     assert early == []
     assert statuses(mortal) == [left]
 
     mortal.wait_for_lease()
-    assert carried(mortal) == [end]
+    assert resume(mortal) == [end]
     if end == "done":
         is_done(mortal)
     else:
         is_in_doubt(mortal)
         assert len(mortal.provider.requests) == requests
-    settles(mortal)
+    stays_finished(mortal)
 
 
 INSIGHT_POINTS = [point for point in POINTS if not str(point.values[0]).startswith("SqliteStore")]
@@ -145,7 +145,7 @@ def test_insights_killed_at(mortal: Home, point: str, left: str, requests: int, 
     assert len(mortal.provider.requests) == requests
 
     mortal.wait_for_lease()
-    assert carried(mortal) == [end]
+    assert resume(mortal) == [end]
     assert len(mortal.provider.requests) == (1 if end == "done" else requests)
     answered = [call for call in mortal.calls() if call["task"] == INSIGHTS and call["outcome"] == "answered"]
     assert len(answered) == (end == "done")
@@ -175,16 +175,16 @@ def test_killed_before_anything_is_queued(mortal: Home) -> None:
     """A process that dies before its run is queued leaves nothing."""
     assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.submit:before"))
 
-    assert (carried(mortal), mortal.runs(), mortal.provider.requests) == ([], [], [])
+    assert (resume(mortal), mortal.runs(), mortal.provider.requests) == ([], [], [])
     assert mortal.snapshot().code == 0
 
 
 def test_killed_once_queued(mortal: Home) -> None:
-    """A queued run that nobody carries yet has no lease to wait for: `resume` takes it up at once."""
+    """A queued run that nobody executes yet has no lease to wait for: `resume` picks it up at once."""
     assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.submit:after"))
 
     assert statuses(mortal) == ["queued"]
-    assert carried(mortal) == ["done"]
+    assert resume(mortal) == ["done"]
     is_done(mortal)
 
 
@@ -193,32 +193,32 @@ def test_killed_when_done(mortal: Home) -> None:
     assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.finish:after"))
 
     is_done(mortal)
-    settles(mortal)
+    stays_finished(mortal)
 
 
 def test_killed_during_the_call(mortal: Home) -> None:
-    """Killed while the server holds the answer: the run is in doubt, for real processes as well."""
+    """Killed while the server holds the answer: the run's outcome is unknown, for real processes as well."""
     mortal.provider.behaviour = lambda exchange: exchange.silence()
     process = mortal.start("snapshot", mortal.sample.source_id)
     eventually(lambda: mortal.provider.requests)
     process.kill()
     assert killed(process)
 
-    assert carried(mortal) == []
+    assert resume(mortal) == []
     assert statuses(mortal) == ["calling"]
     mortal.wait_for_lease()
     resumed = mortal.run("resume")
 
     assert [run["status"] for run in resumed.items] == ["in_doubt"]
     is_in_doubt(mortal)
-    settles(mortal)
+    stays_finished(mortal)
     mortal.provider.behaviour = answering(mortal.sample.answer)
     assert mortal.call("resend", resumed.items[0]["run_id"]).fields["attempts"] == 2
     is_done(mortal, requests=2)
 
 
 def test_joining_waits_for_the_lease(mortal: Home) -> None:
-    """`snapshot` of a source whose carrier was killed joins its run, waits for the lease and finishes it."""
+    """`snapshot` of a source whose worker was killed joins its run, waits for the lease and finishes it."""
     assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.journal:after"))
 
     joined = mortal.snapshot()
@@ -228,7 +228,7 @@ def test_joining_waits_for_the_lease(mortal: Home) -> None:
 
 
 def test_killed_again_and_again(mortal: Home) -> None:
-    """A run whose every carrier is killed one step further still makes one request and one snapshot."""
+    """A run whose every worker is killed one step further still makes one request and one snapshot."""
     mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
     points = [
         "Ledger.journal:after",
@@ -244,13 +244,13 @@ def test_killed_again_and_again(mortal: Home) -> None:
         assert statuses(mortal) == ["answered"]
 
     mortal.wait_for_lease()
-    assert carried(mortal) == ["done"]
+    assert resume(mortal) == ["done"]
     is_done(mortal)
-    settles(mortal)
+    stays_finished(mortal)
 
 
 def test_killed_while_sending_again(mortal: Home) -> None:
-    """`resend` killed during its call leaves the run in doubt again; nothing goes out a third time."""
+    """`resend` killed during its call leaves its outcome unknown again; nothing goes out a third time."""
     mortal.provider.behaviour = lambda exchange: exchange.reset()
     run_id = mortal.snapshot().error["run_id"]
 
@@ -259,13 +259,13 @@ def test_killed_while_sending_again(mortal: Home) -> None:
     mortal.wait_for_lease()
 
     assert statuses(mortal) == ["calling"]
-    assert carried(mortal) == ["in_doubt"]
+    assert resume(mortal) == ["in_doubt"]
     assert len(mortal.provider.requests) == 2
     assert [call["outcome"] for call in mortal.calls()] == ["unknown", "unknown"]
 
 
 def test_two_resume_at_once(mortal: Home) -> None:
-    """Two processes that take up the same queued run at the same moment make one request."""
+    """Two processes that pick up the same queued run at the same moment make one request."""
     assert killed(mortal.start("snapshot", mortal.sample.source_id, driver="Ledger.submit:after"))
     inside = mortal.folder / "inside"
     mortal.provider.behaviour = answering_after(0.3, mortal.sample.answer)
@@ -277,7 +277,7 @@ def test_two_resume_at_once(mortal: Home) -> None:
 
 
 def test_slow_call_keeps_its_lease(mortal: Home) -> None:
-    """A living carrier keeps its run however long the call takes: nobody else can claim it."""
+    """A living worker keeps its run however long the call takes: nobody else can claim it."""
     mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
     mortal.provider.behaviour = answering_after(1.8, mortal.sample.answer)
     process = mortal.start("snapshot", mortal.sample.source_id)
@@ -285,7 +285,7 @@ def test_slow_call_keeps_its_lease(mortal: Home) -> None:
 
     seen: list[str] = []
     while not mortal.provider.answered:
-        seen += carried(mortal)
+        seen += resume(mortal)
         time.sleep(0.05)
 
     assert finish(process).code == 0
@@ -293,8 +293,8 @@ def test_slow_call_keeps_its_lease(mortal: Home) -> None:
     is_done(mortal)
 
 
-def test_stopped_carrier(mortal: Home) -> None:
-    """A stopped carrier's run is found in doubt; awake, it journals the late answer and settles it."""
+def test_stopped_worker(mortal: Home) -> None:
+    """A stopped worker's run has an unknown outcome; awake, it journals the late answer and finishes it."""
     mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
     let_go: list[bool] = []
     mortal.provider.behaviour = answering_once(lambda: bool(let_go), mortal.sample.answer)
@@ -315,11 +315,11 @@ def test_stopped_carrier(mortal: Home) -> None:
     assert woken.code == 0, (woken.out, woken.err)
     assert woken.fields["run_id"] == found.items[0]["run_id"]
     is_done(mortal)
-    settles(mortal)
+    stays_finished(mortal)
 
 
 def test_stopped_before_the_call(mortal: Home) -> None:
-    """A carrier that slept through its lease before the call sends nothing: another has done it."""
+    """A worker that slept through its lease before the call sends nothing: another has done it."""
     mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
     inside = mortal.folder / "inside"
     process = mortal.start("snapshot", mortal.sample.source_id, driver=f"Ledger.begin_call:waits:{inside}")
@@ -327,7 +327,7 @@ def test_stopped_before_the_call(mortal: Home) -> None:
     stop(process, mortal)
 
     mortal.wait_for_lease()
-    assert carried(mortal) == ["done"]
+    assert resume(mortal) == ["done"]
     inside.touch()
     os.kill(process.pid, signal.SIGCONT)
     woken = finish(process)
@@ -340,7 +340,7 @@ def test_stopped_before_the_call(mortal: Home) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(60))
 def test_soak(mortal: Home, seed: int) -> None:
-    """Killed at a random moment, and its carriers after it: at most one request, at most one snapshot."""
+    """Killed at a random moment, and its workers after it: at most one request, at most one snapshot."""
     chance = random.Random(seed)  # noqa: S311 -- moments, not secrets
     mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
     sample: Sample = samples()[0]
@@ -360,20 +360,20 @@ def test_soak(mortal: Home, seed: int) -> None:
         assert mortal.provider.requests == []
         return
     eventually(lambda: mortal.lease_left() < 0)
-    carried(mortal)
+    resume(mortal)
 
     assert len(mortal.provider.requests) <= 1
     if statuses(mortal) == ["in_doubt"]:
         is_in_doubt(mortal)
     else:
         is_done(mortal)
-    settles(mortal)
+    stays_finished(mortal)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(5))
-def test_soak_many_carriers(mortal: Home, seed: int) -> None:
-    """Twelve sources and carriers that are killed all the time: each ends once, and is asked for once."""
+def test_soak_many_workers(mortal: Home, seed: int) -> None:
+    """Twelve sources and workers that are killed all the time: each ends once, and is asked for once."""
     chance = random.Random(seed)  # noqa: S311 -- moments, not secrets
     mortal.set(SECONDLOOK_LEASE_SECONDS="0.5")
     chosen = samples()[:12]
@@ -400,7 +400,7 @@ def test_soak_many_carriers(mortal: Home, seed: int) -> None:
             process.kill()
             process.communicate()
     eventually(lambda: mortal.lease_left() < 0)
-    carried(mortal)
+    resume(mortal)
 
     ended = statuses(mortal)
     assert set(ended) <= {"done", "in_doubt"}

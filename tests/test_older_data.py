@@ -74,7 +74,7 @@ def test_it_is_shown(services: Services) -> None:
 
 
 def test_it_goes_on(services: Services) -> None:
-    """Open runs end, a lost call is found in doubt, the batch is resumed, and a new run can be made."""
+    """Open runs end, a lost call has an unknown outcome, the batch is resumed, and a new run can be made."""
     runner = Runner(services)
     runner.resume()
     after = {"queued": "done", "calling": "in_doubt", "answered": "done"}

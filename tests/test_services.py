@@ -139,7 +139,7 @@ def test_by_what_right(
             services.own_access(USER)
 
 
-def test_without_a_secret_key_all_share_one_wiring(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_secret_key_all_share_one_services(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page and a caller in its process share the connections; with one, they do not."""
     assert connect(for_pages=True) is connect()
     set_all(monkeypatch, PEOPLE | SECRET)

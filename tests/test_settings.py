@@ -329,6 +329,28 @@ def test_settings_do_not_show_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "a1b2c3" not in repr(load_settings()) + str(load_settings()) + load_settings().model_dump_json()
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SECONDLOOK_BUDGET_DAY_USDS", "is no setting; did you mean SECONDLOOK_BUDGET_DAY_USD?"),
+        ("SECONDLOOK_MODELL", "is no setting; did you mean SECONDLOOK_MODEL?"),
+        ("SECONDLOOK_QQQ_ZZZ_XYXYXYXY", "is no setting"),
+    ],
+)
+@pytest.mark.parametrize("where", ["the environment", ".env", ".env.local"])
+def test_a_setting_that_nobody_knows_is_named(
+    name: str, said: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the nearest that exists, and with where it stands; its value is not shown."""
+    if where == "the environment":
+        monkeypatch.setenv(name, "canary")
+    else:
+        Path(where).write_text(f"{name.lower()}=canary\n", encoding="utf-8")
+    with pytest.raises(SettingInvalid) as refused:
+        load_settings()
+    assert refused.value.message == f"{name} in {where} {said}"
+
+
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     """A .env that cannot be read is a clear error."""
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00SECONDLOOK_ENV=production")

@@ -12,27 +12,10 @@ import pytest
 from tests.processes import ROOT
 
 NEVER = (
-    "altair",
-    "fastapi",
-    "genai_prices",
-    "httpx",
-    "httpx2",
-    "jinja2",
-    "openai",
-    "pandas",
-    "procrastinate",
-    "psycopg",
-    "pyarrow",
-    "secondlook.providers.openai.client",
-    "secondlook.dashboard",
-    "secondlook.ledger.runs",
-    "secondlook.execution.runner",
-    "secondlook.web",
-    "sqlalchemy.dialects.postgresql",
-    "starlette",
-    "streamlit",
-    "supabase",
-    "uvicorn",
+    *("altair", "fastapi", "genai_prices", "httpx", "httpx2", "jinja2", "openai", "pandas"),
+    *("procrastinate", "psycopg", "pyarrow", "secondlook.providers.openai.client", "secondlook.dashboard"),
+    *("secondlook.ledger.runs", "secondlook.execution.runner", "secondlook.web"),
+    *("sqlalchemy.dialects.postgresql", "starlette", "streamlit", "supabase", "uvicorn"),
 )
 PROGRAM = """
 import contextlib, io, sys

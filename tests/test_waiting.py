@@ -79,7 +79,7 @@ class Session:
 
 
 def answered(services: Services, run: Run) -> Run:
-    """The run, answered and carried by nobody."""
+    """The run, answered and executed by nobody."""
     assert services.ledger.begin_call(claimed(services.ledger, run)) == 1
     services.ledger.journal(run.run_id, 1, example_answer())
     expire(services.settings.data_dir / "ledger.db", run.run_id)
@@ -99,7 +99,7 @@ WAITING = pytest.mark.parametrize("state", ["queued", "answered"])
 def test_a_run_waits_for_its_user(
     services: SignedServices, runner: Runner, tables: EmbeddedTables, state: str
 ) -> None:
-    """Whoever carries it is told, with its id; it stays as it was, nothing is sent or written."""
+    """The worker is told, with its id; it stays as it was, nothing is sent or written."""
     run = in_state(state, services, runner)
     with pytest.raises(NotSignedIn) as caught:
         runner.execute(run.run_id)
@@ -121,7 +121,7 @@ def test_the_sweep_leaves_it_alone(
     caplog: pytest.LogCaptureFixture,
     state: str,
 ) -> None:
-    """It is not taken up again and again only to be found waiting; a program's resume does not either."""
+    """It is not picked up again and again only to be found waiting; a program's resume does not either."""
     monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.02)
     run = in_state(state, services, runner)
     before = services.ledger.get(run.run_id).model_dump(exclude={"elapsed_ms"})
@@ -230,7 +230,7 @@ def test_a_session_that_ends_during_the_call(
 
 
 def test_a_doubt_waits_for_nobody(services: SignedServices, runner: Runner) -> None:
-    """A run whose request was out is found in doubt, so that its user can decide when they are back."""
+    """A run whose request was out has an unknown outcome, so that its user can decide when they are back."""
     run = runner.submit(SOURCE, Session().access)
     assert services.ledger.begin_call(claimed(services.ledger, run)) == 1
     expire(services.settings.data_dir / "ledger.db", run.run_id)
@@ -256,7 +256,7 @@ def test_a_short_token_does_not_replace_a_session(services: SignedServices, runn
 
 
 def test_why_it_waited_is_forgotten_when_it_goes_on(services: SignedServices, runner: Runner) -> None:
-    """Whoever looks while it is carried is not told that nobody is there."""
+    """Whoever looks while it is executed is not told that nobody is there."""
     run = in_state("queued", services, runner)
     with pytest.raises(NotSignedIn):
         runner.execute(run.run_id)

@@ -10,23 +10,23 @@ import pytest
 from secondlook.connections.write_priority import WritePriority, WriteQueue
 
 
-def line_up(turns: WriteQueue, wanted: list[WritePriority], pause: float = 0.0) -> list[WritePriority]:
+def line_up(queue: WriteQueue, wanted: list[WritePriority], pause: float = 0.0) -> list[WritePriority]:
     """The order in which those are let in who came in the order `wanted` while somebody else was inside."""
     order: list[WritePriority] = []
 
-    def work(turn: WritePriority) -> None:
-        assert turns.take(turn, 30)
-        order.append(turn)
-        turns.give()
+    def work(priority: WritePriority) -> None:
+        assert queue.take(priority, 30)
+        order.append(priority)
+        queue.give()
 
-    assert turns.take(WritePriority.USUAL, 1)
-    threads = [threading.Thread(target=work, args=[turn]) for turn in wanted]
+    assert queue.take(WritePriority.USUAL, 1)
+    threads = [threading.Thread(target=work, args=[priority]) for priority in wanted]
     for number, thread in enumerate(threads, start=1):
         thread.start()
-        while len(turns._waiting) < number:  # pyright: ignore[reportPrivateUsage] -- to see that it is in line
+        while len(queue._waiting) < number:  # pyright: ignore[reportPrivateUsage] -- to see that it is in line
             time.sleep(0.001)
         time.sleep(pause)
-    turns.give()
+    queue.give()
     for thread in threads:
         thread.join()
     return order
@@ -52,39 +52,39 @@ def test_nobody_is_overtaken_for_ever() -> None:
 
 def test_equals_go_in_the_order_they_came() -> None:
     """As each of many takes a number."""
-    turns = WriteQueue()
+    queue = WriteQueue()
     inside: list[int] = []
 
     def work(number: int) -> None:
-        assert turns.take(WritePriority.USUAL, 30)
+        assert queue.take(WritePriority.USUAL, 30)
         inside.append(number)
-        turns.give()
+        queue.give()
 
-    assert turns.take(WritePriority.USUAL, 1)
+    assert queue.take(WritePriority.USUAL, 1)
     threads = [threading.Thread(target=work, args=[number]) for number in range(8)]
     for number, thread in enumerate(threads, start=1):
         thread.start()
-        while len(turns._waiting) < number:  # pyright: ignore[reportPrivateUsage] -- to see that it is in line
+        while len(queue._waiting) < number:  # pyright: ignore[reportPrivateUsage] -- to see that it is in line
             time.sleep(0.001)
-    turns.give()
+    queue.give()
     for thread in threads:
         thread.join()
     assert inside == list(range(8))
 
 
-def test_whoever_waits_too_long_gives_up_and_holds_nobody_up() -> None:
+def test_whoever_times_out_blocks_nobody() -> None:
     """The next one comes in."""
-    turns = WriteQueue()
-    assert turns.take(WritePriority.USUAL, 1)
-    assert not turns.take(WritePriority.SEND, 0.01)
-    turns.give()
-    assert turns.take(WritePriority.FINISH, 0.01)
+    queue = WriteQueue()
+    assert queue.take(WritePriority.USUAL, 1)
+    assert not queue.take(WritePriority.SEND, 0.01)
+    queue.give()
+    assert queue.take(WritePriority.FINISH, 0.01)
 
 
 @pytest.mark.parametrize("threads", [2, 16])
 def test_one_at_a_time(threads: int) -> None:
-    """However many come, in turns of all kinds, some of whom give up."""
-    turns = WriteQueue()
+    """However many come, of all priorities, some of which time out."""
+    queue = WriteQueue()
     inside = 0
     most = 0
     done = 0
@@ -92,7 +92,7 @@ def test_one_at_a_time(threads: int) -> None:
     def work(number: int) -> None:
         nonlocal inside, most, done
         for each in range(40):
-            if turns.take(
+            if queue.take(
                 list(WritePriority)[(number + each) % len(WritePriority)], 0.0005 if each % 7 == 0 else 30
             ):
                 inside += 1
@@ -100,7 +100,7 @@ def test_one_at_a_time(threads: int) -> None:
                 time.sleep(0.00001)
                 inside -= 1
                 done += 1
-                turns.give()
+                queue.give()
 
     workers = [threading.Thread(target=work, args=[number]) for number in range(threads)]
     for worker in workers:
@@ -109,4 +109,4 @@ def test_one_at_a_time(threads: int) -> None:
         worker.join()
     assert most == 1
     assert done >= threads * 34
-    assert turns.take(WritePriority.FINISH, 0.01)
+    assert queue.take(WritePriority.FINISH, 0.01)

@@ -29,28 +29,10 @@ from tests.wrong_answers import BODY, TEXT, WRONG_ANSWERS, WrongAnswer
 NO_USAGE = dict.fromkeys(USAGE)
 
 OVER_THE_WIRE = {
-    "changed count of a week",
-    "lone surrogate",
-    "null character",
-    "extra key of a week",
-    "count as 1.0",
-    "endless integer",
-    "NaN",
-    "5 MB of text",
-    "deep nesting",
-    "duplicate key",
-    "fenced",
-    "empty content",
-    "null content",
-    "content in parts, none of them text",
-    "refusal",
-    "refusal beside it",
-    "truncated",
-    "content filter",
-    "tool calls",
-    "no finish_reason",
-    "no choices",
-    "two choices",
+    *("changed count of a week", "lone surrogate", "null character", "extra key of a week", "count as 1.0"),
+    *("endless integer", "NaN", "5 MB of text", "deep nesting", "duplicate key", "fenced", "empty content"),
+    *("null content", "content in parts, none of them text", "refusal", "refusal beside it", "truncated"),
+    *("content filter", "tool calls", "no finish_reason", "no choices", "two choices"),
 }
 """One of each reason, and what a socket or a database might take badly; tests/tasks has them all."""
 
@@ -120,7 +102,7 @@ def test_wrong_answer(home: Home, wrong: WrongAnswer) -> None:
 
 @pytest.mark.parametrize("wrong", named(NO_COMPLETIONS))
 def test_not_a_completion(home: Home, wrong: WrongAnswer) -> None:
-    """A whole answer that is no completion is rejected, not in doubt; its usage is unknown, not 0."""
+    """A whole answer that is no completion is rejected, its outcome known; its usage is unknown, not 0."""
     home.provider.behaviour = replying(wrong.body)
 
     outcome = home.snapshot()
@@ -171,66 +153,18 @@ NO_ANSWER = lost("connection lost", "no answer came")
 
 FAILURES = [
     pytest.param(
-        refusing(400, "Unsupported parameter: 'max_tokens'"),
-        http(400, "Unsupported parameter: 'max_tokens'"),
-        id="400",
-    ),
-    pytest.param(
         refusing(401, f"Incorrect API key provided: {API_KEY}. Find yours at https://platform.openai.com."),
         http(401, "Incorrect API key provided: [key]. Find yours at https://platform.openai.com."),
-        id="401 that quotes the key",
+        id="refused, and the key quoted",
     ),
-    pytest.param(
-        refusing(401, "Incorrect API key provided: sk-test-**********tYb7."),
-        http(401, "Incorrect API key provided: [key]."),
-        id="401 that quotes half the key",
-    ),
-    pytest.param(refusing(403, "Country not supported"), http(403, "Country not supported"), id="403"),
-    pytest.param(
-        refusing(404, "The model does not exist", code="model_not_found"),
-        http(404, "The model does not exist"),
-        id="404",
-    ),
-    pytest.param(refusing(409, "Conflict"), http(409, "Conflict"), id="409"),
-    pytest.param(refusing(422, "Unprocessable"), http(422, "Unprocessable"), id="422"),
     pytest.param(
         refusing(429, "Rate limit exceeded", code="rate_limit_exceeded", headers={"retry-after": "0"}),
         http(429, "Rate limit exceeded", "not_processed"),
-        id="429 rate limit",
+        id="not processed",
     ),
     pytest.param(
-        refusing(429, "You exceeded your current quota", code="insufficient_quota"),
-        http(429, "You exceeded your current quota"),
-        id="429 quota",
+        replying("<html>504</html>", status=504), http(504, "Gateway Timeout", "unknown"), id="unknown"
     ),
-    pytest.param(refusing(500, "The server had an error"), http(500, "The server had an error"), id="500"),
-    pytest.param(
-        replying("<html>Oops</html>", status=500), http(500, "Internal Server Error"), id="500 with HTML"
-    ),
-    pytest.param(replying("", status=500), http(500, "Internal Server Error"), id="500 and nothing else"),
-    pytest.param(
-        refusing(503, "Overloaded", headers={"x-should-retry": "true"}),
-        http(503, "Overloaded", "not_processed"),
-        id="503 that asks for a retry",
-    ),
-    pytest.param(refusing(408, "Too slow"), http(408, "Too slow", "unknown"), id="408"),
-    pytest.param(
-        replying("<html>502</html>", status=502), http(502, "Bad Gateway", "unknown"), id="502 of a gateway"
-    ),
-    pytest.param(
-        replying("<html>504</html>", status=504),
-        http(504, "Gateway Timeout", "unknown"),
-        id="504 of a gateway",
-    ),
-    pytest.param(
-        replying("", status=524), http(524, "the server refused", "unknown"), id="524 of a network in between"
-    ),
-    pytest.param(
-        refusing(400, "line one\nline two\x1b[31m"),
-        http(400, "line one line two [31m"),
-        id="400 in many lines",
-    ),
-    pytest.param(refusing(400, "x" * 10_000), http(400, "x" * 300), id="400 at length"),
     pytest.param(resetting, NO_ANSWER, id="reset before an answer"),
     pytest.param(hanging_up, NO_ANSWER, id="closed before an answer"),
     pytest.param(speaking_no_http, NO_ANSWER, id="no HTTP"),
@@ -244,7 +178,7 @@ FAILURES = [
 
 @pytest.mark.parametrize(("behaviour", "expected"), FAILURES)
 def test_failure(home: Home, behaviour: Behaviour, expected: Expected) -> None:
-    """A request without an answer fails, or is in doubt where nobody knows; one request in all."""
+    """A request without an answer fails, or its outcome is unknown; one request in all."""
     home.provider.behaviour = behaviour
 
     outcome = home.snapshot()
@@ -253,22 +187,6 @@ def test_failure(home: Home, behaviour: Behaviour, expected: Expected) -> None:
     assert len(home.provider.requests) == 1
     shows_nothing(home, outcome.out + outcome.err)
     assert API_KEY not in json.dumps([home.runs(), home.calls()])
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect(home: Home, status: int) -> None:
-    """A redirect is not followed: the aggregates go to no address that nobody named."""
-    home.provider.behaviour = replying(
-        "", status=status, headers={"location": f"{home.provider.base_url}/v2"}
-    )
-
-    outcome = home.snapshot()
-
-    assert len(home.provider.requests) == 1
-    assert outcome.error["code"] == "provider_error"
-    assert outcome.error["message"].startswith(f"OpenAI API error ({status}): ")
-    assert (home.calls()[0]["outcome"], home.runs()[0]["status"]) == ("refused", "failed")
-    stored_nothing(home)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +198,7 @@ def test_redirect(home: Home, status: int) -> None:
     ],
 )
 def test_deadline(home: Home, behaviour: Behaviour) -> None:
-    """The deadline holds for the whole call, however the server spends it; the run is then in doubt."""
+    """The deadline holds for the whole call, however the server spends it; the outcome is then unknown."""
     home.set(SECONDLOOK_DEADLINE_SECONDS="0.4")
     home.provider.behaviour = behaviour
 
@@ -293,7 +211,7 @@ def test_deadline(home: Home, behaviour: Behaviour) -> None:
 
 
 def test_connection_refused(home: Home) -> None:
-    """A server that is not there has processed nothing: the run has failed, nothing is in doubt."""
+    """A server that is not there has processed nothing: the run has failed, no outcome is unknown."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     home.set(OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1")
@@ -305,20 +223,6 @@ def test_connection_refused(home: Home) -> None:
     )
     failed(home, outcome.error, Expected("not_processed", None, message))
     assert home.provider.requests == []
-
-
-def test_prompt_quoted_back(home: Home) -> None:
-    """A provider's message that quotes what was sent is not passed on."""
-
-    def quoting(exchange: Exchange) -> None:
-        refusing(400, f"Bad input: {exchange.request.body['messages'][1]['content']}")(exchange)
-
-    home.provider.behaviour = quoting
-
-    outcome = home.snapshot()
-
-    failed(home, outcome.error, http(400, "Bad Request"))
-    shows_nothing(home, outcome.out + outcome.err)
 
 
 def failed(home: Home, error: Json, expected: Expected) -> None:

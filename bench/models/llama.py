@@ -48,7 +48,7 @@ def _smollm2() -> Path:
 
 @dataclass(frozen=True)
 class Model:
-    """A model that a package carries.
+    """A model that a package contains.
 
     Attributes:
         name: What the server calls it.

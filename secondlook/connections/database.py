@@ -1,12 +1,11 @@
-"""Engines for the project's databases and the ordered migrations of its own one, the ledger's."""
+"""Engines for the project's databases, and transactions in them."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -18,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from secondlook.connections.file_watch import Watch, file_identity
 from secondlook.connections.write_priority import WritePriority, WriteQueue
 from secondlook.errors import SecondlookError
 
@@ -30,12 +30,6 @@ CONNECT_SECONDS = 5
 ABANDONED_SECONDS = 30
 """After this long idle in a transaction, Postgres ends the session and releases its locks: an owner whose
 machine is gone must not block its run."""
-
-_MIGRATING = 0x5EC04D10
-"""The key of the advisory lock for migrations; any number that no other program uses."""
-
-Migration = tuple[str, Callable[[sa.Connection], None]]
-"""A name, never used twice in one database, and what it does."""
 
 T = TypeVar("T")
 
@@ -120,7 +114,7 @@ def sqlite_engine(path: Path, *, shared: bool = False) -> sa.Engine:
     @event.listens_for(engine, "checkout")
     def _still_there(_connection: sqlite3.Connection, entry: ConnectionPoolEntry, _proxy: object) -> None:
         # Writes to a file that was replaced or deleted while open would be lost.
-        identity = _identity(path)
+        identity = file_identity(path)
         if entry.info.setdefault("identity", identity) != identity:
             raise DisconnectionError
 
@@ -181,14 +175,6 @@ def _decoded(data: bytes) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
 def _write_ahead(connection: sqlite3.Connection) -> None:
     """Switch to the write-ahead log; SQLite's own busy timeout does not apply here."""
     give_up = time.monotonic() + BUSY_SECONDS
@@ -243,45 +229,8 @@ _SNAPSHOT = sa.text("select pg_current_snapshot()::text")
 """Which transactions of Postgres are seen; one that writes has a number of its own."""
 
 
-class _Watch:
-    """Detects writes to an SQLite file through a connection that never writes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
-        self._opened = 0
-
-    def version(self) -> object:
-        with self._lock:
-            identity = _identity(self._path)
-            if identity is None:
-                return object()  # a missing file never equals an earlier version
-            if self._connection is None or identity != self._identity:
-                self._close()
-                self._connection = sqlite3.connect(
-                    self._path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
-                )
-                self._identity = identity
-                self._opened += 1
-            # The pragma's number is only comparable within one connection.
-            return self._opened, self._connection.execute("pragma data_version").fetchone()
-
-    def close(self) -> None:
-        with self._lock:
-            self._close()
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
 class Database:
     """A database that runs whole transactions and raises one kind of error.
-
-    Several modules may keep their tables in one, each with migrations of its own.
 
     Args:
         engine: Where it is.
@@ -293,7 +242,7 @@ class Database:
         self._begin = _BEGIN[engine.dialect.name]
         self._unavailable = unavailable
         self._turns = WriteQueue() if engine.dialect.name == "sqlite" else None
-        self._watch = None if self._turns is None else _Watch(Path(str(engine.url.database)))
+        self._watch = None if self._turns is None else Watch(Path(str(engine.url.database)), BUSY_SECONDS)
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run a reading transaction."""
@@ -311,23 +260,6 @@ class Database:
         """
         with self._in_turn(turn):
             return self._guard("soft", work)
-
-    def migrate(self, migrations: Sequence[Migration]) -> None:
-        """Apply, in order, the migrations that this database does not have yet. They are append-only.
-
-        Two processes may start at once: the second waits for the first's transaction and finds it done.
-        """
-        if not self.read(lambda connection: _unseen(connection, migrations)):
-            return
-
-        def apply(connection: sa.Connection) -> None:
-            queue_writes(connection, _MIGRATING)
-            _applied.create(connection, checkfirst=True)
-            for name, change in _unseen(connection, migrations):
-                change(connection)
-                connection.execute(sa.insert(_applied).values(name=name, applied_at=now()))
-
-        self.write(apply)
 
     def purge_log(self, *tables: str) -> None:
         """Remove what was erased from these tables from the log and from dead rows too."""
@@ -386,18 +318,3 @@ def _words(error: SQLAlchemyError | sqlite3.Error) -> str:
     if cause is None or (getattr(cause, "sqlstate", None) or "").startswith("22"):
         return type(cause or error).__name__
     return (str(cause).splitlines() or [type(cause).__name__])[0][:200]
-
-
-_applied = sa.Table(
-    "migrations",
-    sa.MetaData(),
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("applied_at", sa.Double, nullable=False),
-)
-
-
-def _unseen(connection: sa.Connection, migrations: Sequence[Migration]) -> list[Migration]:
-    if not sa.inspect(connection).has_table(_applied.name):
-        return list(migrations)
-    seen = set(connection.scalars(sa.select(_applied.c.name)))
-    return [migration for migration in migrations if migration[0] not in seen]

@@ -11,8 +11,8 @@ import streamlit as st
 from secondlook.dashboard import resources, session
 from secondlook.domain.access import Access
 from secondlook.domain.batches import Batch, BatchStatus
+from secondlook.domain.budgets import SwitchedOff
 from secondlook.domain.runs import INSIGHTS, Run, RunStatus
-from secondlook.ledger.budgets import SwitchedOff
 from secondlook.services import Services
 
 _LIVE_SECONDS = 2

@@ -15,10 +15,10 @@ from secondlook.dashboard.parts import arrow, budgets, charts, figures
 from secondlook.dashboard.parts.links import show_sources_link
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
+from secondlook.domain.money import usd
 from secondlook.domain.run_filter import read_filter
 from secondlook.domain.runs import RunStatus
 from secondlook.errors import RequestInvalid
-from secondlook.ledger.rows import usd
 from secondlook.ledger.tally import (
     Tally,
     Total,

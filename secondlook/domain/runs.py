@@ -72,7 +72,7 @@ class Plan(Frozen):
         agent: The name of the provider that is asked.
         input: What the task is about, as JSON; only the task reads it.
         request: The exact body of the request to the agent.
-        timings: Milliseconds of each step so far.
+        timings: Milliseconds of each finished step.
     """
 
     task: str
@@ -88,20 +88,15 @@ class Plan(Frozen):
     subject: str = ""
 
 
-class Run(Frozen):
-    """One press of the button, as the ledger stores it. A snapshot has the id of its run.
+class Run(Plan):
+    """A plan in the ledger: one press of the button. A snapshot has the id of its run.
 
     Attributes:
-        task: The name of its task.
-        subject: What it is about besides its source: for insights the snapshot's id, otherwise empty.
-        agent: The name of the provider that is asked.
         number: Counts the runs of a source, a task and a subject, from 1.
         attempts: Requests sent so far.
         cost_usd: Of every answer that was paid for, also one that came too late to count.
-        input: What the task is about, as JSON; only the task reads it.
         answer: The journaled body of the answer that counts, or None.
         generated_at: Fixed when the answer was journaled.
-        timings: Milliseconds of each finished step.
         owner: The worker that executes it now; only the owner may change its state.
         store: The store that holds its source; the run is never executed with another one.
         batch_id: The batch it belongs to, or None.
@@ -110,21 +105,11 @@ class Run(Frozen):
     """
 
     run_id: str
-    task: str
     number: int
-    source_id: str
-    user_id: str
-    agent: str
-    model: str
-    prompt_version: str
-    input: str
-    request: Mapping[str, object]
-    warnings: tuple[str, ...]
     status: RunStatus
     attempts: Count
     owner: str | None
     error: RunError | None
-    timings: Mapping[str, float]
     answer: str | None
     answered_model: str | None
     request_id: str | None
@@ -141,7 +126,6 @@ class Run(Frozen):
     batch_id: str | None = None
     waits_ms: int | None = None
     erased_at: str | None = None
-    subject: str = ""
 
     @property
     def answered(self) -> bool:

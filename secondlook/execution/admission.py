@@ -7,7 +7,7 @@ import threading
 from secondlook.domain.access import Access
 from secondlook.domain.runs import RunStatus
 from secondlook.errors import NotSignedIn
-from secondlook.ledger.runs import OpenRun
+from secondlook.ledger.run_queries import OpenRun
 from secondlook.services import Services
 from secondlook.stores.base import Store
 

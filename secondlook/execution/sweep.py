@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from secondlook.errors import SecondlookError
-from secondlook.ledger.runs import OpenRun
+from secondlook.ledger.run_queries import OpenRun
 from secondlook.services import Services
 from secondlook.telemetry.log import log_failed
 

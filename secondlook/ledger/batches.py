@@ -1,8 +1,8 @@
 """Batches: runs of many sources, started by one action, released a few at a time.
 
 All runs of a batch are queued when it starts, so that no crash loses one. None may be executed before it is
-released. Only the release knows the concurrency, the start rate and the provider's rate limits. It is one
-transaction, so its limits hold for all processes on a ledger. A released run is a run like any other.
+released. A release (`releases`) is one transaction, so its limits hold for all processes on a ledger. A
+released run is a run like any other.
 
     filling ──▶ running ⇄ paused
                    ├──▶ stopped   runs that were not sent are canceled, those in flight finish;
@@ -13,9 +13,7 @@ transaction, so its limits hold for all processes on a ledger. A released run is
 from __future__ import annotations
 
 import json
-import random
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -27,42 +25,17 @@ from secondlook.connections.database import Database, now
 from secondlook.connections.write_priority import WritePriority
 from secondlook.domain.batches import Batch, BatchStatus
 from secondlook.domain.identifiers import canonical, new_run_id
+from secondlook.domain.money import NANO
 from secondlook.domain.runs import Plan, RunStatus
 from secondlook.errors import SourceNotFound
-from secondlook.ledger import rate_limits
-from secondlook.ledger.budgets import is_switched_off
-from secondlook.ledger.rows import NANO, dump, iso, iso_or_none
-from secondlook.ledger.statements import IS_OPEN, IS_QUEUED, OPEN
+from secondlook.ledger.releases import RUNNING, release
+from secondlook.ledger.rows import dump, iso, iso_or_none
+from secondlook.ledger.statements import IS_QUEUED, OPEN
 from secondlook.ledger.submissions import insert_run
 from secondlook.ledger.tables import batches, calls, runs
 
 _CHUNK = 200
 _STALLED_SECONDS = 30  # several times what reading and queueing a chunk takes
-_RESUMABLE = (BatchStatus.PAUSED, BatchStatus.STOPPED, BatchStatus.FILLING)
-
-# Built once: they run whenever a run of a batch ends.
-_RUNNING = sa.select(batches, now().label("now")).where(
-    batches.c.status == BatchStatus.RUNNING, batches.c.store == sa.bindparam("its_store")
-)
-_RUNNING_HELD = _RUNNING.order_by(batches.c.created_at).with_for_update()
-# Counted per batch: to group by batch, SQLite would scan all runs of all batches.
-# An answer that is being stored takes no slot. One that could not be stored does: a batch must not continue
-# for long when its snapshots cannot be stored.
-_RELEASED_BEFORE = sa.select(
-    runs.c.batch_id,
-    ((runs.c.status != RunStatus.ANSWERED) | runs.c.owner.is_(None)).label("takes_place"),
-).where(IS_OPEN, runs.c.due_at.is_not(None), runs.c.store == sa.bindparam("its_store"))
-_WAITING = (
-    sa.select(runs.c.run_id)
-    .where(
-        runs.c.batch_id == sa.bindparam("batch"),
-        IS_QUEUED,
-        runs.c.due_at.is_(None),
-    )
-    .order_by(runs.c.created_at, runs.c.run_id)
-    .limit(sa.bindparam("most"))
-)
-_RELEASED = sa.update(runs).where(runs.c.run_id == sa.bindparam("run")).values(due_at=now())
 
 
 class Batches:
@@ -119,20 +92,16 @@ class Batches:
             if missed is None:
                 break
             left_out += missed
-        self._set(
-            batch_id,
-            (BatchStatus.FILLING,),
-            status=BatchStatus.RUNNING,
-            skipped=dump({"unsettled": left_out} if left_out else {}),
-        )
+        skipped = dump({"unsettled": left_out} if left_out else {})
+        values = {"status": BatchStatus.RUNNING, "skipped": skipped}
+        self._database.write(lambda c: _update(c, batch_id, (BatchStatus.FILLING,), **values))
 
     def _queue(self, batch_id: str, plans: Sequence[Plan]) -> int | None:
         """Queue a few runs and return how many were left out; None where the batch was stopped meanwhile."""
 
         def queue(connection: sa.Connection) -> int | None:
             # Locked: a stop cancels what is queued by then, and nothing is queued after it.
-            mine = sa.select(batches.c.status).where(batches.c.batch_id == batch_id).with_for_update()
-            if connection.scalar(mine) == BatchStatus.STOPPED:
+            if hold_status(connection, batch_id) == BatchStatus.STOPPED:
                 return None
             queued = [
                 insert_run(connection, new_run_id(), plan, store=self._store, batch_id=batch_id)
@@ -153,43 +122,18 @@ class Batches:
         Returns:
             Their ids. The caller executes them, or has them executed.
         """
-        of_store = {"its_store": self._store}
-
-        def release(connection: sa.Connection) -> list[str]:
-            # Locked: each process sees what the one before has released.
-            running = connection.execute(_RUNNING_HELD, of_store).all()
-            if not running or is_switched_off(connection):
-                return []
-            # Of paused and stopped batches too: their runs take slots as well.
-            before = [row for row in connection.execute(_RELEASED_BEFORE, of_store) if row.batch_id]
-            in_flight = Counter[str](row.batch_id for row in before if row.takes_place)
-            open_ones = {row.batch_id for row in before}
-            free = rate_limits.room(connection, capacity - in_flight.total())
-            waiting: dict[str, Sequence[str]] = {}
-            for batch in running:
-                slots = _slots(batch, in_flight[batch.batch_id])
-                waiting[batch.batch_id] = _waiting(connection, batch, slots)
-                if slots and not waiting[batch.batch_id] and batch.batch_id not in open_ones:
-                    _end(connection, batch.batch_id)
-            # By the runs that wait: a batch that is nearly done takes no slots from the others.
-            shares = _share({batch: len(ids) for batch, ids in waiting.items()}, in_flight, free)
-            released: list[str] = []
-            for batch in running:
-                ids = waiting[batch.batch_id][: shares[batch.batch_id]]
-                _release(connection, batch, ids)
-                released += ids
-            if released:
-                rate_limits.take(connection, len(released))
-            return released
-
         # Soft: a run whose release a power cut undoes waits again and is released again.
-        return self._database.write_soft(release, WritePriority.RELEASE) if self.any_running() else []
+        if not self.any_running():
+            return []
+        return self._database.write_soft(
+            lambda connection: release(connection, self._store, capacity), WritePriority.RELEASE
+        )
 
     def any_running(self) -> bool:
         """Whether there is a batch that may release runs."""
         of_store = {"its_store": self._store}
         return (
-            self._database.read(lambda connection: connection.execute(_RUNNING, of_store).first()) is not None
+            self._database.read(lambda connection: connection.execute(RUNNING, of_store).first()) is not None
         )
 
     # -- a person's decisions -----------------------------------------------------------------------
@@ -200,15 +144,7 @@ class Batches:
         Raises:
             SourceNotFound: No such batch, or another user's.
         """
-        batch = self.get(batch_id, user_id)
-
-        def change(connection: sa.Connection) -> None:
-            values = {"status": BatchStatus.PAUSED, "halted_at": now()}
-            if _update(connection, batch.batch_id, (BatchStatus.RUNNING,), **values):
-                connection.execute(sa.update(runs).where(_unsent(batch.batch_id)).values(due_at=None))
-
-        self._database.write(change)
-        return self.get(batch_id, user_id)
+        return self._decide(_pause, batch_id, user_id)
 
     def resume(self, batch_id: str, user_id: str) -> Batch:
         """Resume a paused or stopped batch, or start what is queued of one whose process died while queueing.
@@ -218,27 +154,7 @@ class Batches:
         Raises:
             SourceNotFound: No such batch, or another user's.
         """
-        batch = self.get(batch_id, user_id)
-        values = {
-            "status": BatchStatus.RUNNING,
-            "idle_s": batches.c.idle_s + sa.func.coalesce(now() - batches.c.halted_at, 0),
-            "halted_at": None,
-            "ended_at": None,
-        }
-
-        def change(connection: sa.Connection) -> None:
-            stopped = sa.select(batches.c.ended_at).where(
-                batches.c.batch_id == batch.batch_id, batches.c.status == BatchStatus.STOPPED
-            )
-            stopped_at = connection.scalar(stopped.with_for_update())
-            if stopped_at is not None:
-                again = {"status": RunStatus.QUEUED, "finished_at": None}
-                cancelled = _canceled_by_stop(batch.batch_id, stopped_at)
-                connection.execute(sa.update(runs).where(cancelled).values(again))
-            _update(connection, batch.batch_id, _RESUMABLE, **values)
-
-        self._database.write(change)
-        return self.get(batch_id, user_id)
+        return self._decide(_resume, batch_id, user_id)
 
     def stop(self, batch_id: str, user_id: str) -> Batch:
         """Stop a batch: cancel the runs that were not sent; those in flight finish.
@@ -246,23 +162,11 @@ class Batches:
         Raises:
             SourceNotFound: No such batch, or another user's.
         """
+        return self._decide(_stop, batch_id, user_id)
+
+    def _decide(self, change: Callable[[sa.Connection, str], None], batch_id: str, user_id: str) -> Batch:
         batch = self.get(batch_id, user_id)
-
-        def change(connection: sa.Connection) -> None:
-            stoppable = (BatchStatus.FILLING, BatchStatus.RUNNING, BatchStatus.PAUSED)
-            values = {
-                "status": BatchStatus.STOPPED,
-                "ended_at": now(),
-                "halted_at": sa.func.coalesce(batches.c.halted_at, now()),
-            }
-            if _update(connection, batch.batch_id, stoppable, **values):
-                connection.execute(
-                    sa.update(runs)
-                    .where(_unsent(batch.batch_id))
-                    .values(status=RunStatus.CANCELLED, finished_at=now(), due_at=None)
-                )
-
-        self._database.write(change)
+        self._database.write(lambda connection: change(connection, batch.batch_id))
         return self.get(batch_id, user_id)
 
     # -- reading ------------------------------------------------------------------------------------
@@ -308,8 +212,11 @@ class Batches:
 
         return self._database.read(read)
 
-    def _set(self, batch_id: str, among: Sequence[BatchStatus], **values: object) -> None:
-        self._database.write(lambda connection: _update(connection, batch_id, among, **values))
+
+def hold_status(connection: sa.Connection, batch_id: str) -> str | None:
+    """A batch's status, locked until the transaction ends."""
+    query = sa.select(batches.c.status).where(batches.c.batch_id == batch_id)
+    return connection.scalar(query.with_for_update())
 
 
 def _chunks(plans: Iterable[Plan]) -> Iterator[Sequence[Plan]]:
@@ -318,63 +225,57 @@ def _chunks(plans: Iterable[Plan]) -> Iterator[Sequence[Plan]]:
         yield chunk
 
 
+def _pause(connection: sa.Connection, batch_id: str) -> None:
+    values = {"status": BatchStatus.PAUSED, "halted_at": now()}
+    if _update(connection, batch_id, (BatchStatus.RUNNING,), **values):
+        connection.execute(sa.update(runs).where(_unsent(batch_id)).values(due_at=None))
+
+
+def _resume(connection: sa.Connection, batch_id: str) -> None:
+    stopped = sa.select(batches.c.ended_at).where(
+        batches.c.batch_id == batch_id, batches.c.status == BatchStatus.STOPPED
+    )
+    stopped_at = connection.scalar(stopped.with_for_update())
+    if stopped_at is not None:
+        cancelled = sa.update(runs).where(_canceled_by_stop(batch_id, stopped_at))
+        connection.execute(cancelled.values(status=RunStatus.QUEUED, finished_at=None))
+    values = {
+        "status": BatchStatus.RUNNING,
+        "idle_s": batches.c.idle_s + sa.func.coalesce(now() - batches.c.halted_at, 0),
+        "halted_at": None,
+        "ended_at": None,
+    }
+    _update(connection, batch_id, (BatchStatus.PAUSED, BatchStatus.STOPPED, BatchStatus.FILLING), **values)
+
+
+def _stop(connection: sa.Connection, batch_id: str) -> None:
+    values = {
+        "status": BatchStatus.STOPPED,
+        "ended_at": now(),
+        "halted_at": sa.func.coalesce(batches.c.halted_at, now()),
+    }
+    stoppable = (BatchStatus.FILLING, BatchStatus.RUNNING, BatchStatus.PAUSED)
+    if _update(connection, batch_id, stoppable, **values):
+        unsent = sa.update(runs).where(_unsent(batch_id))
+        connection.execute(unsent.values(status=RunStatus.CANCELLED, finished_at=now(), due_at=None))
+
+
+_OTHER = runs.alias("other")
+_OF_SAME = sa.exists().where(
+    _OTHER.c.user_id == runs.c.user_id,
+    _OTHER.c.source_id == runs.c.source_id,
+    _OTHER.c.task == runs.c.task,
+    _OTHER.c.subject == runs.c.subject,
+)
+"""Another run of a run's source, task and subject."""
+
+
 def _twice(batch_id: str) -> sa.ColumnElement[bool]:
     """Runs of a batch being queued whose source may have been read before another run finished."""
-    other = runs.alias("other")
     began = sa.select(batches.c.created_at).where(batches.c.batch_id == batch_id).scalar_subquery()
-    done_since = sa.exists().where(
-        other.c.user_id == runs.c.user_id,
-        other.c.source_id == runs.c.source_id,
-        other.c.task == runs.c.task,
-        other.c.subject == runs.c.subject,
-        other.c.status == RunStatus.DONE,
-        other.c.finished_at >= began,
-    )
+    done_since = _OF_SAME.where(_OTHER.c.status == RunStatus.DONE, _OTHER.c.finished_at >= began)
     waiting = (runs.c.status == RunStatus.QUEUED) & (runs.c.attempts == 0) & runs.c.owner.is_(None)
     return (runs.c.batch_id == batch_id) & waiting & done_since
-
-
-def _slots(batch: sa.Row[Any], in_flight: int) -> int:
-    """How many runs of a batch may start now, by its own limits."""
-    slots = max(0, batch.concurrency - in_flight)
-    if batch.per_minute is None:
-        return slots
-    if batch.now < batch.next_at:
-        return 0
-    return min(slots, 1 + int((batch.now - max(batch.next_at, batch.now - 1)) * batch.per_minute / 60))
-
-
-def _share(wanted: Mapping[str, int], in_flight: Mapping[str, int], free: int) -> dict[str, int]:
-    """Distribute free slots: each goes to a batch that has the fewest."""
-    shares = dict.fromkeys(wanted, 0)
-    for _ in range(free):
-        hungry = [batch for batch in wanted if shares[batch] < wanted[batch]]
-        if not hungry:
-            break
-        fewest = min(in_flight.get(batch, 0) + shares[batch] for batch in hungry)
-        equal = [batch for batch in hungry if in_flight.get(batch, 0) + shares[batch] == fewest]
-        shares[random.choice(equal)] += 1  # noqa: S311 -- no secret; random, so that no batch is always first
-    return shares
-
-
-def _waiting(connection: sa.Connection, batch: sa.Row[Any], most: int) -> Sequence[str]:
-    """Ids of a batch's next runs, at most `most`."""
-    values = {"batch": batch.batch_id, "most": most}
-    return connection.scalars(_WAITING, values).all() if most > 0 else ()
-
-
-def _release(connection: sa.Connection, batch: sa.Row[Any], ids: Sequence[str]) -> None:
-    if not ids:
-        return
-    connection.execute(_RELEASED, [{"run": run_id} for run_id in ids])
-    if batch.per_minute is not None:
-        # At most one second is caught up: a pause gives no credit.
-        next_at = max(batch.next_at, batch.now - 1) + len(ids) * 60 / batch.per_minute
-        _update(connection, batch.batch_id, (BatchStatus.RUNNING,), next_at=next_at)
-
-
-def _end(connection: sa.Connection, batch_id: str) -> None:
-    _update(connection, batch_id, (BatchStatus.RUNNING,), status=BatchStatus.ENDED, ended_at=now())
 
 
 def _update(connection: sa.Connection, batch_id: str, among: Sequence[BatchStatus], **values: object) -> bool:
@@ -396,14 +297,7 @@ def _canceled_by_stop(batch_id: str, stopped_at: float) -> sa.ColumnElement[bool
 
     Runs that a person canceled were sent and have a due_at, or were canceled before the stop.
     """
-    other = runs.alias("other")
-    since = sa.exists().where(
-        other.c.user_id == runs.c.user_id,
-        other.c.source_id == runs.c.source_id,
-        other.c.task == runs.c.task,
-        other.c.subject == runs.c.subject,
-        other.c.number > runs.c.number,
-    )
+    since = _OF_SAME.where(_OTHER.c.number > runs.c.number)
     cancelled = (runs.c.status == RunStatus.CANCELLED) & runs.c.due_at.is_(None)
     return (runs.c.batch_id == batch_id) & cancelled & (runs.c.finished_at >= stopped_at) & ~since
 

@@ -16,24 +16,29 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database, now
-from secondlook.errors import OverBudget
-from secondlook.ledger.budget_status import (
+from secondlook.domain.budgets import (
     PRICE_UNKNOWN,
     BudgetName,
     BudgetStatus,
+    Limit,
     Limits,
+    SwitchedOff,
     Use,
     day_of,
     refusal,
     room,
 )
+from secondlook.domain.money import NANO
+from secondlook.errors import OverBudget
 from secondlook.ledger.rows import dump, iso
 from secondlook.ledger.tables import spending, switches
+from secondlook.settings import Settings
 
 MOST_NANOUSD = 10_000 * 10**9
 """A call's cost above this is a provider's nonsense and counts as unknown: sums must fit their column,
@@ -41,6 +46,22 @@ because the answer is kept in the same transaction."""
 
 _ALL = "all"  # no user's id: those are UUIDs
 _SENDING = "sending"
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits from the settings SECONDLOOK_BUDGET_…."""
+
+    def limit(calls: int | None, dollars: Decimal | None) -> Limit:
+        nanousd = None if dollars is None else int((dollars * NANO).to_integral_value(ROUND_FLOOR))
+        return Limit(calls, nanousd)
+
+    return Limits(
+        user_day=limit(settings.budget_user_day_calls, settings.budget_user_day_usd),
+        user_month=limit(settings.budget_user_month_calls, settings.budget_user_month_usd),
+        day=limit(settings.budget_day_calls, settings.budget_day_usd),
+        month=limit(settings.budget_month_calls, settings.budget_month_usd),
+    )
+
 
 # -- what is counted ------------------------------------------------------------------------------------
 
@@ -108,7 +129,7 @@ def reserve(
     # While this row is locked, nobody can switch sending off, and nobody else can reserve.
     switched_off, clock = _switched_off(connection, hold=True)
     if switched_off is not None:
-        raise _stopped(switched_off)
+        raise switched_off.refusal
     day = day_of(clock if at is None else at)
     made = Reservation(user_id=user_id, day=day, estimate_nanousd=estimate_nanousd or 0)
     with_it = _add(connection, user_id, day, made.counts)
@@ -225,14 +246,6 @@ def _standings(
 # -- the switch -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class SwitchedOff:
-    """Since when nothing may be sent, and by whom."""
-
-    since: str
-    by: str
-
-
 def _switched_off(connection: sa.Connection, *, hold: bool = False) -> tuple[SwitchedOff | None, float]:
     """The switch, and the time by the database's clock."""
     row = connection.execute(_SWITCH_HELD if hold else _SWITCH).one()
@@ -246,14 +259,6 @@ _SWITCH_HELD = _SWITCH.with_for_update()
 def is_switched_off(connection: sa.Connection) -> bool:
     """Whether nothing may be sent now."""
     return _switched_off(connection)[0] is not None
-
-
-def _stopped(switched_off: SwitchedOff) -> OverBudget:
-    return OverBudget(
-        f"Sending is switched off since {switched_off.since} by {switched_off.by}",
-        hint="Nothing is sent until somebody switches it on again.",
-        reason="kill_switch",
-    )
 
 
 # -- for pages and the command line ---------------------------------------------------------------------
@@ -301,7 +306,7 @@ class Budgets:
         """
         switched_off, standings = self._database.read(lambda connection: self._look(connection, user_id, at))
         if switched_off is not None:
-            return Allowance(0, _stopped(switched_off))
+            return Allowance(0, switched_off.refusal)
         refused = refusal(standings, estimate_nanousd, calls=calls)
         if refused is None:
             return Allowance(calls, None)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import sqlalchemy as sa
-
-from secondlook.connections.database import Database, Migration, postgres_engine, private_file, sqlite_engine
+from secondlook.connections.database import Database, postgres_engine, private_file, sqlite_engine
+from secondlook.connections.migrations import Migration, applied, migrate
 from secondlook.errors import LedgerUnavailable
 from secondlook.ledger.migrations import MIGRATIONS
 
@@ -27,7 +26,7 @@ def ledger_database(where: Path | str, migrations: Sequence[Migration] = MIGRATI
     """
     database = _connected(where)
     try:
-        database.migrate(migrations)
+        migrate(database, migrations)
         _refuse_later(database, migrations)
     except BaseException:
         database.close()
@@ -50,9 +49,7 @@ def _connected(where: Path | str) -> Database:
 
 def _refuse_later(database: Database, migrations: Sequence[Migration]) -> None:
     known = {name for name, _ in migrations}
-    names = sa.select(sa.column("name", sa.Text)).select_from(sa.table("migrations"))
-    applied = database.read(lambda connection: connection.scalars(names).all())
-    later = [name for name in applied if name not in known and not name.startswith(QUEUE)]
+    later = [name for name in database.read(applied) if name not in known and not name.startswith(QUEUE)]
     if later:
         hint = "Use that version or a later one, or the backup from before the upgrade."
         raise _unavailable(f"a later version has changed it ({min(later)})", hint=hint)

@@ -14,11 +14,12 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database
+from secondlook.domain.money import usd
 from secondlook.domain.run_filter import RunFilter
 from secondlook.domain.runs import RunError, RunStatus, Verdict, verdict_of
 from secondlook.domain.usage import Usage
 from secondlook.errors import AnswerRejected
-from secondlook.ledger.rows import ANSWER, iso, iso_or_none, read_usage, usd
+from secondlook.ledger.rows import FACTS, FIGURES, iso, iso_or_none, read_facts, read_usage
 from secondlook.ledger.tables import calls, reviews, runs
 from secondlook.tasks.checklist import UNREAD_REASONS
 
@@ -276,26 +277,9 @@ def _count_reviews(*, passed: bool) -> sa.ScalarSelect[int]:
 
 
 _LIGHT = (
-    *(
-        runs.c[name]
-        for name in (
-            "run_id",
-            "task",
-            "number",
-            "source_id",
-            "user_id",
-            "agent",
-            "model",
-            "prompt_version",
-            "status",
-            "attempts",
-            "answered_call",
-            "error",
-            "created_at",
-            "finished_at",
-        )
-    ),
-    *(column for column in ANSWER if column is not calls.c.body),
+    *FACTS,
+    *FIGURES,
+    runs.c.answered_call,
     _count_reviews(passed=True).label("passed"),
     _count_reviews(passed=False).label("failed"),
 )
@@ -311,33 +295,11 @@ def _rows(connection: sa.Connection, ids: sa.Select[tuple[str]]) -> tuple[RunRow
         .outerjoin(calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call))
         .order_by(*_ORDER)
     )
-    return tuple(_read_row(row) for row in connection.execute(query))
-
-
-def _read_row(row: sa.Row[Any]) -> RunRow:
-    return RunRow(
-        run_id=row.run_id,
-        task=row.task,
-        number=row.number,
-        source_id=row.source_id,
-        user_id=row.user_id,
-        agent=row.agent,
-        model=row.model,
-        prompt_version=row.prompt_version,
-        status=RunStatus(row.status),
-        attempts=row.attempts,
-        error=RunError.model_validate_json(row.error) if row.error else None,
-        created_at=iso(row.created_at),
-        finished_at=iso_or_none(row.finished_at),
-        answered=row.answered_call is not None,
-        answered_model=row.answered_model,
-        request_id=row.request_id,
-        usage=read_usage(row),
-        cost_usd=usd(row.cost_nanousd),
-        latency_ms=row.latency_ms,
-        provider_ms=row.provider_ms,
-        passed=row.passed,
-        failed=row.failed,
+    return tuple(
+        RunRow(
+            **read_facts(row), answered=row.answered_call is not None, passed=row.passed, failed=row.failed
+        )
+        for row in connection.execute(query)
     )
 
 

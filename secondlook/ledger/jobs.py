@@ -16,7 +16,8 @@ from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
-from secondlook.connections.database import Database, Migration
+from secondlook.connections.database import Database
+from secondlook.connections.migrations import Migration, migrate
 from secondlook.errors import LedgerUnavailable
 from secondlook.ledger.database import QUEUE
 
@@ -43,7 +44,7 @@ class Jobs:
         self._database = database
         # Never opened: every job is written over a connection of the ledger's.
         self._manager = JobManager(SyncPsycopgConnector())
-        database.migrate(_migrations())
+        migrate(database, _migrations())
 
     def defer(self, run_id: str, in_batch: bool) -> None:
         """Queue a job for a run, unless there is one.

@@ -2,13 +2,15 @@
 
 Names are never used twice, and what a migration does is never changed: data folders have recorded them. They
 hold DDL of their own day, not the tables as queries see them now. The queue of `ledger.jobs` brings its own.
+The module is as long as the list: one that is split could be applied in another order.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from secondlook.connections.database import Migration, now
+from secondlook.connections.database import now
+from secondlook.connections.migrations import Migration
 from secondlook.ledger.tables import clocks
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from secondlook.connections.database import now
+from secondlook.domain.money import usd
 from secondlook.domain.runs import Plan, Run, RunError, RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.errors import InDoubt, SecondlookError
 from secondlook.ledger.tables import calls, runs
-
-NANO = Decimal(10) ** 9
 
 
 def in_doubt(run: Run, what: str | None = None, advice: str = "") -> InDoubt:
@@ -41,20 +39,20 @@ _cost = (
     .scalar_subquery()
 )
 
-ANSWER = (
-    calls.c.body,
+USAGE = tuple(calls.c[name] for name in Usage.model_fields)
+"""The columns of a call's usage."""
+
+FIGURES = (
     calls.c.model.label("answered_model"),
     calls.c.request_id,
-    calls.c.prompt_tokens,
-    calls.c.completion_tokens,
-    calls.c.total_tokens,
-    calls.c.cached_tokens,
-    calls.c.reasoning_tokens,
-    calls.c.estimated,
+    *USAGE,
     _cost.label("cost_nanousd"),
     calls.c.latency_ms,
     calls.c.provider_ms,
 )
+"""What the answer that counts is known by, and what all of the run's answers have cost."""
+
+ANSWER = (calls.c.body, *FIGURES)
 
 UNANSWERED = (*runs.c, *(sa.null().label(column.name) for column in ANSWER), now().label("now"))
 """A run's columns where a statement returns them and there is no answer yet."""
@@ -75,34 +73,16 @@ def read_run(row: sa.Row[Any]) -> Run:
     end: float = row.now if row.finished_at is None else row.finished_at
     timings: dict[str, float] = json.loads(row.timings)
     return Run(
-        run_id=row.run_id,
-        task=row.task,
+        **read_facts(row),
         subject=row.subject,
-        number=row.number,
-        source_id=row.source_id,
-        user_id=row.user_id,
-        agent=row.agent,
-        model=row.model,
-        prompt_version=row.prompt_version,
         input=row.input,
         request=json.loads(row.request),
         warnings=tuple(json.loads(row.warnings)),
-        status=RunStatus(row.status),
-        attempts=row.attempts,
         owner=row.owner,
-        error=RunError.model_validate_json(row.error) if row.error else None,
         timings=timings,
         answer=row.body,
-        answered_model=row.answered_model,
-        request_id=row.request_id,
-        usage=read_usage(row),
-        cost_usd=usd(row.cost_nanousd),
-        latency_ms=row.latency_ms,
-        provider_ms=row.provider_ms,
         generated_at=row.generated_at,
-        created_at=iso(row.created_at),
         started_at=iso_or_none(row.started_at),
-        finished_at=iso_or_none(row.finished_at),
         elapsed_ms=max(0, round((end - row.created_at) * 1000)),
         store=row.store,
         batch_id=row.batch_id,
@@ -111,16 +91,30 @@ def read_run(row: sa.Row[Any]) -> Run:
     )
 
 
+_ASKED = ("run_id", "task", "number", "source_id", "user_id", "agent", "model", "prompt_version", "attempts")
+_ANSWERED = ("answered_model", "request_id", "latency_ms", "provider_ms")
+
+FACTS = tuple(runs.c[name] for name in (*_ASKED, "status", "error", "created_at", "finished_at"))
+"""A run's columns that `read_facts` reads besides FIGURES."""
+
+
+def read_facts(row: sa.Row[Any]) -> dict[str, Any]:
+    """What a run and a line of a list have in common, by its names there; of a row with FACTS and FIGURES."""
+    return {
+        **{name: getattr(row, name) for name in (*_ASKED, *_ANSWERED)},
+        "status": RunStatus(row.status),
+        "error": RunError.model_validate_json(row.error) if row.error else None,
+        "usage": read_usage(row),
+        "cost_usd": usd(row.cost_nanousd),
+        "created_at": iso(row.created_at),
+        "finished_at": iso_or_none(row.finished_at),
+    }
+
+
 def read_usage(row: sa.Row[Any]) -> Usage:
-    """The usage in a row of calls, or in one with the columns of ANSWER."""
-    return Usage(
-        prompt_tokens=row.prompt_tokens,
-        completion_tokens=row.completion_tokens,
-        total_tokens=row.total_tokens,
-        cached_tokens=row.cached_tokens,
-        reasoning_tokens=row.reasoning_tokens,
-        estimated=bool(row.estimated),
-    )
+    """The usage in a row with the columns of USAGE."""
+    found = {column.name: getattr(row, column.name) for column in USAGE}
+    return Usage(**{**found, "estimated": bool(row.estimated)})
 
 
 def _waits_ms(row: sa.Row[Any]) -> int | None:
@@ -166,13 +160,3 @@ def iso(seconds: float) -> str:
 def iso_or_none(seconds: float | None) -> str | None:
     """Likewise; None stays None."""
     return None if seconds is None else iso(seconds)
-
-
-def nano(dollars: Decimal | None) -> int | None:
-    """Billionths of a dollar, as money is stored; None where it is unknown."""
-    return None if dollars is None else int((dollars * NANO).to_integral_value())
-
-
-def usd(nanousd: int | None) -> Decimal | None:
-    """Dollars, to the last digit; None where they are unknown."""
-    return None if nanousd is None else Decimal(nanousd) / NANO

@@ -1,7 +1,7 @@
-"""The SQL statements for a run from its claim to its end, each with its condition.
+"""The SQL statements for runs and calls: each transition with its condition.
 
-They are built once, because building one takes longer than running it. A parameter's name is never that of a
-column, since SQLAlchemy would set the column by it.
+They are built once, because building one takes longer than running it. A parameter with the name of a column
+sets that column; the others have names of their own.
 """
 
 from __future__ import annotations
@@ -31,19 +31,23 @@ IS_QUEUED = has_status(RunStatus.QUEUED)
 
 _OF_RUN = runs.c.run_id == sa.bindparam("run")
 _MINE = _OF_RUN & (runs.c.owner == sa.bindparam("its_owner"))
+_OF_USER = _OF_RUN & (runs.c.user_id == sa.bindparam("its_user"))
 _CALL = (calls.c.run_id == sa.bindparam("run")) & (calls.c.number == sa.bindparam("call"))
 _LEASE = now() + sa.bindparam("lease_seconds", type_=sa.Double)
 
+# -- runs -----------------------------------------------------------------------------------------------
+
+CLAIMABLE = sa.and_(
+    IS_OPEN,
+    runs.c.due_at <= now(),
+    runs.c.lease_until < now(),
+    runs.c.store == sa.bindparam("its_store"),
+)
+"""Runs that may go on and that nobody owns: its_store."""
 
 CLAIM = (
     sa.update(runs)
-    .where(
-        _OF_RUN,
-        runs.c.store == sa.bindparam("its_store"),
-        IS_OPEN,
-        runs.c.due_at <= now(),
-        runs.c.lease_until < now(),
-    )
+    .where(_OF_RUN, CLAIMABLE)
     .values(
         owner=sa.bindparam("its_owner"),
         lease_until=_LEASE,
@@ -64,17 +68,6 @@ BEGIN_CALL = (
     .values(status=RunStatus.CALLING, attempts=sa.bindparam("call"), lease_until=_LEASE)
 )
 """A queued run of this owner: run, its_owner, call, lease_seconds."""
-
-NOTE_CALL = sa.insert(calls).values(sent_at=now())
-"""With the columns run_id, number, task and reservation."""
-
-RECOUNT = sa.update(calls).where(_CALL)
-"""With the column reservation: run, call."""
-
-KEEP_CALL = (
-    sa.update(calls).where(_CALL).values(ended_at=now(), outcome="answered").returning(calls.c.reservation)
-)
-"""With the columns of the answer: run, call. What the budgets count for the call comes back."""
 
 KEEP_ANSWER = (
     sa.update(runs)
@@ -97,12 +90,52 @@ KEEP_ANSWER = (
 ANSWERED_CALL = sa.select(runs.c.answered_call).where(_OF_RUN)
 """Which call's answer counts: run."""
 
-FINISH = (
-    sa.update(runs)
-    .where(_MINE, runs.c.status == RunStatus.ANSWERED)
-    .values(finished_at=now(), owner=None, lease_until=0)
+RELEASE = sa.update(runs).where(_MINE).values(owner=None, lease_until=0)
+"""A run of this owner: run, its_owner."""
+
+BLOCK = RELEASE.where(runs.c.status.in_((RunStatus.QUEUED, RunStatus.ANSWERED)))
+"""Likewise, one that may be picked up again, with the columns error_code and error."""
+
+LEAVE = RELEASE.where(runs.c.status == sa.bindparam("its_status"))
+"""Likewise, one of that status, with the columns status, error_code and error: its_status too."""
+
+END = LEAVE.values(finished_at=now())
+"""Likewise, for good."""
+
+POSTPONE = LEAVE.values(status=RunStatus.QUEUED, due_at=now() + sa.bindparam("seconds", type_=sa.Double))
+"""Likewise, to be sent again after some seconds, or, if they are null, when its batch releases it."""
+
+_NOBODYS = sa.update(runs).where(_OF_USER).values(owner=None, lease_until=0)
+
+RESEND = _NOBODYS.where(runs.c.status == RunStatus.IN_DOUBT).values(
+    status=RunStatus.QUEUED, due_at=0, error=None, error_code=None
 )
-"""An answered run of this owner, with the columns to be set: run, its_owner."""
+"""A person's decision on a run of unknown outcome: run, its_user."""
+
+_NOT_STORABLE = (runs.c.status == RunStatus.ANSWERED) & runs.c.owner.is_(None) & runs.c.error.is_not(None)
+
+CANCEL = _NOBODYS.where(runs.c.status.in_((RunStatus.QUEUED, RunStatus.IN_DOUBT)) | _NOT_STORABLE).values(
+    status=RunStatus.CANCELLED, finished_at=now()
+)
+"""A person's decision on a run that is queued, of unknown outcome, or not storable: run, its_user."""
+
+# -- calls ----------------------------------------------------------------------------------------------
+
+NOTE_CALL = sa.insert(calls).values(sent_at=now())
+"""With the columns run_id, number, task and reservation."""
+
+_CALL_ENDS = sa.update(calls).where(_CALL).values(ended_at=now()).returning(calls.c.reservation)
+
+KEEP_CALL = _CALL_ENDS.values(outcome="answered")
+"""With the columns of the answer: run, call. What the budgets count for the call comes back."""
+
+END_CALL = _CALL_ENDS.where(calls.c.outcome.is_(None))
+"""Likewise without an answer, with the columns of the error; nothing comes back where its end is recorded."""
+
+RECOUNT = sa.update(calls).where(_CALL)
+"""With the column reservation: run, call."""
+
+# -- reading --------------------------------------------------------------------------------------------
 
 RUNS = sa.select(runs, *ANSWER, now().label("now")).outerjoin(
     calls, (calls.c.run_id == runs.c.run_id) & (calls.c.number == runs.c.answered_call)

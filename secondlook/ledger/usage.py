@@ -19,10 +19,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database, now
+from secondlook.domain.money import usd
 from secondlook.domain.runs import RunStatus
 from secondlook.errors import AnswerRejected, RequestInvalid
 from secondlook.ledger.cache import Cache
-from secondlook.ledger.rows import iso, iso_or_none, usd
+from secondlook.ledger.rows import USAGE, iso, iso_or_none
 from secondlook.ledger.tables import calls, runs
 from secondlook.ledger.tally import Samples, Tally, Total, add_up, merge
 from secondlook.providers.table import LOCAL
@@ -309,32 +310,13 @@ def _in_order(by: Dimension, rows: list[UsageRow]) -> list[UsageRow]:
 
 # -- single runs and calls ------------------------------------------------------------------------------
 
-_RUN_COLUMNS = (
-    runs.c.created_at,
-    runs.c.user_id,
-    runs.c.source_id,
-    runs.c.agent,
-    runs.c.model,
-    runs.c.prompt_version,
-    runs.c.status,
-    runs.c.error_code,
-    runs.c.task,
-)
+_WHOSE = ("user_id", "source_id", "agent", "model", "prompt_version")
+_RUN_COLUMNS = tuple(runs.c[name] for name in ("created_at", *_WHOSE, "status", "error_code", "task"))
+_SENT = ("run_id", "number", "sent_at", "ended_at", "outcome", "http_status", "request_id")
 _CALL_COLUMNS = (
-    calls.c.run_id,
-    calls.c.number,
-    calls.c.sent_at,
-    calls.c.ended_at,
-    calls.c.outcome,
-    calls.c.http_status,
-    calls.c.request_id,
+    *(calls.c[name] for name in _SENT),
     calls.c.model.label("answered_model"),
-    calls.c.prompt_tokens,
-    calls.c.completion_tokens,
-    calls.c.total_tokens,
-    calls.c.cached_tokens,
-    calls.c.reasoning_tokens,
-    calls.c.estimated,
+    *USAGE,
     calls.c.cost_nanousd.label("cost_usd"),
     calls.c.latency_ms,
     calls.c.provider_ms,

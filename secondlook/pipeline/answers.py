@@ -12,7 +12,7 @@ from secondlook.tasks.base import AnyTask, Tasks, Trace, find_task
 from secondlook.tasks.table import TASKS
 
 
-def question_of(run: Run | Plan, tasks: Tasks = TASKS) -> Question:
+def question_of(run: Plan, tasks: Tasks = TASKS) -> Question:
     """The question of a run, with its estimated tokens.
 
     Raises:

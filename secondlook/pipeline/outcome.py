@@ -12,7 +12,7 @@ from secondlook.errors import (
     SourceNotFound,
     rebuild,
 )
-from secondlook.ledger.runs import in_doubt
+from secondlook.ledger.rows import in_doubt
 from secondlook.pipeline.answers import result_of
 from secondlook.tasks.base import Tasks
 from secondlook.tasks.insights.task import Insights

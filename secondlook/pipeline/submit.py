@@ -12,12 +12,12 @@ from decimal import Decimal
 
 from secondlook.domain.buckets import AgentInput
 from secondlook.domain.identifiers import canonical, new_run_id
+from secondlook.domain.money import nano
 from secondlook.domain.runs import INSIGHTS, SNAPSHOT, Plan, Run, RunStatus
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import BucketsMissing, RequestInvalid, SecondlookError, SettingInvalid, SourceNotFound
 from secondlook.ledger.batches import Batches
 from secondlook.ledger.budgets import Allowance, Budgets
-from secondlook.ledger.rows import nano
 from secondlook.ledger.runs import Ledger
 from secondlook.pipeline.answers import question_of
 from secondlook.pipeline.insights import find_answered, plan_insights, read_snapshot
@@ -349,7 +349,7 @@ def plan_of(
     )
 
 
-def ceiling_of(run: Run | Plan, provider: Provider, tasks: Tasks = TASKS) -> Decimal | None:
+def ceiling_of(run: Plan, provider: Provider, tasks: Tasks = TASKS) -> Decimal | None:
     """US dollars that a call may cost at the most."""
     return provider.ceiling(run.request, question_of(run, tasks).prompt_tokens)
 

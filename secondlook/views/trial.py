@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from secondlook.domain.money import nano, usd
 from secondlook.domain.runs import Run, RunStatus
 from secondlook.errors import AnswerRejected
-from secondlook.ledger.rows import nano, usd
 from secondlook.ledger.tally import Samples, Tally, Total
 from secondlook.pipeline.answers import trace_of
 from secondlook.providers.table import is_local, label_of

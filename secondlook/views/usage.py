@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from secondlook.ledger.budget_status import BudgetStatus
-from secondlook.ledger.rows import usd
+from secondlook.domain.budgets import BudgetStatus
+from secondlook.domain.money import usd
 from secondlook.ledger.tally import Samples, Tally, Total
 from secondlook.ledger.usage import UsageReport, UsageRow
 from secondlook.views.export import Cell

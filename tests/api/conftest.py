@@ -181,7 +181,7 @@ class Someone:
         return answer.json()["run_id"]
 
     def ended(self, run_id: str) -> Json:
-        """The run, once it goes on no more by itself."""
+        """The run, once it no longer progresses on its own."""
         found: list[Json] = []
 
         def over() -> bool:

@@ -10,8 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.api.conftest import Someone, problem_of
-from tests.examples import echo
-from tests.provider import Provider, answering, answering_after, refusing, resetting
+from tests.provider import Provider
 
 
 @pytest.mark.parametrize("regenerate", [None, False, True])
@@ -46,13 +45,6 @@ def test_what_is_left_out_is_the_same(ann: Someone, provider: Provider) -> None:
     assert len(provider.requests) == 1
 
 
-def test_an_id_in_another_writing_is_the_same(ann: Someone) -> None:
-    """The same source in upper case is the same body."""
-    source = ann.add_source()
-    first = ann.made(source, key="k")["run_id"]
-    assert ann.begin(source.upper(), key="k") == first
-
-
 @pytest.mark.parametrize("change", ["regenerate", "source", "unknown source"])
 def test_another_body_under_the_key(ann: Someone, provider: Provider, change: str) -> None:
     """Another body under a key that is taken is refused, and says why; the key keeps its run."""
@@ -65,71 +57,6 @@ def test_another_body_under_the_key(ann: Someone, provider: Provider, change: st
         assert body["reason"] == "idempotency_key"
         assert body["detail"] == "The Idempotency-Key was used for another request"
     assert ann.begin(source, key="k") == first
-    assert len(provider.requests) == 1
-
-
-def test_a_key_is_its_users_own(ann: Someone, bob: Someone, provider: Provider) -> None:
-    """Two people may use the same key; neither learns of the other's."""
-    mine, his = ann.add_source(), bob.add_source()
-    assert ann.made(mine, key="k")["source_id"] == mine
-    problem_of(bob.press(mine, key="k"), 404, "source_not_found")
-    assert bob.made(his, key="k")["source_id"] == his
-    assert len(provider.requests) == 2
-
-
-def test_a_refusal_leaves_the_key_free(ann: Someone, provider: Provider) -> None:
-    """What is refused before anything is sent has no run that the key could name."""
-    source = ann.add_source(status="ingested")
-    problem_of(ann.press(source, key="k"), 409, "source_not_bucketed")
-    problem_of(ann.press(str(uuid4()), key="k"), 404, "source_not_found")
-    ann.tables.set_status(source, "bucketed")
-    assert ann.made(source, key="k")["source_id"] == source
-    assert len(provider.requests) == 1
-
-
-def test_a_key_names_a_run_that_failed(ann: Someone, provider: Provider) -> None:
-    """The same key tells the failure again; another key begins another run."""
-    provider.behaviour = refusing(500, "No")
-    source = ann.add_source()
-    body = problem_of(ann.press(source, key="k", prefer="wait"), 502, "provider_error")
-    provider.behaviour = answering(echo())
-    assert problem_of(ann.press(source, key="k", prefer="wait"), 502, "provider_error") == body
-    assert ann.begin(source, key="k") == body["run_id"]
-    assert len(provider.requests) == 1
-    assert ann.made(source, key="l")["run_id"] != body["run_id"]
-
-
-def test_a_key_names_a_run_in_doubt(ann: Someone, provider: Provider) -> None:
-    """The same key tells the doubt again, and sends nothing."""
-    provider.behaviour = resetting
-    source = ann.add_source()
-    body = problem_of(ann.press(source, key="k", prefer="wait"), 409, "in_doubt")
-    assert problem_of(ann.press(source, key="k", prefer="wait"), 409, "in_doubt") == body
-    assert ann.begin(source, key="k") == body["run_id"]
-    assert len(provider.requests) == 1
-
-
-def test_a_key_that_joined_a_run(ann: Someone, provider: Provider) -> None:
-    """A key names the run that its submission joined, also later."""
-    provider.behaviour = answering_after(0.5, echo())
-    source = ann.add_source()
-    first = ann.begin(source, key="first")
-    assert ann.begin(source, key="joined", regenerate=True) == first
-    ann.ended(first)
-    assert ann.begin(source, key="joined", regenerate=True) == first
-    assert len(provider.requests) == 1
-
-
-@pytest.mark.parametrize("regenerate", [False, True])
-def test_one_key_at_once(ann: Someone, provider: Provider, regenerate: bool) -> None:
-    """Eight submissions of one key at the same time: one run, one call."""
-    provider.behaviour = answering_after(0.3, echo())
-    source = ann.add_source()
-    with ThreadPoolExecutor(8) as pool:
-        begun = [pool.submit(ann.begin, source, key="k", regenerate=regenerate) for _ in range(8)]
-        runs = [one.result() for one in begun]
-    assert len(set(runs)) == 1
-    ann.ended(runs[0])
     assert len(provider.requests) == 1
 
 

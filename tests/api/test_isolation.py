@@ -1,4 +1,4 @@
-"""Nobody but their owner reaches a source, a snapshot or a run, by any way in; a reviewer sees runs alone."""
+"""Nobody but their owner reaches a source, a snapshot or a run, on any path; a reviewer sees only runs."""
 
 from __future__ import annotations
 
@@ -10,43 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from secondlook.cli import main
 from tests.api.conftest import PROBLEM, Json, Someone, problem_of
 from tests.examples import NOBODY
-from tests.processes import Outcome
 from tests.provider import Provider, resetting
 from tests.supabase_server import minted_token, sign_in
-
-Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def command(
-    door_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Runs the command line on the same Supabase and ledger, with the secret key that it needs."""
-    for name, value in door_settings.items():
-        monkeypatch.setenv(name, value)
-
-    def run(*arguments: str) -> Outcome:
-        capsys.readouterr()
-        code = main(arguments)
-        out, err = capsys.readouterr()
-        return Outcome(code, out, err)
-
-    return run
-
-
-@pytest.fixture
-def door_settings(ann: Someone) -> dict[str, str]:
-    """The front door's settings, and the secret key."""
-    kept = {
-        name: value
-        for name, value in ann.door.environment.items()
-        if name.startswith(("SECONDLOOK_", "SUPABASE_", "OPENAI_"))
-    }
-    return {**kept, "SUPABASE_SECRET_KEY": ann.server.secret_key}
-
 
 # -- the API -----------------------------------------------------------------------------------------------
 
@@ -100,7 +67,7 @@ def test_nothing_of_another_is_read(ann: Someone, bob: Someone, what: str) -> No
 def test_nothing_of_another_is_run(
     ann: Someone, bob: Someone, rita: Someone, provider: Provider, how: dict[str, Json]
 ) -> None:
-    """Another's source is none: fresh, with a snapshot or a run in doubt; for a reviewer, too."""
+    """Another's source is not found: new, with a snapshot, with an unknown outcome; for a reviewer, too."""
     fresh, generated, doubtful = bob.add_source(), bob.add_source(), bob.add_source()
     bob.made(generated)
     provider.behaviour = resetting
@@ -139,7 +106,7 @@ def test_a_reviewers_own(rita: Someone, provider: Provider) -> None:
     assert len(provider.requests) >= 1
 
 
-def test_a_role_that_one_gives_oneself(ann: Someone, bob: Someone) -> None:
+def test_a_role_that_users_give_themselves(ann: Someone, bob: Someone) -> None:
     """user_metadata, which people write themselves, makes nobody a reviewer."""
     made = bob.made(bob.add_source())
     metadata = {"data": {"role": "reviewer", "app_metadata": {"role": "reviewer"}}}
@@ -150,7 +117,7 @@ def test_a_role_that_one_gives_oneself(ann: Someone, bob: Someone) -> None:
 
 
 def test_a_role_that_was_taken(rita: Someone, bob: Someone) -> None:
-    """The role is Supabase's word of now, not the token's."""
+    """The role is Supabase's current value, not the token's."""
     made = bob.made(bob.add_source())
     assert rita.get(f"/api/runs/{made['run_id']}").status_code == 200
     rita.server.sql(
@@ -159,43 +126,6 @@ def test_a_role_that_was_taken(rita: Someone, bob: Someone) -> None:
         rita.user_id,
     )
     problem_of(rita.get(f"/api/runs/{made['run_id']}"), 404, "source_not_found")
-
-
-# -- the command line --------------------------------------------------------------------------------------
-
-
-def test_the_command_line_reaches_nothing_of_another(
-    ann: Someone, bob: Someone, rita: Someone, command: Command, provider: Provider
-) -> None:
-    """With --user of somebody else nothing is listed, read, run, sent again or given up: the API's words."""
-    generated, doubtful = bob.add_source(name="Bob's own"), bob.add_source()
-    run = bob.made(generated)["run_id"]
-    provider.behaviour = resetting
-    doubt = problem_of(bob.press(doubtful, prefer="wait"), 409, "in_doubt")["run_id"]
-    before = len(provider.requests)
-    for person in (ann, rita):
-        user = ("--user", person.user_id)
-        for listing in ("sources", "runs"):
-            listed = command(listing, *user, "--json")
-            assert (listed.code, listed.items) == (0, [])
-        for verb, what, ids in (
-            ("snapshot", "source", [generated, doubtful]),
-            ("resend", "run", [run, doubt]),
-            ("cancel", "run", [run, doubt]),
-        ):
-            told = {
-                json.dumps(command(verb, one, *user, "--json").error) for one in [*ids, str(uuid4()), "x"]
-            }
-            assert len(told) == 1
-            assert json.loads(told.pop())["message"] == f"Invalid {what}_id: not found"
-            plain = {command(verb, one, *user).err for one in [*ids, str(uuid4()), "x"]}
-            assert plain == {f"Invalid {what}_id: not found\n"}
-        refused = command("snapshot", generated, *user, "--regenerate", "--json").error
-        assert refused["code"] == "source_not_found"
-    assert len(provider.requests) == before
-    assert bob.get(f"/api/runs/{doubt}").json()["status"] == "in_doubt"
-    own = command("runs", "--user", bob.user_id, "--json").items
-    assert {one["run_id"] for one in own} == {run, doubt}
 
 
 # -- tokens ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from tests.api.conftest import FrontDoor, Json, Someone, problem_of
-from tests.examples import bucket_row, completion, echo, example_input, many_weeks, weeks
+from tests.examples import bucket_row, completion, echo, example_input, weeks
 from tests.processes import API_KEY, eventually
 from tests.provider import (
     USAGE,
@@ -199,13 +199,6 @@ def test_another_snapshot_needs_to_be_asked_for(ann: Someone, provider: Provider
             id="ingested",
         ),
         pytest.param(
-            {"status": "pending", "with_buckets": False},
-            409,
-            "source_not_bucketed",
-            "Source must be bucketed before snapshot generation (current status: pending)",
-            id="the status comes first",
-        ),
-        pytest.param(
             {"with_buckets": False},
             409,
             "buckets_missing",
@@ -231,48 +224,6 @@ def test_another_snapshot_needs_to_be_asked_for(ann: Someone, provider: Provider
             "the sum is 36, more than the 35 estimates",
             id="sum",
         ),
-        pytest.param(
-            {"buckets": bucket_row(weekly_volume=weeks(("2026-W54", 35)))},
-            422,
-            "buckets_invalid",
-            "weekly_volume[0].week must be a real ISO week such as 2026-W01",
-            id="no week",
-        ),
-        pytest.param(
-            {"buckets": bucket_row(weekly_volume=weeks(("2026-W01", 15), ("2199-W02", 20)))},
-            422,
-            "buckets_invalid",
-            "weekly_volume[1].week is in the future",
-            id="future",
-        ),
-        pytest.param(
-            {"buckets": bucket_row(weekly_volume=weeks(("2026-W01", 15), ("2026-W01", 20)))},
-            422,
-            "buckets_invalid",
-            "weekly_volume[1].week comes twice",
-            id="a week twice",
-        ),
-        pytest.param(
-            {"buckets": bucket_row(weekly_volume=[{"week": "2026-W01", "count": "15"}])},
-            422,
-            "buckets_invalid",
-            "weekly_volume[0].count must be an integer of at least 0",
-            id="a count that is text",
-        ),
-        pytest.param(
-            {"buckets": bucket_row(weekly_volume=[{"week": "2026-W01", "count": 15, "secret": 1}])},
-            422,
-            "buckets_invalid",
-            "weekly_volume[0] must have the keys week and count, and no other",
-            id="another key",
-        ),
-        pytest.param(
-            {"buckets": bucket_row(price_band_500_1500=400, weekly_volume=many_weeks(300))},
-            422,
-            "buckets_invalid",
-            None,
-            id="too many weeks",
-        ),
     ],
 )
 @pytest.mark.parametrize("prefer", [pytest.param(None, id="at once"), pytest.param("wait", id="waiting")])
@@ -282,16 +233,12 @@ def test_a_source_that_breaks_a_rule(
     source: dict[str, Any],
     status: int,
     code: str,
-    message: str | None,
+    message: str,
     prefer: str | None,
 ) -> None:
     """The first rule that it breaks, in the contract's words; no run, nothing sent."""
     body = problem_of(ann.press(ann.add_source(**source), prefer=prefer), status, code)
-    if message is not None:
-        assert body["detail"] == message
-    else:
-        assert body["detail"].startswith("weekly_volume has too many weeks: the answer would take about ")
-        assert body["detail"].endswith(" tokens, SECONDLOOK_MAX_TOKENS is 2000")
+    assert body["detail"] == message
     if code == "buckets_invalid":
         assert body["path"] in body["detail"]
     assert "run_id" not in body
@@ -376,14 +323,6 @@ _CHANGED["demand"]["weekly_volume"][1]["count"] += 1
             id="429",
         ),
         pytest.param(
-            refusing(500, "The server had an error"),
-            "provider_error",
-            "OpenAI API error (500): The server had an error",
-            None,
-            None,
-            id="500",
-        ),
-        pytest.param(
             refusing(401, f"Incorrect API key provided: {API_KEY}", code="invalid_api_key"),
             "provider_error",
             None,
@@ -399,30 +338,6 @@ _CHANGED["demand"]["weekly_volume"][1]["count"] += 1
             "demand.weekly_volume[1].count",
             id="mismatch",
         ),
-        pytest.param(
-            replying(json.dumps(completion("I would rather not"))),
-            "answer_rejected",
-            None,
-            "not_json",
-            None,
-            id="not json",
-        ),
-        pytest.param(
-            replying(json.dumps(completion(echo(), finish_reason="length"))),
-            "answer_rejected",
-            None,
-            "truncated",
-            None,
-            id="truncated",
-        ),
-        pytest.param(
-            replying(json.dumps(completion(None, refusal="No."))),
-            "answer_rejected",
-            None,
-            "refusal",
-            None,
-            id="refusal",
-        ),
     ],
 )
 def test_a_run_that_fails(
@@ -434,7 +349,7 @@ def test_a_run_that_fails(
     reason: str | None,
     path: str | None,
 ) -> None:
-    """502 with the run; the run tells the same at /api/runs; nothing is stored, and another may be begun."""
+    """502 with the run; /api/runs says the same; nothing is stored, and another may be started."""
     provider.behaviour = behaviour
     source = ann.add_source()
     body = problem_of(ann.press(source, prefer="wait"), 502, code)

@@ -25,6 +25,7 @@ from secondlook.errors import StoreUnavailable
 from secondlook.stores.samples import SAMPLE_USERS, sample_sources
 from secondlook.stores.sqlite import SqliteStore
 from tests.examples import NOBODY, OTHER_USER, SNAPSHOT, SOURCE, TODAY, USER, bucket_row, echo
+from tests.processes import at_once
 from tests.tables import EmbeddedTables, newest
 
 
@@ -188,7 +189,7 @@ def nothing(path: Path) -> None:
     path.touch()
 
 
-def begun(path: Path) -> None:
+def started(path: Path) -> None:
     """What a process leaves that ends before its first commit: a write-ahead log, and no table."""
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("pragma journal_mode=wal").fetchone() == ("wal",)
@@ -196,13 +197,13 @@ def begun(path: Path) -> None:
 
 def rolled_back(path: Path) -> None:
     """What a process leaves that ends while it makes the tables."""
-    begun(path)
+    started(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("begin immediate")
         other.execute("create table sources (id text primary key)")
 
 
-@pytest.mark.parametrize("make", [nothing, begun, rolled_back], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [nothing, started, rolled_back], ids=lambda make: make.__name__)
 def test_a_file_without_a_store_yet(path: Path, make: Callable[[Path], None]) -> None:
     """A file that holds nothing is made as a missing one is: whole, with the samples."""
     make(path)
@@ -262,31 +263,15 @@ store.close()
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_two_processes_start_at_once(path: Path, pytestconfig: pytest.Config, attempt: int) -> None:  # noqa: ARG001 -- a race
+def test_two_processes_start_at_once(path: Path, attempt: int) -> None:  # noqa: ARG001 -- a race
     """Both get the whole store, what each writes is there, and nothing is left over."""
     writes = [
         next(str(sample.source["id"]) for sample in sample_sources() if sample.source["user_id"] == user)
         for user in (USER, OTHER_USER)
     ]
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACER, str(path), source, user],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=pytestconfig.rootpath,
-        )
-        for source, user in zip(writes, (USER, OTHER_USER), strict=True)
-    ]
-    for racer in racers:
-        assert racer.stdout is not None
-        assert racer.stdout.readline() == "ready\n"
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write("\n")
-        racer.stdin.flush()
-    said = [racer.communicate(timeout=60)[0].strip() for racer in racers]
-    assert said == ["2 True", "2 True"]
+    users = (USER, OTHER_USER)
+    said = at_once(RACER, *([str(path), *of_user] for of_user in zip(writes, users, strict=True)))
+    assert said == ["2 True\n"] * 2
     tables = EmbeddedTables(path)
     assert tables.count("sources") == 90
     assert [tables.status(source) for source in writes] == ["snapshot_generated"] * 2
@@ -387,7 +372,7 @@ def test_another_program_that_does_not_end(
 
 
 def test_the_shipped_samples_are_whole() -> None:
-    """The package carries its own copy of the practice data; each estimate count is its bands' sum."""
+    """The package has its own copy of the practice data; each estimate count is its bands' sum."""
     rows = [sample.buckets for sample in sample_sources() if sample.buckets is not None]
     assert len(rows) >= 85
     assert all(json.loads(str(row["weekly_volume"])) for row in rows)

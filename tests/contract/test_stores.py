@@ -696,7 +696,7 @@ def read_ids(store: Store, user: str = OWNER, *, status: str = "bucketed", limit
     return [record.source.source_id for record in read_all(store, user, status=status, limit=limit)]
 
 
-def test_records_are_what_load_gives(store: Store, tables: Tables) -> None:
+def test_records_are_what_load_returns(store: Store, tables: Tables) -> None:
     """Source, buckets and count of each, in one read; no snapshot, since a run does not need it."""
     tables.add_source(source_id(1), user_id=OWNER, name="B", buckets=bucket_row(price_band_lt_500=40))
     tables.add_estimates(source_id(1), 30)
@@ -758,7 +758,7 @@ def test_records_are_the_users_own(store: Store, tables: Tables, user: str, ids:
     assert read_ids(store) == [SOURCE]
 
 
-def test_more_records_than_a_server_gives_at_once(store: Store, tables: Tables) -> None:
+def test_more_records_than_a_server_returns_at_once(store: Store, tables: Tables) -> None:
     """PostgREST cuts at 1,000 rows without a word: the next page goes on there, and none is lost."""
     ids = [source_id(number) for number in range(1100)]
     tables.add_sources(ids, NOBODY)
@@ -817,18 +817,9 @@ def test_columns_are_the_contracts(tables: Tables) -> None:
             "job_type",
         ],
         "estimate_buckets": [
-            "id",
-            "source_id",
-            "price_band_lt_500",
-            "price_band_500_1500",
-            "price_band_1500_5000",
-            "price_band_5000_plus",
-            "latency_band_0_2",
-            "latency_band_3_7",
-            "latency_band_8_21",
-            "latency_band_22_plus",
-            "weekly_volume",
-            "created_at",
+            *("id", "source_id", "price_band_lt_500", "price_band_500_1500", "price_band_1500_5000"),
+            *("price_band_5000_plus", "latency_band_0_2", "latency_band_3_7", "latency_band_8_21"),
+            *("latency_band_22_plus", "weekly_volume", "created_at"),
         ],
         "snapshots": [
             "id",

@@ -64,8 +64,8 @@ def queued() -> Generator[Batch]:
     resources.clear()
     try:
         services = resources.services()
-        begun = batches.begin(services, Access(USER), batches.Selection(), concurrency=1, per_minute=None)
-        yield services.batches.pause(begun.batch_id, USER)
+        started = batches.begin(services, Access(USER), batches.Selection(), concurrency=1, per_minute=None)
+        yield services.batches.pause(started.batch_id, USER)
     finally:
         resources.clear()
 

@@ -1,4 +1,4 @@
-"""A page's own part is drawn by itself, and the whole page where a press has changed what is around it."""
+"""A page's own part is drawn separately, and the whole page where a press has changed what is around it."""
 
 from __future__ import annotations
 

@@ -65,8 +65,8 @@ def test_every_figure_leads_to_its_runs(page: AppTest, by: Dimension) -> None:
             if "everyone" in params:
                 del params["user"]
             found, wrong = read_filter(params)
-            foreign = [each for each in wrong if not each.startswith("model must be")]
-            assert foreign == []
+            others = [each for each in wrong if not each.startswith("model must be")]
+            assert others == []
             if not wrong:  # a model's name that no setting takes cannot be looked for
                 said = html.unescape(linked[1]).replace("\xa0", " ")
                 assert f"{services.history.page(found).total:,}" == said.split(",  ")[0].split(", ")[0]

@@ -82,7 +82,7 @@ def killed(before: str) -> None:
 
 
 def test_what_a_killed_one_left_is_replaced() -> None:
-    """Its settings are not in the way of the next one's, and go with them."""
+    """Its settings do not affect the next one's, and go with them."""
     killed("A=1\n")
     with settings_in(FILE, SETTINGS):
         assert FILE.read_text(encoding="utf-8").count("SUPABASE_URL") == 1
@@ -93,8 +93,8 @@ def test_what_a_killed_one_left_is_replaced() -> None:
 def test_lines_after_a_broken_mark_stay() -> None:
     """Somebody has cut the end off what a killed one left: what they wrote below is theirs."""
     killed("")
-    begun = FILE.read_text(encoding="utf-8").splitlines()[:-1]
-    mine = "\n".join((*begun, "OPENAI_API_KEY=sk-mine\n"))
+    started = FILE.read_text(encoding="utf-8").splitlines()[:-1]
+    mine = "\n".join((*started, "OPENAI_API_KEY=sk-mine\n"))
     FILE.write_text(mine, encoding="utf-8")
     with settings_in(FILE, SETTINGS):
         assert has_them()

@@ -197,7 +197,7 @@ def test_a_week_must_be_real(week: object) -> None:
         pytest.param("0001-W01", TODAY, id="the first of all"),
     ],
 )
-def test_a_week_that_has_begun_is_accepted(week: str, today: date) -> None:
+def test_a_week_that_has_started_is_accepted(week: str, today: date) -> None:
     """A week counts from its Monday on; long years have a W53."""
     read = bucket_rules.read_buckets(bucket_row(weekly_volume=weeks((week, 1))), today=today)
     assert read.weeks[0].week == week
@@ -243,7 +243,7 @@ def test_the_first_wrong_column_is_named(changes: dict[str, object], named: str)
 
 
 @given(bucket_rows(), st.randoms(use_true_random=False))
-def test_the_order_of_weeks_carries_no_meaning(row: dict[str, Any], random: Random) -> None:
+def test_the_order_of_weeks_means_nothing(row: dict[str, Any], random: Random) -> None:
     """The same buckets with their weeks in any order give the same input."""
     shuffled = list(row["weekly_volume"])
     random.shuffle(shuffled)

@@ -82,13 +82,13 @@ def test_unknown_usage_is_none() -> None:
     ],
 )
 def test_which_statuses_are_final(status: RunStatus, *, final: bool) -> None:
-    """A run in doubt is not at its end: a late answer or a person moves it on."""
+    """A run with an unknown outcome is not at its end: a late answer or a person moves it on."""
     assert status.final is final
 
 
 @pytest.mark.parametrize("status", list(RunStatus))
 def test_which_statuses_are_active(status: RunStatus) -> None:
-    """What goes on by itself: neither at its end nor waiting for a person or a late answer."""
+    """What continues without intervention: neither at its end nor waiting for a person or a late answer."""
     assert status.active is (not status.final and status is not RunStatus.IN_DOUBT)
 
 

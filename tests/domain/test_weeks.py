@@ -29,14 +29,7 @@ def test_every_day_lies_in_its_week(day: date) -> None:
 @pytest.mark.parametrize(
     "week",
     [
-        "",
-        "2026-W1",
-        "2026-w01",
-        "2026W01",
-        "26-W01",
-        " 2026-W01",
-        "2026-W01\n",
-        "2026-W01-1",
+        *("", "2026-W1", "2026-w01", "2026W01", "26-W01", " 2026-W01", "2026-W01\n", "2026-W01-1"),
         "\uff12026-W01",
     ],
     ids=ascii,

@@ -169,12 +169,12 @@ class Shared:
     Attributes:
         served: The process.
         provider: Whom it asks.
-        begun: Its databases as they were at the beginning, by their names.
+        initial: Its databases as they were at the beginning, by their names.
     """
 
     served: Served
     provider: Provider
-    begun: Mapping[str, Path]
+    initial: Mapping[str, Path]
 
     def begin_anew(self) -> None:
         """Let nothing go on, then put everything back."""
@@ -183,7 +183,7 @@ class Shared:
         rows(ledger, "update batches set status = 'stopped' where status in ('filling', 'running', 'paused')")
         rows(ledger, "update runs set status = 'cancelled' where status = 'queued'")
         eventually(lambda: not rows(ledger, "select 1 from runs where owner is not null"))
-        for name, copy in self.begun.items():
+        for name, copy in self.initial.items():
             _put_back(self.served.data / name, copy)
         self.served.begin()
 
@@ -216,14 +216,14 @@ def share(tmp_path_factory: pytest.TempPathFactory, filled_store: Path) -> Gener
                 shutil.copy(filled_store, folder / "data")
                 provider = stack.enter_context(closing(Provider()))
                 served = stack.enter_context(serving(folder, {**settings_for(provider), **settings}))
-                begun = {name: folder / name for name in ("store.db", "ledger.db")}
-                for name, copy in begun.items():
+                initial = {name: folder / name for name in ("store.db", "ledger.db")}
+                for name, copy in initial.items():
                     with (
                         closing(sqlite3.connect(served.data / name)) as source,
                         closing(sqlite3.connect(copy)) as target,
                     ):
                         source.backup(target)
-                known[key] = Shared(served, provider, begun)
+                known[key] = Shared(served, provider, initial)
             return known[key]
 
         yield shared
@@ -258,11 +258,11 @@ def served(shared: Shared) -> str:
 @pytest.fixture
 def open_page(new_page: NewPage, home: Home, served: str) -> Generator[Callable[..., Dashboard]]:
     """Opens tabs; after the test, no tab may have asked another site for anything."""
-    foreign: list[str] = []
+    external: list[str] = []
 
     def note(url: str) -> None:
         if not url.startswith((served, served.replace("http", "ws"), "data:", "blob:", "about:")):
-            foreign.append(url)
+            external.append(url)
 
     def opened(width: int = 1440) -> Dashboard:
         page = new_page(width)
@@ -270,7 +270,7 @@ def open_page(new_page: NewPage, home: Home, served: str) -> Generator[Callable[
         return Dashboard(home, served, page)
 
     yield opened
-    assert foreign == []
+    assert external == []
 
 
 @pytest.fixture

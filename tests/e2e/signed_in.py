@@ -102,7 +102,7 @@ class Tab:
     page: Page
     url: str
     console: list[str] = field(default_factory=list[str])
-    foreign: list[str] = field(default_factory=list[str])
+    external: list[str] = field(default_factory=list[str])
     streams: list[WebSocket] = field(default_factory=list[WebSocket])
 
     def __post_init__(self) -> None:
@@ -120,7 +120,7 @@ class Tab:
         if not url.startswith(
             ("http://localhost:", "ws://localhost:", "http://127.0.0.1:", "data:", "blob:")
         ):
-            self.foreign.append(url)
+            self.external.append(url)
 
     @property
     def context(self) -> BrowserContext:
@@ -227,7 +227,7 @@ def new_tab(browser: Browser) -> Generator[Callable[..., Tab]]:
             return tab
 
         yield new
-    assert [url for tab in opened for url in tab.foreign] == []
+    assert [url for tab in opened for url in tab.external] == []
     meant = ("401", "403", "422", "429", "503", "ERR_CONNECTION_REFUSED", "WebSocket", _LATE_FILE)
     restarting = (
         "/_stcore/health",

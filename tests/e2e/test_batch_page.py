@@ -1,4 +1,4 @@
-"""Batches in a real browser: begun, left, stopped, begun again; doubts, budgets, the switch."""
+"""Batches in a real browser: started, left, stopped, restarted; unknown outcomes, budgets, the switch."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_whichever_page_is_open_says_what_has_finished(
 
 
 def test_what_failed_is_found(dashboard: Dashboard) -> None:
-    """A run that failed outside of any batch is on the page, with its reason and the way to its source."""
+    """A run that failed outside of any batch is on the page, with its reason and a link to its source."""
     home = dashboard.home
     home.provider.behaviour = refusing(400, "Not [today](http://evil.example)")
     assert home.snapshot().code == 1
@@ -180,7 +180,7 @@ def test_what_failed_is_found(dashboard: Dashboard) -> None:
 
 
 def test_in_doubt_together_and_one_by_one(dashboard: Dashboard) -> None:
-    """What is in doubt is sent again or given up, one by one or together, each only after a warning."""
+    """Runs with an unknown outcome are resent or canceled, one or several, only after a warning."""
     home = dashboard.home
     home.provider.behaviour = refusing(504, "Gateway time-out")
     open_batch(dashboard)
@@ -217,7 +217,7 @@ def test_the_switch_and_the_budgets(home: Home, dashboard: Dashboard) -> None:
     switched = home.call("switch", "status").fields
     assert (switched["sending"], switched["by"]) == (False, "Sample user 1")
     assert home.call("switch", "on").fields["sending"]
-    # Nobody presses anything: the open page looks by itself.
+    # Nobody presses anything: the open page refreshes automatically.
     expect(dashboard.page.get_by_text("Sending is off")).to_have_count(0, timeout=60_000)
     assert [each["budget"] for each in home.call("budget").items] == [
         "user_day",

@@ -77,7 +77,7 @@ class Looked:
 
     demo: Demo
     page: Page
-    foreign: list[str] = field(default_factory=list[str])
+    external: list[str] = field(default_factory=list[str])
     said: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ class Looked:
     def _note_request(self, url: str) -> None:
         here = (self.demo.url, self.demo.url.replace("http", "ws", 1), "data:", "blob:", "about:")
         if not url.startswith(here):
-            self.foreign.append(url)
+            self.external.append(url)
 
     def _note_message(self, message: ConsoleMessage) -> None:
         # Streamlit's page looks for its server below its own path first, and then beside it.
@@ -139,7 +139,7 @@ def look(tab: Looked, shown: Shown, *, phone: bool) -> None:
         where = {"include": ["[data-testid=stApp]"], "exclude": ["[role=spinbutton]"]}
         small = Axe().run(page, where, {"runOnly": ["target-size"]})  # pyright: ignore[reportUnknownMemberType] -- it has no types
         assert small.violations_count == 0, small.generate_report()
-    assert tab.foreign == [], shown.name
+    assert tab.external == [], shown.name
     assert tab.said == [], shown.name
 
 

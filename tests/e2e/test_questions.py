@@ -142,7 +142,7 @@ def how_much_this_month(walk: Walk) -> None:
 
 
 def what_is_going_on(walk: Walk) -> None:
-    """What waits for a person is on the page Batch; what goes on by itself on every page."""
+    """What waits for a person is on the page Batch; what continues without intervention on every page."""
     walk.to("Batch")
     walk.page.get_by_role("heading", name="Outcome unknown").wait_for()
     walk.see("The provider has not confirmed whether it processed these requests.")

@@ -1,4 +1,4 @@
-"""Rehearsals in a real browser: each refused by its rule and path, marked everywhere, settled by a person."""
+"""Rehearsals in a real browser: each rejected by its rule and path, marked everywhere, resolved by hand."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def test_each_is_refused_by_its_rule(dashboard: Dashboard) -> None:
     assert home.status() == "bucketed"
 
 
-def test_live_marked_and_given_up(dashboard: Dashboard) -> None:
-    """A doubtful one is shown wherever its source is, blocks it, and is given up on the page."""
+def test_live_marked_and_canceled(dashboard: Dashboard) -> None:
+    """One with an unknown outcome is shown wherever its source is, blocks it, and is canceled on the page."""
     home = dashboard.home
     open_rehearsal(dashboard)
     rehearse(dashboard, "rate-limit")

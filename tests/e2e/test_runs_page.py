@@ -1,4 +1,4 @@
-"""Runs under the lens, in a real browser: found, opened, read, marked and exported by keyboard alone."""
+"""Run details, in a real browser: found, opened, read, marked and exported by keyboard alone."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_by_keyboard_alone(dashboard: Dashboard) -> None:
 
 
 def test_filters_pages_and_export(dashboard: Dashboard) -> None:
-    """The URL carries every filter; what is exported is what matches; formulas are neutralised."""
+    """The URL holds every filter; what is exported is what matches; formulas are neutralised."""
     home = dashboard.home
     home.provider.behaviour = refusing(400, "=HYPERLINK(1)")
     for _ in range(3):

@@ -51,8 +51,8 @@ def test_ending_the_server_waits_for_the_answer(own_dashboard: Dashboard) -> Non
     assert home.runs()[0]["status"] == "done"
 
 
-def test_a_killed_servers_run_is_taken_up_by_the_next(own_dashboard: Dashboard, new_page: NewPage) -> None:
-    """A new server finds the run of a killed one in doubt; it sends nothing."""
+def test_a_killed_servers_run_is_found_by_the_next(own_dashboard: Dashboard, new_page: NewPage) -> None:
+    """A new server finds the run of a killed one with its outcome unknown; it sends nothing."""
     home = own_dashboard.home
     home.set(SECONDLOOK_LEASE_SECONDS="1")
     tab = serve(home, new_page())

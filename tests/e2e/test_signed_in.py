@@ -229,13 +229,8 @@ def test_axe_finds_nothing(
         assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     for path in (
-        "/auth/sign-in",
-        "/auth/sign-in?changed",
-        "/auth/forgot",
-        "/auth/new-password?token_hash=x",
-        "/auth/new-password",
-        "/auth/new-password?error=access_denied",
-        "/auth/sign-out",
+        *("/auth/sign-in", "/auth/sign-in?changed", "/auth/forgot", "/auth/new-password?token_hash=x"),
+        *("/auth/new-password", "/auth/new-password?error=access_denied", "/auth/sign-out"),
     ):
         tab.open(path)
         look()

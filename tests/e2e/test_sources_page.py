@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from secondlook.domain.untrusted_text import clean
 from tests.e2e.conftest import Dashboard
 from tests.processes import OTHER_USER, USER, eventually, rows
-from tests.provider import answering, answering_after, answering_once, completion, refusing, replying
+from tests.provider import answering, answering_after, answering_once, refusing, replying
 
 pytestmark = pytest.mark.browser
 
@@ -135,12 +135,6 @@ def test_names_lead_nowhere(dashboard: Dashboard, name: str) -> None:
     ("behaviour", "message", "hint"),
     [
         pytest.param(
-            refusing(429, "Rate limit exceeded"),
-            "OpenAI API error (429): Rate limit exceeded",
-            "then try again",
-            id="rate-limit",
-        ),
-        pytest.param(
             refusing(400, "![x](http://evil.example/x.png) <b>bold</b> $x$"),
             "![x](http://evil.example/x.png) <b>bold</b> $x$",
             "then try again",
@@ -148,9 +142,6 @@ def test_names_lead_nowhere(dashboard: Dashboard, name: str) -> None:
         ),
         pytest.param(
             replying("<html>login</html>"), "Answer rejected (not_completion)", "kept for QA", id="html"
-        ),
-        pytest.param(
-            replying(json.dumps(completion("{}"))), "Answer rejected (schema)", "kept for QA", id="wrong-keys"
         ),
     ],
 )
@@ -167,8 +158,8 @@ def test_errors_say_what_to_do(
     expect(dashboard.generate).to_be_enabled()
 
 
-def test_in_doubt_is_settled_by_a_person(dashboard: Dashboard) -> None:
-    """A run in doubt is sent again only after a person confirms that it may be paid twice."""
+def test_in_doubt_is_resolved_by_a_person(dashboard: Dashboard) -> None:
+    """A run with an unknown outcome is sent again only after a person confirms that it may be paid twice."""
     home = dashboard.home
     home.provider.behaviour = refusing(504, "Gateway time-out")
     dashboard.open_sample()
@@ -184,36 +175,14 @@ def test_in_doubt_is_settled_by_a_person(dashboard: Dashboard) -> None:
     assert len(home.provider.requests) == 2
 
 
-def test_in_doubt_can_be_given_up(dashboard: Dashboard) -> None:
-    """A run in doubt can be given up; then the source can be run again."""
+def test_in_doubt_can_be_canceled(dashboard: Dashboard) -> None:
+    """A run with an unknown outcome can be canceled; then the source can be run again."""
     dashboard.home.provider.behaviour = refusing(504, "Gateway time-out")
     dashboard.open_sample()
     dashboard.generate.click()
     dashboard.page.get_by_role("button", name="Cancel run").click()
     expect(dashboard.generate).to_be_enabled()
     assert dashboard.home.runs()[0]["status"] == "cancelled"
-
-
-def test_buckets_changed_since(dashboard: Dashboard) -> None:
-    """A source whose buckets moved after its snapshot is marked."""
-    assert dashboard.home.snapshot().code == 0
-    dashboard.open_sample()
-    expect(dashboard.page.get_by_text("Buckets changed since this snapshot")).to_have_count(0)
-    dashboard.home.store(
-        "update estimate_buckets set latency_band_0_2 = latency_band_0_2 - 1 where source_id = ?",
-        dashboard.home.sample.source_id,
-    )
-    dashboard.open_sample()
-    dashboard.see("Buckets changed since this snapshot")
-
-
-def test_what_the_agent_will_see(dashboard: Dashboard) -> None:
-    """Before anything is sent the page shows the exact object, with tokens and cost as estimates."""
-    dashboard.open_sample()
-    dashboard.page.get_by_text("Agent input").click()
-    dashboard.see("The agent sees this object and its instructions only")
-    dashboard.see('"estimate_count"')
-    assert dashboard.home.provider.requests == []
 
 
 def test_numbers_as_a_table(dashboard: Dashboard) -> None:
@@ -231,18 +200,12 @@ def test_numbers_as_a_table(dashboard: Dashboard) -> None:
 
 def test_another_users_source(dashboard: Dashboard) -> None:
     """Another user's source is not found, in the same words as no source at all."""
-    foreign = rows(
+    anothers = rows(
         dashboard.home.data / "store.db", "select id from sources where user_id = ? limit 1", OTHER_USER
     )[0]["id"]
-    for source in (foreign, "00000000-0000-4000-8000-00000000ffff", "nonsense"):
+    for source in (anothers, "00000000-0000-4000-8000-00000000ffff", "nonsense"):
         dashboard.open(f"source={source}")
         dashboard.see("Invalid source_id: not found")
-
-
-def test_the_other_user(dashboard: Dashboard) -> None:
-    """The sidebar's user is in the URL, and the list is that user's."""
-    dashboard.open(f"user={OTHER_USER}")
-    dashboard.see("42 sources")
 
 
 HOSTILE = (
@@ -269,7 +232,7 @@ def test_hostile_names_are_plain_text(dashboard: Dashboard, name: str) -> None:
 
 
 def test_search_filter_and_pages(dashboard: Dashboard) -> None:
-    """The list is searched, filtered and paged by the store; the URL carries all of it."""
+    """The list is searched, filtered and paged by the store; the URL holds all of it."""
     dashboard.open()
     dashboard.see("46 sources")
     dashboard.page.get_by_role("button", name="Page 2").click()
@@ -303,7 +266,7 @@ def test_a_source_that_cannot_be_run(dashboard: Dashboard) -> None:
 
 
 def test_ten_thousand_sources(dashboard: Dashboard) -> None:
-    """A list of 10,000 sources opens, searches and turns its pages like a short one."""
+    """A list of 10,000 sources opens, searches and pages like a short one."""
     home = dashboard.home
     home.store(
         "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000) "

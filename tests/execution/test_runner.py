@@ -1,13 +1,11 @@
-"""Runs are carried outside any page, and `run_snapshot` is the same path in the caller's own thread."""
+"""Runs are executed outside any page, and `run_snapshot` is the same path in the caller's own thread."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -24,7 +22,7 @@ from secondlook.pipeline.outcome import error_of, outcome, total_ms
 from secondlook.services import Services, connect
 from secondlook.stores.samples import sample_sources
 from secondlook.stores.sqlite import SqliteStore
-from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, bucket_row, echo, example_answer
+from tests.examples import MODEL, NOBODY, SOURCE, USER, echo, example_answer
 from tests.ledger.executing import REFUSED, UNKNOWN, claimed, expire
 from tests.tables import EmbeddedTables
 
@@ -95,55 +93,6 @@ def test_every_sample_that_can_be_run_makes_its_snapshot(runner: Runner) -> None
             assert made.result.meta.source_id == source
 
 
-def test_regenerate(tables: EmbeddedTables) -> None:
-    """A second snapshot is made only where the caller says so."""
-    first = run_snapshot(source_id=SOURCE, user_id=USER)
-    with pytest.raises(SourceNotBucketed, match="current status: snapshot_generated"):
-        run_snapshot(source_id=SOURCE, user_id=USER)
-    second = run_snapshot(source_id=SOURCE, user_id=USER, regenerate=True)
-    assert first.snapshot_id != second.snapshot_id
-    assert tables.count("snapshots") == 2
-
-
-@pytest.mark.parametrize(
-    ("source", "user"),
-    [
-        pytest.param(SOURCE, OTHER_USER, id="another's"),
-        pytest.param(SOURCE, NOBODY, id="nobody's"),
-        pytest.param(SOURCE, "", id="no user"),
-        pytest.param("x", USER, id="malformed"),
-        pytest.param(NOBODY, USER, id="unknown"),
-    ],
-)
-def test_what_is_refused_leaves_no_run(services: Services, runner: Runner, source: str, user: str) -> None:
-    """Refused before the call: no run, no run_id, no usage."""
-    with pytest.raises(SecondlookError) as caught:
-        runner.submit(source, Access(user))
-    assert (caught.value.message, caught.value.run_id) == ("Invalid source_id: not found", None)
-    for each in (USER, OTHER_USER, NOBODY):
-        assert services.ledger.list(each) == []
-
-
-@pytest.mark.parametrize(
-    "buckets",
-    [
-        pytest.param(bucket_row(weekly_volume="[{"), id="broken JSON"),
-        pytest.param(bucket_row(price_band_lt_500=100), id="sums that agree, enough"),
-        pytest.param(bucket_row(price_band_500_1500=1), id="too few"),
-    ],
-)
-def test_a_refusal_and_a_run(services: Services, tables: EmbeddedTables, buckets: dict[str, object]) -> None:
-    """There is a run exactly where nothing was refused."""
-    tables.add_source(NOBODY, buckets=buckets)
-    try:
-        run_snapshot(source_id=NOBODY, user_id=USER)
-    except SecondlookError as error:
-        assert error.run_id is None  # noqa: PT017 -- or it is made
-        assert services.ledger.list(USER) == []
-    else:
-        assert len(services.ledger.list(USER)) == 1
-
-
 def test_pressing_twice_is_pressing_once(services: Services, runner: Runner) -> None:
     """While a run is active, asking again joins it, also once its source's status has changed."""
     run = runner.submit(SOURCE, Access(USER))
@@ -169,7 +118,7 @@ def test_a_key_names_its_run_for_good(services: Services, runner: Runner) -> Non
     assert len(services.ledger.list(USER)) == 1
 
 
-def test_a_request_may_be_written_in_any_way(runner: Runner) -> None:
+def test_a_request_may_be_written_in_any_form(runner: Runner) -> None:
     """Capitals and missing dashes are the same source: it is the same request."""
     run = runner.submit(SOURCE, Access(USER), key=KEY)
     runner.execute(run.run_id)
@@ -207,47 +156,14 @@ def test_another_request_under_a_key_is_refused(
     assert runner.submit(source, Access(USER), regenerate=regenerate, key="another").status.active
 
 
-def test_a_key_is_its_users_own(runner: Runner, tables: EmbeddedTables) -> None:
-    """Two people may choose the same one."""
-    tables.add_source(NOBODY, user_id=OTHER_USER)
-    mine = runner.submit(SOURCE, Access(USER), key=KEY)
-    theirs = runner.submit(NOBODY, Access(OTHER_USER), key=KEY)
-    assert (mine.user_id, theirs.user_id) == (USER, OTHER_USER)
-    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == mine.run_id
-
-
-def test_a_key_that_joins(services: Services, runner: Runner) -> None:
-    """It names the run that it joined, also after that has ended; the run keeps the keys that it has."""
-    run = runner.submit(SOURCE, Access(USER), key="first")
-    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id == run.run_id
-    runner.execute(run.run_id)
-    for key in ("first", KEY):
-        assert runner.submit(SOURCE, Access(USER), key=key).run_id == run.run_id
-    assert len(services.ledger.list(USER)) == 1
-
-
 def test_what_is_refused_leaves_its_key_free(runner: Runner, tables: EmbeddedTables) -> None:
-    """Nothing was begun under it: it may be used again, for that or for something else."""
+    """Nothing was started under it: it may be used again, for that or for something else."""
     for source, status in ((NOBODY, "ingested"), (SOURCE, "bucketed")):
         tables.set_status(SOURCE, "ingested")
         with pytest.raises(SecondlookError):
             runner.submit(source, Access(USER), key=KEY)
         tables.set_status(SOURCE, status)
     assert runner.submit(SOURCE, Access(USER), key=KEY).status is RunStatus.QUEUED
-
-
-def test_a_doubt_leaves_a_new_key_free(services: Services, runner: Runner) -> None:
-    """A run in doubt is joined by nobody; the request that began it still gets it."""
-    run = runner.submit(SOURCE, Access(USER), key="first")
-    held = claimed(services.ledger, run)
-    services.ledger.begin_call(held)
-    services.ledger.end_call(held, 1, UNKNOWN)
-    with pytest.raises(InDoubt):
-        runner.submit(SOURCE, Access(USER), key=KEY)
-    assert runner.submit(SOURCE, Access(USER), key="first").status is RunStatus.IN_DOUBT
-    services.ledger.cancel(run.run_id, USER)
-    assert runner.submit(SOURCE, Access(USER), key=KEY).run_id != run.run_id
-    assert runner.submit(SOURCE, Access(USER), key="first").status is RunStatus.CANCELLED
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same request", "another request"])
@@ -277,97 +193,19 @@ def test_a_key_that_is_taken_meanwhile(
     assert [run.run_id for run in services.ledger.list(USER)] == others
 
 
-@pytest.mark.parametrize("keys", [[KEY] * 8, [f"key {n}" for n in range(8)]], ids=["one key", "eight keys"])
-def test_eight_requests_with_keys_at_once(services: Services, runner: Runner, keys: list[str]) -> None:
-    """All get the same run, then and later."""
-    start = threading.Barrier(8)
-
-    def submit(key: str) -> str:
-        start.wait()
-        return runner.submit(SOURCE, Access(USER), key=key).run_id
-
-    with ThreadPoolExecutor(8) as pool:
-        (made,) = set(pool.map(submit, keys))
-    runner.execute(made)
-    assert {runner.submit(SOURCE, Access(USER), key=key).run_id for key in keys} == {made}
-    assert len(services.ledger.list(USER)) == 1
-
-
 # -- at once --------------------------------------------------------------------------------------------
-
-
-def test_eight_callers_get_one_snapshot(services: Services, tables: EmbeddedTables) -> None:
-    """Callers at the same moment share a snapshot that is paid for once."""
-    start = threading.Barrier(8)
-
-    def call(_: int) -> str:
-        start.wait()
-        return run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
-
-    with ThreadPoolExecutor(8) as pool:
-        results = [pool.submit(call, number) for number in range(8)]
-    made = {result.result() for result in results if result.exception() is None}
-    refused = [error for result in results if (error := result.exception()) is not None]
-    assert len(made) == 1
-    assert all(isinstance(error, SourceNotBucketed) for error in refused), refused  # came after it was done
-    assert tables.count("snapshots") == 1
-    assert [run.attempts for run in services.ledger.list(USER)] == [1]
-
-
-def test_a_run_that_ends_between_check_and_queue_is_not_doubled(
-    services: Services, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second press reads the source while the first still runs, and is queued after it has ended."""
-    load = SqliteStore.load
-    others: list[str] = []
-
-    def load_then_be_overtaken(
-        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
-    ) -> SourceRecord | None:
-        found = load(self, source_id, user_id, with_snapshot=with_snapshot)
-        if not others:
-            others.append("")
-            others[0] = run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
-        return found
-
-    monkeypatch.setattr(SqliteStore, "load", load_then_be_overtaken)
-    assert run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id == others[0]
-    assert [run.attempts for run in services.ledger.list(USER)] == [1]
-    assert tables.count("snapshots") == 1
-
-
-def test_a_run_that_ends_before_the_check_is_not_doubled(
-    services: Services, tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first run begins and ends before the second press reads the source: it is as if it came later."""
-    load = SqliteStore.load
-    others: list[str] = []
-
-    def be_overtaken_then_load(
-        self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
-    ) -> SourceRecord | None:
-        if not others:
-            others.append("")
-            others[0] = run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id
-        return load(self, source_id, user_id, with_snapshot=with_snapshot)
-
-    monkeypatch.setattr(SqliteStore, "load", be_overtaken_then_load)
-    with contextlib.suppress(SourceNotBucketed):
-        assert run_snapshot(source_id=SOURCE, user_id=USER).snapshot_id == others[0]
-    assert [run.attempts for run in services.ledger.list(USER)] == [1]
-    assert tables.count("snapshots") == 1
 
 
 def test_the_offline_agent_spends_nothing(services: Services, tables: EmbeddedTables) -> None:  # noqa: ARG001 -- the source is there
     """What it would have cost is shown; no budget holds any of it, but the call counts."""
     made = run_snapshot(source_id=SOURCE, user_id=USER)
     assert made.cost
-    for standing in services.budgets.standing(USER):
-        assert (standing.used.calls, standing.used.nanousd, standing.used.reserved_nanousd) == (1, 0, 0)
+    for status in services.budgets.standing(USER):
+        assert (status.used.calls, status.used.nanousd, status.used.reserved_nanousd) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("regenerate", [False, True], ids=["once", "regenerate"])
-def test_a_doubt_that_settles_between_check_and_queue_is_not_doubled(
+def test_an_unknown_outcome_resolved_between_check_and_queue_is_not_doubled(
     services: Services,
     runner: Runner,
     tables: EmbeddedTables,
@@ -375,32 +213,32 @@ def test_a_doubt_that_settles_between_check_and_queue_is_not_doubled(
     *,
     regenerate: bool,
 ) -> None:
-    """A late answer settles the run in doubt, and it ends, while the next press reads the source."""
+    """A late answer resolves the unknown outcome, and it ends, while the next press reads the source."""
     run = runner.submit(SOURCE, Access(USER))
     held = claimed(services.ledger, run)
     assert services.ledger.begin_call(held) == 1
     services.ledger.end_call(held, 1, UNKNOWN)
     load = SqliteStore.load
-    settled: list[Run] = []
+    resolved: list[Run] = []
 
-    def load_then_settle(
+    def load_then_answer(
         self: SqliteStore, source_id: str, user_id: str, *, with_snapshot: bool = False
     ) -> SourceRecord | None:
         found = load(self, source_id, user_id, with_snapshot=with_snapshot)
-        if not settled:
+        if not resolved:
             services.ledger.journal(run.run_id, 1, example_answer())
-            settled.extend(runner.resume())
+            resolved.extend(runner.resume())
         return found
 
-    monkeypatch.setattr(SqliteStore, "load", load_then_settle)
+    monkeypatch.setattr(SqliteStore, "load", load_then_answer)
     with contextlib.suppress(InDoubt):
         assert run_snapshot(source_id=SOURCE, user_id=USER, regenerate=regenerate).snapshot_id == run.run_id
-    assert [each.status for each in settled] in ([], [RunStatus.DONE])  # [] where the doubt is said at once
+    assert [each.status for each in resolved] in ([], [RunStatus.DONE])  # [] where it ends as unknown at once
     assert [each.attempts for each in services.ledger.list(USER)] == [1]
-    assert tables.count("snapshots") == len(settled)
+    assert tables.count("snapshots") == len(resolved)
 
 
-def test_a_thread_carries_it(services: Services, runner: Runner) -> None:
+def test_a_thread_executes_it(services: Services, runner: Runner) -> None:
     """The caller may go away; starting twice starts once."""
     run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
@@ -411,14 +249,14 @@ def test_a_thread_carries_it(services: Services, runner: Runner) -> None:
 
 
 def test_sweeping_takes_up_what_may_go_on(services: Services, runner: Runner) -> None:
-    """A run that nobody carries is found without being named."""
+    """A run that nobody executes is found without being named."""
     run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
         wait_until(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
 
 
 def test_leaving_waits_for_what_is_in_flight(services: Services, runner: Runner) -> None:
-    """A server that stops does not drop a run that it has begun."""
+    """A server that stops does not drop a run that it has started."""
     run = runner.submit(SOURCE, Access(USER))
     with runner.sweeping():
         runner.start(run.run_id)
@@ -427,7 +265,7 @@ def test_leaving_waits_for_what_is_in_flight(services: Services, runner: Runner)
 
 
 def test_resume(services: Services, runner: Runner, tables: EmbeddedTables) -> None:
-    """What is queued and what is answered is carried; what was calling is found in doubt."""
+    """What is queued and what is answered is executed; what was calling has an unknown outcome."""
     ledger_path = services.settings.data_dir / "ledger.db"
     sources = [str(UUID(int=number, version=4)) for number in range(3)]
     for source in sources:
@@ -449,7 +287,7 @@ def test_resume(services: Services, runner: Runner, tables: EmbeddedTables) -> N
 def test_one_run_that_cannot_go_on_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, tables: EmbeddedTables, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A run that this process cannot carry stays queued, its code in the log; the next is carried."""
+    """A run that this process cannot execute stays queued, its code in the log; the next is executed."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-a1b2c3")
     Runner(connect()).submit(SOURCE, Access(USER))
     monkeypatch.delenv("OPENAI_API_KEY")
@@ -476,8 +314,8 @@ def test_a_queued_run_keeps_its_agent(
         Runner(connect()).execute(run.run_id)
     assert caught.value.run_id == run.run_id
     with caplog.at_level(logging.WARNING, logger="secondlook"):
-        (carried,) = Runner(connect()).resume()
-    assert (carried.status, carried.attempts) == (RunStatus.QUEUED, 0)
+        (executed,) = Runner(connect()).resume()
+    assert (executed.status, executed.attempts) == (RunStatus.QUEUED, 0)
     assert caplog.messages == [f"[Orchestrator] Run {run.run_id}: api_key_missing"]
     assert services.ledger.get(run.run_id).agent == "openai"
     assert tables.status(SOURCE) == "bucketed"

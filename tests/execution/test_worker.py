@@ -37,7 +37,7 @@ class Machines:
 
     home: Home
     url: str
-    begun: list[float] = field(default_factory=list[float])
+    started: list[float] = field(default_factory=list[float])
     most_at_once: int = 0
     _at_once: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -47,7 +47,7 @@ class Machines:
 
         def behave(exchange: Exchange) -> None:
             with self._lock:
-                self.begun.append(time.monotonic())
+                self.started.append(time.monotonic())
                 self._at_once += 1
                 self.most_at_once = max(self.most_at_once, self._at_once)
             try:
@@ -125,7 +125,7 @@ class Machines:
 
 @pytest.fixture
 def machines(home: Home, postgres_server: PostgresServer) -> Machines:
-    """A ledger on Postgres, and dashboards that hand their runs to workers."""
+    """A ledger on Postgres, and dashboards that dispatch their runs to workers."""
     url = postgres_server.empty_schema()
     home.set(
         SECONDLOOK_LEDGER_URL=url,
@@ -177,7 +177,7 @@ def test_a_worker_on_supabase_needs_the_secret_key(home: Home, postgres_server: 
 
 
 def test_here_hands_nothing_over(home: Home) -> None:
-    """The default: who submits carries."""
+    """The default: the process that submits executes."""
     assert home.services().dispatcher is None
 
 
@@ -233,7 +233,7 @@ def test_a_newer_queue_changes_an_older_one(
 
 
 def test_a_dashboard_only_submits(machines: Machines) -> None:
-    """Nothing is carried here: neither what is started, nor what a sweep would find."""
+    """Nothing is executed here: neither what is started, nor what a sweep would find."""
     services = machines.home.services()
     runner = Runner(services)
     run = runner.submit(machines.home.sample.source_id, services.own_access(USER))
@@ -259,10 +259,10 @@ def test_a_queue_that_is_away_loses_no_run(machines: Machines) -> None:
     eventually(lambda: services.ledger.get(run.run_id).status is RunStatus.DONE)
 
 
-# -- carrying -------------------------------------------------------------------------------------------
+# -- executing -------------------------------------------------------------------------------------------
 
 
-def test_two_workers_carry_a_batch(machines: Machines) -> None:
+def test_two_workers_execute_a_batch(machines: Machines) -> None:
     """Every run done by one call, by both of them, never more at a time than was asked for."""
     workers = machines.start()
     services = machines.home.services()
@@ -281,16 +281,16 @@ def test_two_workers_carry_a_batch(machines: Machines) -> None:
 
 
 def test_a_rate_holds_for_all_workers(machines: Machines) -> None:
-    """By any moment no more are begun than the rate allows; a second of slack may come at once."""
+    """By any moment no more are started than the rate allows; a second of slack may come at once."""
     machines.start()
     ended = machines.wait_for(machines.begin(25, concurrency=8, per_minute=600))
     assert ended.counts == {RunStatus.DONE: 25}
-    # When each was let go: the first call of a worker takes longer to be on its way than those that follow.
+    # When each was released: the first call of a worker takes longer to be on its way than those that follow.
     let_go = [at for (at,) in execute(machines.url, "select due_at from runs order by due_at")]
     for number, at in enumerate(let_go, start=1):
         assert number <= 11 + (at - let_go[0] + 0.01) * 10, (number, at - let_go[0])
-    assert len(machines.begun) == 25
-    assert max(machines.begun) - min(machines.begun) < 10
+    assert len(machines.started) == 25
+    assert max(machines.started) - min(machines.started) < 10
 
 
 def test_a_budget_holds_for_all_workers(machines: Machines) -> None:
@@ -309,12 +309,12 @@ def test_a_budget_holds_for_all_workers(machines: Machines) -> None:
 
 
 def test_a_killed_workers_runs_are_taken_over(machines: Machines) -> None:
-    """What it had sent is in doubt, what it had not is carried by the other; nothing is sent twice."""
+    """What it had sent has an unknown outcome, the rest is executed by the other; nothing is sent twice."""
     machines.answer_after(0.5)
     mortal, other = machines.start()
     batch = machines.begin(20, concurrency=8)
     ours = "select count(*) from procrastinate_jobs where status = 'doing'"
-    eventually(lambda: len(machines.begun) >= 8 and machines.count(ours) >= 8)
+    eventually(lambda: len(machines.started) >= 8 and machines.count(ours) >= 8)
     mortal.kill()
     died = time.monotonic()
     assert killed(mortal)
@@ -329,7 +329,7 @@ def test_a_killed_workers_runs_are_taken_over(machines: Machines) -> None:
 
 
 def test_a_dead_workers_jobs_are_cleared_away(machines: Machines) -> None:
-    """The next worker finds nothing of them; the run is carried all the same."""
+    """The next worker finds nothing of them; the run is executed all the same."""
     services = machines.home.services()
     runner = Runner(services)
     run = runner.submit(machines.home.sample.source_id, services.own_access(USER))
@@ -345,7 +345,7 @@ def test_a_batch_is_not_before_a_person(machines: Machines) -> None:
     machines.answer_after(0.5)
     machines.start(places=2)
     batch = machines.begin(40, concurrency=4)
-    eventually(lambda: len(machines.begun) >= 4)
+    eventually(lambda: len(machines.started) >= 4)
     services = machines.home.services()
     runner = Runner(services)
     asked = time.monotonic()
@@ -365,7 +365,7 @@ def test_a_signal_lets_what_is_in_flight_end(machines: Machines) -> None:
     runner = Runner(services)
     run = runner.submit(machines.home.sample.source_id, services.own_access(USER))
     runner.start(run.run_id)
-    eventually(lambda: len(machines.begun) == 1)
+    eventually(lambda: len(machines.started) == 1)
     stopped(worker)
     assert services.ledger.get(run.run_id).status is RunStatus.DONE
 
@@ -388,11 +388,11 @@ def test_a_worker_survives_its_database(machines: Machines) -> None:
 
 
 def test_an_outage_of_the_database_costs_nothing(machines: Machines, postgres_server: PostgresServer) -> None:
-    """What was sent is kept when the server is back, what was not is carried then."""
+    """What was sent is kept when the server is back, what was not is executed then."""
     machines.answer_after(1)
     (worker,) = machines.start(1)
     batch = machines.begin(6, concurrency=2)
-    eventually(lambda: len(machines.begun) == 2)
+    eventually(lambda: len(machines.started) == 2)
     try:
         postgres_server.stop()
         time.sleep(2)
@@ -407,7 +407,7 @@ def test_an_outage_of_the_database_costs_nothing(machines: Machines, postgres_se
     assert "Traceback" not in said, said
 
 
-def test_a_command_carries_its_own_run(machines: Machines) -> None:
+def test_a_command_executes_its_own_run(machines: Machines) -> None:
     """`secondlook snapshot` asks nobody."""
     assert machines.home.snapshot().code == 0
     assert machines.home.services().dispatcher is not None

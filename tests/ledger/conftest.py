@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from secondlook.connections.database import Database
 from secondlook.ledger.database import ledger_database
 from secondlook.ledger.runs import Ledger, open_ledger
 from secondlook.ledger.usage import UsageLog
@@ -30,6 +31,14 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[],
 def where(new_database: Callable[[], Where]) -> Where:
     """Where the test's ledger is: a file, or a URL."""
     return new_database()
+
+
+@pytest.fixture
+def database(where: Where) -> Generator[Database]:
+    """The ledger's database."""
+    opened = ledger_database(where)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

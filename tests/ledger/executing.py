@@ -41,13 +41,13 @@ def query(where: Where, statement: str, *values: object) -> list[tuple[object, .
 
 
 def expire(where: Where, run_id: str) -> None:
-    """As if the carrier had died a lease ago."""
+    """As if the worker had died a lease ago."""
     query(where, "update runs set lease_until = 0 where run_id = ?", run_id)
 
 
 @contextmanager
 def locked(where: Where) -> Generator[Callable[[], object]]:
-    """As if another process did not let go of the ledger; what is yielded lets go, from any thread."""
+    """As if another process kept the ledger locked; what is yielded unlocks it, from any thread."""
     if isinstance(where, str):
         with closing(psycopg.connect(where)) as other:
             other.execute("lock table runs, calls, submissions in exclusive mode")
@@ -65,25 +65,25 @@ def next_number(ledger: Ledger, source_id: str = SOURCE, user_id: str = USER) ->
 
 
 def queued(ledger: Ledger, source_id: str = SOURCE, user_id: str = USER) -> Run:
-    """A run that nobody carries yet."""
+    """A run that nobody executes yet."""
     number = next_number(ledger, source_id, user_id)
     return ledger.submit(str(uuid4()), example_plan(source_id, user_id), number=number)
 
 
 def claimable(ledger: Ledger) -> list[str]:
-    """Ids of the runs that may go on and that nobody carries, oldest first."""
+    """Ids of the runs that may go on and that nobody executes, oldest first."""
     return [run.run_id for run in ledger.claimable()]
 
 
 def claimed(ledger: Ledger, run: Run | None = None) -> Run:
-    """A run in somebody's hands, not sent yet."""
+    """A run that somebody holds, not sent yet."""
     found = ledger.claim((run or queued(ledger)).run_id, uuid4().hex)
     assert found is not None
     return found
 
 
 def calling(ledger: Ledger, run: Run | None = None) -> Run:
-    """A run whose request is out, as its carrier holds it."""
+    """A run whose request is out, as its worker holds it."""
     held = claimed(ledger, run)
     assert ledger.begin_call(held) == held.attempts + 1
     return held
@@ -118,7 +118,7 @@ def done(ledger: Ledger) -> Run:
 
 
 def cancelled(ledger: Ledger) -> Run:
-    """A run that was given up with its request out and unanswered."""
+    """A run that was canceled with its request out and unanswered."""
     held = in_doubt(ledger)
     ledger.cancel(held.run_id, USER)
     return held
@@ -134,16 +134,16 @@ STATES: dict[str, Callable[[Ledger], Run]] = {
     "in_doubt": in_doubt,
     "cancelled": cancelled,
 }
-"""How to come into each state; `claimed` is queued in somebody's hands."""
+"""How to come into each state; `claimed` is queued and held by somebody."""
 
 
 def finish(ledger: Ledger, run: Run) -> None:
-    """Its carrier finishes it."""
+    """Its worker finishes it."""
     ledger.finish(run, timings={})
 
 
 def reject(ledger: Ledger, run: Run) -> None:
-    """Its carrier rejects its answer."""
+    """Its worker rejects its answer."""
     ledger.finish(run, error=AnswerRejected("No", reason="mismatch", path="meta"), timings={})
 
 
@@ -162,7 +162,7 @@ ACTIONS: dict[str, Callable[[Ledger, Run], object]] = {
     "resend": lambda ledger, run: ledger.resend(run.run_id, USER),
     "cancel": lambda ledger, run: ledger.cancel(run.run_id, USER),
 }
-"""What may be tried with a run, by the hand that brought it into its state."""
+"""What may be tried with a run, by the worker that brought it into its state."""
 
 LEGAL: dict[tuple[str, str], RunStatus] = {
     ("claimed", "begin_call"): RunStatus.CALLING,

@@ -38,13 +38,13 @@ SOURCES = [f"source-{number}" for number in range(2)]
 
 
 class Histories(RuleBasedStateMachine):
-    """Drives a ledger as users, carriers, dying processes and slow providers do.
+    """Drives a ledger as users, workers, dying processes and slow providers do.
 
     Args:
         where: An empty database.
     """
 
-    hands: Bundle[Run] = Bundle("hands")
+    holders: Bundle[Run] = Bundle("holders")
     requests: Bundle[tuple[str, int]] = Bundle("requests")
     looks: Bundle[tuple[str, int]] = Bundle("looks")
 
@@ -53,7 +53,7 @@ class Histories(RuleBasedStateMachine):
         self.where = where
         self.ledger = open_ledger(where, lease_seconds=3600)
         self.resends: dict[str, int] = {}
-        self.begun: dict[str, int] = {}
+        self.started: dict[str, int] = {}
         self.answers: dict[str, str] = {}
 
     def teardown(self) -> None:
@@ -95,9 +95,9 @@ class Histories(RuleBasedStateMachine):
             )
         assert len(self.ledger.list(USER)) == before + begins
 
-    @rule(target=hands, data=st.data())
+    @rule(target=holders, data=st.data())
     def claim(self, data: st.DataObject) -> Run:
-        """Somebody takes up what may go on; otherwise a stranger tries with an old view of a run."""
+        """Somebody picks up what may go on; otherwise a stranger tries with an old view of a run."""
         waiting = self.ledger.claimable()
         if waiting:
             run_id, user_id, status, _ = data.draw(st.sampled_from(waiting))
@@ -111,21 +111,21 @@ class Histories(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def crash(self, data: st.DataObject) -> None:
-        """A carrier dies and its lease runs out; its hand may come back from the dead all the same."""
+        """A worker dies and its lease runs out; it may come back from the dead all the same."""
         run = self._some_run(data)
         if run is not None:
             expire(self.where, run.run_id)
 
-    @rule(target=requests, held=hands)
+    @rule(target=requests, held=holders)
     def begin(self, held: Run) -> tuple[str, int]:
-        """A carrier sends."""
+        """A worker sends."""
         before = self.ledger.get(held.run_id)
         number = self.ledger.begin_call(held)
         if number is None:
             return held.run_id, 0
         assert (before.status, before.owner) == (RunStatus.QUEUED, held.owner)
-        self.begun[held.run_id] = self.begun.get(held.run_id, 0) + 1
-        assert number == self.begun[held.run_id]
+        self.started[held.run_id] = self.started.get(held.run_id, 0) + 1
+        assert number == self.started[held.run_id]
         return held.run_id, number
 
     @rule(request=consumes(requests))
@@ -147,9 +147,9 @@ class Histories(RuleBasedStateMachine):
             (body,)
         ]
 
-    @rule(held=hands, known=st.booleans())
+    @rule(held=holders, known=st.booleans())
     def end(self, held: Run, *, known: bool) -> None:
-        """A carrier gets no answer."""
+        """A worker gets no answer."""
         before = self.ledger.get(held.run_id)
         self.ledger.end_call(held, held.attempts + 1, REFUSED if known else UNKNOWN)
         after = self.ledger.get(held.run_id)
@@ -158,9 +158,9 @@ class Histories(RuleBasedStateMachine):
         else:
             assert after.status is before.status
 
-    @rule(held=hands)
+    @rule(held=holders)
     def postpone(self, held: Run) -> None:
-        """A carrier's request was certainly not processed: the run may be sent again, by anyone."""
+        """A worker's request was certainly not processed: the run may be sent again, by anyone."""
         before = self.ledger.get(held.run_id)
         self.ledger.postpone(held, held.attempts + 1, BUSY, 0)
         after = self.ledger.get(held.run_id)
@@ -170,15 +170,15 @@ class Histories(RuleBasedStateMachine):
         else:
             assert (after.status, after.owner) == (before.status, before.owner)
 
-    @rule(held=hands)
+    @rule(held=holders)
     def abandon(self, held: Run) -> None:
-        """Whoever takes up a run that was calling can only find it in doubt."""
+        """Whoever picks up a run that was calling can only find its outcome unknown."""
         if held.status is RunStatus.CALLING:
             self.ledger.abandon_call(held)
 
-    @rule(held=hands, accepted=st.booleans())
+    @rule(held=holders, accepted=st.booleans())
     def store(self, held: Run, *, accepted: bool) -> None:
-        """A carrier stores an answer, or rejects it."""
+        """A worker stores an answer, or rejects it."""
         before = self.ledger.get(held.run_id)
         (finish if accepted else reject)(self.ledger, held)
         after = self.ledger.get(held.run_id)
@@ -202,7 +202,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        """A person gives up."""
+        """A person cancels."""
         run = self._some_run(data)
         if run is None:
             return
@@ -220,7 +220,7 @@ class Histories(RuleBasedStateMachine):
     def at_most_one_call_for_each_decision(self) -> None:
         """One call, and one more for each time that a person or a refusal let it be sent again."""
         for run in self.ledger.list(USER):
-            assert run.attempts == self.begun.get(run.run_id, 0)
+            assert run.attempts == self.started.get(run.run_id, 0)
             assert run.attempts <= 1 + self.resends.get(run.run_id, 0)
 
     @invariant()
@@ -232,7 +232,7 @@ class Histories(RuleBasedStateMachine):
             assert run.status is not RunStatus.DONE or run.answer is not None
 
     @invariant()
-    def at_most_one_unsettled_run_a_source(self) -> None:
+    def at_most_one_unfinished_run_per_source(self) -> None:
         """Nobody has two runs of a source open."""
         for source in SOURCES:
             runs = [run for run in self.ledger.list(USER) if run.source_id == source]
@@ -251,7 +251,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_stuck(self) -> None:
-        """Whatever is neither settled nor in doubt can be taken up, or somebody holds it."""
+        """Whatever is neither finished nor of unknown outcome can be picked up, or somebody holds it."""
         waiting = set(claimable(self.ledger))
         for run in self.ledger.list(USER):
             if not run.status.final and run.status is not RunStatus.IN_DOUBT:

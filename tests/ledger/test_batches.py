@@ -1,4 +1,4 @@
-"""Batches on a ledger: queued at once, let go a few at a time, by any number of processes."""
+"""Batches on a ledger: queued at once, released a few at a time, by any number of processes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from uuid import uuid4
 import pytest
 
 from secondlook.domain.batches import Batch, BatchStatus
+from secondlook.domain.budgets import Limits
 from secondlook.domain.runs import RunStatus
 from secondlook.errors import SourceNotFound
 from secondlook.ledger.batches import Batches
-from secondlook.ledger.budget_status import Limits
 from secondlook.ledger.budgets import Budgets
 from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import NOBODY, OTHER_USER, USER, example_answer, example_plan
@@ -28,7 +28,7 @@ def batches(ledger: Ledger) -> Batches:
     return Batches(ledger._database)  # pyright: ignore[reportPrivateUsage]
 
 
-def begun(
+def new_batch(
     batches: Batches,
     number: int = 4,
     *,
@@ -45,15 +45,15 @@ def begun(
 
 
 def done(ledger: Ledger, run_id: str) -> None:
-    """A released run is carried to its end."""
+    """A released run is executed to its end."""
     held = executing.calling(ledger, ledger.get(run_id))
     ledger.journal(run_id, held.attempts + 1, example_answer())
     executing.finish(ledger, held)
 
 
-def test_begun(ledger: Ledger, batches: Batches) -> None:
-    """All are queued, in nobody's hands, and none may go on before it is let go."""
-    batch = begun(batches, 450)
+def test_started(ledger: Ledger, batches: Batches) -> None:
+    """All are queued, held by nobody, and none may go on before it is released."""
+    batch = new_batch(batches, 450)
     assert (batch.status, batch.counts, batch.skipped) == (BatchStatus.RUNNING, {"queued": 450}, {})
     assert (batch.total, batch.waiting, batch.finished, batch.cost_usd) == (450, 450, 0, 0)
     assert executing.claimable(ledger) == []
@@ -64,15 +64,15 @@ def test_begun(ledger: Ledger, batches: Batches) -> None:
 
 def test_an_empty_batch_ends(batches: Batches) -> None:
     """With nothing to do it is through at once."""
-    batch = begun(batches, 0)
+    batch = new_batch(batches, 0)
     assert batches.release(8) == []
     assert batches.get(batch.batch_id, USER).status is BatchStatus.ENDED
 
 
 def test_a_batch_stands_while_sending_is_off(ledger: Ledger, batches: Batches) -> None:
-    """Nothing of it is let go, and so nothing refused; it goes on when sending is on again."""
+    """Nothing of it is released, and so nothing refused; it goes on when sending is on again."""
     switch = Budgets(ledger._database, Limits())  # pyright: ignore[reportPrivateUsage]
-    batch = begun(batches)
+    batch = new_batch(batches)
     switch.switch(sending=False, by="operator@example.com")
     assert batches.release(8) == []
     assert batches.get(batch.batch_id, USER).status is BatchStatus.RUNNING
@@ -81,12 +81,12 @@ def test_a_batch_stands_while_sending_is_off(ledger: Ledger, batches: Batches) -
 
 
 def test_of_another_store(ledger: Ledger, batches: Batches) -> None:
-    """A process on another store neither lets go of a batch nor counts what is under way there."""
+    """A process on another store neither releases a batch's runs nor counts what is under way there."""
     elsewhere = Batches(ledger._database, store="another")  # pyright: ignore[reportPrivateUsage]
-    begun(batches)
+    new_batch(batches)
     assert (elsewhere.any_running(), elsewhere.release(8)) == (False, [])
     assert len(batches.release(8)) == 4
-    begun(elsewhere, name="there")
+    new_batch(elsewhere, name="there")
     assert len(elsewhere.release(4)) == 4
 
 
@@ -115,7 +115,7 @@ def test_a_source_with_a_run(ledger: Ledger, batches: Batches, state: str) -> No
 )
 def test_released(ledger: Ledger, batches: Batches, concurrency: int, capacity: int, released: int) -> None:
     """As many as there are places, in their order; no more before one has ended."""
-    begun(batches, 5, concurrency=concurrency)
+    new_batch(batches, 5, concurrency=concurrency)
     ids = batches.release(capacity)
     assert len(ids) == len(set(ids)) == released
     assert sorted(executing.claimable(ledger)) == sorted(ids)
@@ -126,8 +126,8 @@ def test_released(ledger: Ledger, batches: Batches, concurrency: int, capacity: 
 
 
 def test_ended(ledger: Ledger, batches: Batches) -> None:
-    """Once its last run has; a failed one and one in doubt hold nothing up."""
-    batch = begun(batches, 3)
+    """Once its last run has; a failed one and one with an unknown outcome block nothing."""
+    batch = new_batch(batches, 3)
     first, second, third = batches.release(8)
     done(ledger, first)
     held = executing.calling(ledger, ledger.get(second))
@@ -149,7 +149,7 @@ def test_ended(ledger: Ledger, batches: Batches) -> None:
 
 def test_one_that_waits_keeps_the_batch_running(ledger: Ledger, batches: Batches, where: Where) -> None:
     """A run to be sent again is under way: the batch does not end before it."""
-    batch = begun(batches, 1)
+    batch = new_batch(batches, 1)
     (run_id,) = batches.release(8)
     ledger.postpone(executing.calling(ledger, ledger.get(run_id)), 1, BUSY, 60)
     query(where, "update pace set hold_until = 0")
@@ -162,7 +162,7 @@ def test_one_that_waits_keeps_the_batch_running(ledger: Ledger, batches: Batches
 @pytest.mark.parametrize("capacity", [1, 2, 3, 8])
 def test_places_go_round(ledger: Ledger, batches: Batches, capacity: int) -> None:
     """Of two batches each gets its part, also where one place becomes free at a time."""
-    first, second = begun(batches, 24, name="a"), begun(batches, 24, name="b", user_id=OTHER_USER)
+    first, second = new_batch(batches, 24, name="a"), new_batch(batches, 24, name="b", user_id=OTHER_USER)
     order = [ledger.get(run_id).batch_id for run_id in batches.release(capacity)]
     open_ = executing.claimable(ledger)
     while open_:
@@ -181,19 +181,19 @@ def test_places_go_round(ledger: Ledger, batches: Batches, capacity: int) -> Non
 
 def test_a_batch_at_its_end_takes_no_places(ledger: Ledger, batches: Batches) -> None:
     """While its last run takes its time, the next batch has all the rest."""
-    begun(batches, 1, name="a")
+    new_batch(batches, 1, name="a")
     (last,) = batches.release(4)
-    begun(batches, 9, name="b")
+    new_batch(batches, 9, name="b")
     assert [len(batches.release(capacity)) for capacity in (2, 4, 4)] == [1, 2, 0]
     assert ledger.get(last).status is RunStatus.QUEUED
 
 
 def test_what_is_under_way_takes_places_of_other_batches(ledger: Ledger, batches: Batches) -> None:
     """Also where its own batch was paused or stopped meanwhile."""
-    first = begun(batches, 2, name="a", concurrency=2)
+    first = new_batch(batches, 2, name="a", concurrency=2)
     for run_id in batches.release(2):
         executing.calling(ledger, ledger.get(run_id))
-    begun(batches, 2, name="b")
+    new_batch(batches, 2, name="b")
     batches.pause(first.batch_id, USER)
     assert batches.release(2) == []
     batches.stop(first.batch_id, USER)
@@ -203,7 +203,7 @@ def test_what_is_under_way_takes_places_of_other_batches(ledger: Ledger, batches
 @pytest.mark.parametrize(("per_minute", "at_once"), [(60, 2), (600, 8), (1, 1), (0.5, 1)])
 def test_a_rate(batches: Batches, where: Where, per_minute: float, at_once: int) -> None:
     """At first one, and what a second holds; nothing more before its time; a pause is no credit."""
-    begun(batches, 30, per_minute=per_minute)
+    new_batch(batches, 30, per_minute=per_minute)
     assert len(batches.release(100)) == at_once
     assert len(batches.release(100)) == 0
     query(where, "update runs set status = 'done' where due_at is not null")
@@ -212,8 +212,8 @@ def test_a_rate(batches: Batches, where: Where, per_minute: float, at_once: int)
 
 
 def test_processes_release_each_run_once(batches: Batches, where: Where) -> None:
-    """Four at the same moment let go no more than there is room for, and no run twice."""
-    begun(batches, 60, concurrency=20)
+    """Four at the same moment release no more than there is room for, and no run twice."""
+    new_batch(batches, 60, concurrency=20)
     start = threading.Barrier(4)
 
     def release(_: int) -> list[str]:
@@ -229,7 +229,7 @@ def test_processes_release_each_run_once(batches: Batches, where: Where) -> None
 
 def test_going_on_outside_of_batches(ledger: Ledger, batches: Batches) -> None:
     """A user's single runs, until they end: neither another's nor those of a batch."""
-    begun(batches, 2)
+    new_batch(batches, 2)
     assert batches.release(8)
     assert ledger.going_on(USER) == {}
     run = executing.queued(ledger)
@@ -245,8 +245,8 @@ def test_going_on_outside_of_batches(ledger: Ledger, batches: Batches) -> None:
 
 
 def test_paused(ledger: Ledger, batches: Batches) -> None:
-    """What was let go and not begun is taken back; what is held goes on; resumed, all is let go again."""
-    batch = begun(batches, 4, concurrency=3)
+    """What was released and not started is recalled; what is held goes on; resumed, all is released."""
+    batch = new_batch(batches, 4, concurrency=3)
     held = executing.calling(ledger, ledger.get(batches.release(8)[0]))
     assert batches.pause(batch.batch_id, USER).status is BatchStatus.PAUSED
     assert executing.claimable(ledger) == batches.release(8) == []
@@ -258,8 +258,8 @@ def test_paused(ledger: Ledger, batches: Batches) -> None:
 
 
 def test_stopped(ledger: Ledger, batches: Batches) -> None:
-    """What was not begun is cancelled; what is in flight ends as if nothing had been."""
-    batch = begun(batches, 4, concurrency=2)
+    """What was not started is cancelled; what is in flight ends as if nothing had been."""
+    batch = new_batch(batches, 4, concurrency=2)
     held = executing.calling(ledger, ledger.get(batches.release(8)[0]))
     stopped = batches.stop(batch.batch_id, USER)
     assert (stopped.status, stopped.counts) == (BatchStatus.STOPPED, {"calling": 1, "cancelled": 3})
@@ -271,8 +271,8 @@ def test_stopped(ledger: Ledger, batches: Batches) -> None:
 
 
 def test_resumed_after_a_stop(ledger: Ledger, batches: Batches) -> None:
-    """What the stop cancelled is queued again, and nothing else: not what is done, not what was given up."""
-    batch = begun(batches, 6, concurrency=3)
+    """What the stop cancelled is queued again, and nothing else: not what is done, not what was canceled."""
+    batch = new_batch(batches, 6, concurrency=3)
     sent, doubtful, _ = batches.release(8) or []
     held = executing.calling(ledger, ledger.get(doubtful))
     ledger.end_call(held, 1, executing.UNKNOWN)
@@ -297,12 +297,12 @@ def test_resumed_after_a_stop(ledger: Ledger, batches: Batches) -> None:
 @pytest.mark.parametrize("by", ["a run", "a batch"])
 def test_resumed_where_a_source_was_asked_for_since(ledger: Ledger, batches: Batches, by: str) -> None:
     """Its newer run is what counts: the cancelled one stays so."""
-    batch = begun(batches, 3)
+    batch = new_batch(batches, 3)
     batches.stop(batch.batch_id, USER)
     if by == "a run":
         ledger.submit(str(uuid4()), example_plan("source-1"), number=2)
     else:
-        other = begun(batches, 2)
+        other = new_batch(batches, 2)
         batches.stop(other.batch_id, USER)
     again = batches.resume(batch.batch_id, USER)
     left = 1 if by == "a run" else 2
@@ -312,7 +312,7 @@ def test_resumed_where_a_source_was_asked_for_since(ledger: Ledger, batches: Bat
 @pytest.mark.parametrize("decision", ["pause", "stop"])
 def test_the_time_in_which_it_stood(ledger: Ledger, batches: Batches, where: Where, decision: str) -> None:
     """A batch's rate is that of the time in which it went on."""
-    batch = begun(batches, 2, concurrency=1)
+    batch = new_batch(batches, 2, concurrency=1)
     done(ledger, (batches.release(8) or [])[0])
     getattr(batches, decision)(batch.batch_id, USER)
     query(where, "update batches set created_at = created_at - 3600, halted_at = halted_at - 3590")
@@ -335,8 +335,8 @@ def test_the_time_in_which_it_stood(ledger: Ledger, batches: Batches, where: Whe
 def test_postponed(
     ledger: Ledger, batches: Batches, where: Where, decision: str, status: RunStatus, *, due: bool
 ) -> None:
-    """A request that was not processed is sent again by itself only where its batch goes on."""
-    batch = begun(batches, 1)
+    """A request that was not processed is resent automatically only where its batch goes on."""
+    batch = new_batch(batches, 1)
     held = executing.calling(ledger, ledger.get(batches.release(8)[0]))
     if decision != "none":
         getattr(batches, decision)(batch.batch_id, USER)
@@ -354,7 +354,7 @@ def test_postponed(
 @pytest.mark.parametrize("who", [OTHER_USER, NOBODY])
 def test_another_users_batch(batches: Batches, decision: str, who: str) -> None:
     """Nobody else learns that it is there, or changes it."""
-    batch = begun(batches)
+    batch = new_batch(batches)
     with pytest.raises(SourceNotFound, match=r"^Invalid batch_id: not found$"):
         getattr(batches, decision)(batch.batch_id, who)
     assert batches.list(who) == []
@@ -363,8 +363,8 @@ def test_another_users_batch(batches: Batches, decision: str, who: str) -> None:
 
 def test_listed(batches: Batches) -> None:
     """A user's, newest first."""
-    made = [begun(batches, 1, name=name).batch_id for name in "abc"]
-    begun(batches, 1, user_id=OTHER_USER)
+    made = [new_batch(batches, 1, name=name).batch_id for name in "abc"]
+    new_batch(batches, 1, user_id=OTHER_USER)
     assert [batch.batch_id for batch in batches.list(USER)] == made[::-1]
     assert [batch.batch_id for batch in batches.list(USER, limit=2)] == made[:0:-1]
     assert list(batches.statuses(USER)) == made[::-1]
@@ -372,7 +372,7 @@ def test_listed(batches: Batches) -> None:
 
 def test_in_flight_is_what_was_released(ledger: Ledger, batches: Batches, where: Where) -> None:
     """One figure for all who look: held runs are not in flight; a claimed one is, also after a stop."""
-    batch_id = begun(batches, 4, concurrency=2).batch_id
+    batch_id = new_batch(batches, 4, concurrency=2).batch_id
     first, second = batches.release(8)
     executing.calling(ledger, ledger.get(first))
     held = executing.claimed(ledger, ledger.get(second))

@@ -1,10 +1,8 @@
-"""What may be spent: exact at any concurrency, settled or given back where it was taken, switched off."""
+"""What may be spent: exact at any concurrency, charged or refunded where it was reserved, switched off."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,23 +18,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from secondlook.connections.database import Database
-from secondlook.errors import OverBudget, SettingInvalid
-from secondlook.ledger.budget_status import (
+from secondlook.domain.budgets import (
     BudgetName,
     BudgetStatus,
     Limit,
     Limits,
+    SwitchedOff,
     Use,
     day_of,
     period_end,
     refusal,
     room,
 )
+from secondlook.errors import OverBudget, SettingInvalid
 from secondlook.ledger.budgets import (
     MOST_NANOUSD,
     Budgets,
     Reservation,
-    SwitchedOff,
+    limits_of,
     release,
     reserve,
     settle,
@@ -45,7 +44,7 @@ from secondlook.ledger.database import ledger_database
 from secondlook.settings import load_settings
 from tests.examples import NOBODY, OTHER_USER, USER
 from tests.ledger.executing import Where, query
-from tests.processes import ROOT
+from tests.processes import at_once
 
 USD = 10**9
 CENT = USD // 100
@@ -100,7 +99,7 @@ def refused(
 
 
 def end(database: Database, reservation: Reservation, cost: int | None) -> Reservation:
-    """Settle a call, in a transaction of its own."""
+    """Charge a call, in a transaction of its own."""
     return database.write(lambda connection: settle(connection, reservation, cost))
 
 
@@ -145,7 +144,7 @@ def test_days_and_months(at: str, day: str, day_ends: str, month_ends: str) -> N
 
 def test_no_setting_is_no_limit() -> None:
     """As everything begins."""
-    assert Limits.of(load_settings()) == Limits() == Limits(Limit(), Limit(), Limit(), Limit())
+    assert limits_of(load_settings()) == Limits() == Limits(Limit(), Limit(), Limit(), Limit())
 
 
 def test_limits_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +155,7 @@ def test_limits_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     values = ("10", "0.5", "0", "0", "1000000000", "1000000000", "7", "0.0000000019")
     for name, value in zip(names, values, strict=True):
         monkeypatch.setenv(f"SECONDLOOK_BUDGET_{name}", value)
-    assert Limits.of(load_settings()) == Limits(
+    assert limits_of(load_settings()) == Limits(
         user_day=Limit(10, USD // 2),
         user_month=Limit(0, 0),
         day=Limit(10**9, 10**18),
@@ -269,8 +268,8 @@ def test_messages(case: Case) -> None:
     """With the figures, to the letter; the hint says when the period ends and which setting it is."""
     unit, length = ("calls" if case.limit.nanousd is None else "usd"), case.name.removeprefix("user_")
     period, ends = ("2026-11-22", "2026-11-23") if length == "day" else ("2026-11", "2026-12-01")
-    standing = BudgetStatus(case.name, period, case.limit, case.used)
-    error = refusal([standing], case.estimate, calls=case.calls)
+    status = BudgetStatus(case.name, period, case.limit, case.used)
+    error = refusal([status], case.estimate, calls=case.calls)
     assert error is not None
     assert error.message == f"The budget of {case.message}"
     setting = f"SECONDLOOK_BUDGET_{case.name}_{unit}".upper()
@@ -399,8 +398,8 @@ def test_by_the_databases_clock(database: Database, where: Where) -> None:
     made = take(database, at=None)
     assert before.date().isoformat() <= made.day <= datetime.now(UTC).date().isoformat()
     assert counted(where) == everywhere(Use(1), day=made.day)
-    (standing, *_) = Budgets(database, Limits()).standing(USER)
-    assert (standing.period, standing.used) == (made.day, Use(1))
+    (status, *_) = Budgets(database, Limits()).standing(USER)
+    assert (status.period, status.used) == (made.day, Use(1))
 
 
 def test_a_new_month(database: Database) -> None:
@@ -453,7 +452,7 @@ def test_what_began_before_midnight_ends_there(database: Database, where: Where,
         pytest.param([-1], 7 * CENT, id="negative"),
     ],
 )
-def test_settling(database: Database, where: Where, costs: list[int | None], spent: int) -> None:
+def test_charging(database: Database, where: Where, costs: list[int | None], spent: int) -> None:
     """What a call has cost counts once, in the place of what was reserved; it stays a call."""
     record = take(database, estimate=7 * CENT).dump()
     for cost in costs:
@@ -572,7 +571,7 @@ def within(limits: Limits, uses: dict[tuple[str, str], Use]) -> bool:
 # -- at once --------------------------------------------------------------------------------------------
 
 
-def at_once(work: Callable[[int], str | None]) -> list[str | None]:
+def race(work: Callable[[int], str | None]) -> list[str | None]:
     """What eight threads get that begin at the same moment, each for itself."""
     start = threading.Barrier(THREADS)
 
@@ -597,7 +596,7 @@ def test_threads(database: Database, where: Where, name: str, limit: Limit) -> N
             return error.reason
         return None
 
-    told = at_once(work)
+    told = race(work)
     assert told.count(None) == 5
     assert len(set(told) - {None}) == 1
     assert counted(where) == everywhere(Use(5, 0, 5 * CENT))
@@ -620,7 +619,7 @@ def test_nobody_waits_for_each_other(database: Database, where: Where) -> None:
             if turn % 3 == 2:
                 mine[-2] = end(database, mine[-2], 2 * which)
 
-    at_once(work)
+    race(work)
     assert counted(where) == expected([each for mine in made for each in mine])
 
 
@@ -630,7 +629,7 @@ from pathlib import Path
 from secondlook.errors import OverBudget
 from secondlook.ledger.budgets import Budgets, reserve
 from secondlook.ledger.database import ledger_database
-from secondlook.ledger.budget_status import Limit, Limits
+from secondlook.domain.budgets import Limit, Limits
 from tests.examples import USER
 
 where = sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])
@@ -654,29 +653,7 @@ database.close()
 
 def test_two_processes(where: Where) -> None:
     """Fifty sources on two workers with a budget for ten calls: ten calls, forty refused with the figures."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(where), str(NOON)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        for _ in range(2)
-    ]
-    try:
-        for process in started:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in started:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        said = [process.communicate(timeout=60)[0] for process in started]
-    finally:
-        for process in started:
-            process.kill()
-            process.communicate()
+    said = at_once(DRIVER, *[[str(where), str(NOON)]] * 2)
     told: list[str] = [message for each in said for message in json.loads(each)]
     assert sorted(told) == [""] * 10 + list(
         repeat("The budget of 10 calls a day for this user is spent: 10 of 10 used", 40)
@@ -724,7 +701,7 @@ def test_the_switch_says_who_was_first(database: Database, where: Where) -> None
 
 
 def test_once_it_is_off_nothing_more_is_reserved(database: Database, where: Where) -> None:
-    """A reservation that has begun is waited for: when the switch returns, all that will be sent is known."""
+    """The switch waits for a reservation in progress: when it returns, all that will be sent is known."""
     budgets = Budgets(database, Limits())
     reserved, go_on = threading.Event(), threading.Event()
 
@@ -753,7 +730,7 @@ def test_once_it_is_off_nothing_more_is_reserved(database: Database, where: Wher
 # -- for people -----------------------------------------------------------------------------------------
 
 
-def test_standing(database: Database) -> None:
+def test_status(database: Database) -> None:
     """The user's first, the day first; without a user everybody's alone."""
     limits = Limits(user_day=Limit(10, USD), month=Limit(100, None))
     end(database, take(database, limits, estimate=7 * CENT), 2 * CENT)

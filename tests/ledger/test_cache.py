@@ -82,31 +82,31 @@ def test_read_once_until_something_is_written(database: Database, ledger: Ledger
         asked.append(user)
         return len(ledger.list(user))
 
-    recall = Cache(database, read)
-    assert [recall.get(USER), recall.get("nobody"), recall.get(USER), recall.get("nobody")] == [0, 0, 0, 0]
+    cache = Cache(database, read)
+    assert [cache.get(USER), cache.get("nobody"), cache.get(USER), cache.get("nobody")] == [0, 0, 0, 0]
     assert asked == [USER, "nobody"]
     queued(ledger)
-    assert [recall.get(USER), recall.get(USER), recall.get("nobody")] == [1, 1, 0]
+    assert [cache.get(USER), cache.get(USER), cache.get("nobody")] == [1, 1, 0]
     assert asked == [USER, "nobody", USER, "nobody"]
 
 
 def test_of_many_at_once_one_reads(database: Database) -> None:
     """The others wait for it; whoever asks something else does not."""
-    begun, go_on = threading.Event(), threading.Event()
+    started, go_on = threading.Event(), threading.Event()
     asked: list[str] = []
 
     def read(question: str) -> str:
         asked.append(question)
         if question == "slow":
-            begun.set()
+            started.set()
             assert go_on.wait(20)
         return question.upper()
 
-    recall = Cache(database, read)
+    cache = Cache(database, read)
     with ThreadPoolExecutor(8) as threads:
-        slow = [threads.submit(recall.get, "slow") for _ in range(6)]
-        assert begun.wait(20)
-        assert threads.submit(recall.get, "quick").result(20) == "QUICK"
+        slow = [threads.submit(cache.get, "slow") for _ in range(6)]
+        assert started.wait(20)
+        assert threads.submit(cache.get, "quick").result(20) == "QUICK"
         go_on.set()
         assert [each.result(20) for each in slow] == ["SLOW"] * 6
     assert sorted(asked) == ["quick", "slow"]
@@ -122,10 +122,10 @@ def test_a_failure_is_not_kept(database: Database) -> None:
             raise answer
         return answer
 
-    recall = Cache(database, read)
+    cache = Cache(database, read)
     with pytest.raises(ValueError, match="not now"):
-        recall.get("question")
-    assert recall.get("question") == "now"
+        cache.get("question")
+    assert cache.get("question") == "now"
 
 
 def test_so_many_are_kept(database: Database) -> None:
@@ -136,9 +136,9 @@ def test_so_many_are_kept(database: Database) -> None:
         asked.append(number)
         return number
 
-    recall = Cache(database, read, most=3)
+    cache = Cache(database, read, most=3)
     for number in (1, 2, 3, 1, 4, 1, 3, 2):
-        assert recall.get(number) == number
+        assert cache.get(number) == number
     assert asked == [1, 2, 3, 4, 2]
 
 

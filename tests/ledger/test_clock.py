@@ -33,7 +33,7 @@ def set_back(where: Where, seconds: float = HOUR) -> None:
 
 @pytest.fixture
 def batches(ledger: Ledger) -> Batches:
-    """Batches on the ledger; of one the first run was let go, and the next may be in a second."""
+    """Batches on the ledger; of one the first run was released, and the next may be in a second."""
     made = Batches(ledger._database)  # pyright: ignore[reportPrivateUsage]
     batch_id = made.open(USER, concurrency=9, per_minute=60)
     made.fill(batch_id, [example_plan(f"source-{number}") for number in range(3)])
@@ -47,8 +47,8 @@ def ahead(where: Where, table: str, column: str, clock: float) -> list[float]:
     return [float(str(moment)) - clock for (moment,) in found]
 
 
-def minded(ledger: Ledger, where: Where) -> float:
-    """Somebody who carries looks at the clock; how late it is."""
+def late(ledger: Ledger, where: Where) -> float:
+    """A worker looks at the clock; returns how late it is."""
     ledger.handle_clock_rollback()
     return float(str(query(where, "select noted_at from clock")[0][0]))
 
@@ -60,7 +60,7 @@ def test_nothing_lasts_for_that_hour(ledger: Ledger, batches: Batches, where: Wh
     ledger.postpone(postponed, 1, BUSY, 40)
     set_back(where)
     assert batches.release(9) == []
-    clock = minded(ledger, where)
+    clock = late(ledger, where)
     (lease,) = ahead(where, "runs", "lease_until", clock)
     due = max(ahead(where, "runs", "due_at", clock))
     (hold,) = ahead(where, "pace", "hold_until", clock)
@@ -71,7 +71,7 @@ def test_nothing_lasts_for_that_hour(ledger: Ledger, batches: Batches, where: Wh
 
 
 def test_who_died_is_followed(ledger: Ledger, where: Where) -> None:
-    """A dead carrier's run is claimed once its lease is over, by what the clock says now."""
+    """A dead worker's run is claimed once its lease is over, by what the clock says now."""
     run = executing.claimed(ledger)
     set_back(where)
     query(where, "update runs set lease_until = lease_until - ?", SOON)  # so long ago
@@ -97,17 +97,17 @@ def test_many_see_it_at_once(ledger: Ledger, where: Where) -> None:
     others = [open_ledger(where, lease_seconds=15) for _ in range(4)]
     gate = threading.Barrier(len(others))
 
-    def mind(other: Ledger) -> None:
+    def look(other: Ledger) -> None:
         with closing(other):
             gate.wait()
             other.handle_clock_rollback()
 
-    threads = [threading.Thread(target=mind, args=[other]) for other in others]
+    threads = [threading.Thread(target=look, args=[other]) for other in others]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    clock = minded(ledger, where)
+    clock = late(ledger, where)
     (lease,) = ahead(where, "runs", "lease_until", clock)
     assert 14 < lease < SOON
     assert ledger.get(run.run_id).status is RunStatus.QUEUED

@@ -113,7 +113,7 @@ FILTERS = {
 def test_filters(filled: History, made: Mixed, only: str | None) -> None:
     """Each gives exactly the runs that it gives in Python, newest first, and their number."""
     ids = [run["run_id"] for run in made.runs]
-    with_words = {
+    with_text = {
         run_id: tuple(review.passed for review in said)
         for run_id, said in Reviews(filled._database).of_runs(ids).items()  # pyright: ignore[reportPrivateUsage]
     }
@@ -122,7 +122,7 @@ def test_filters(filled: History, made: Mixed, only: str | None) -> None:
         right = [
             run["run_id"]
             for run in by_time
-            if meant(run, with_words, wanted) and only in {None, run["user_id"]}
+            if meant(run, with_text, wanted) and only in {None, run["user_id"]}
         ]
         page = filled.page(wanted, only=only, limit=NUMBER)
         assert ([row.run_id for row in page.rows], page.total) == (right, len(right)), name
@@ -173,24 +173,9 @@ def assert_agrees(row: RunRow, ledger: Ledger) -> None:
     """Hold a line against its run."""
     run = ledger.get(row.run_id)
     for name in (
-        "task",
-        "number",
-        "source_id",
-        "user_id",
-        "agent",
-        "model",
-        "prompt_version",
-        "status",
-        "attempts",
-        "error",
-        "created_at",
-        "finished_at",
-        "answered_model",
-        "request_id",
-        "usage",
-        "cost_usd",
-        "latency_ms",
-        "provider_ms",
+        *("task", "number", "source_id", "user_id", "agent", "model", "prompt_version", "status"),
+        *("attempts", "error", "created_at", "finished_at", "answered_model", "request_id", "usage"),
+        *("cost_usd", "latency_ms", "provider_ms"),
     ):
         assert getattr(row, name) == getattr(run, name), name
     assert row.answered == (run.answer is not None)
@@ -246,7 +231,7 @@ def test_finding_and_counting_reads_an_index_alone(tmp_path: Path, only: str | N
                 for statement, values in asked[-2:]:
                     plan = [row[3] for row in connection.execute(f"explain query plan {statement}", values)]
                     for step in plan:
-                        # The page's rows are looked up; so are those refused or in doubt where meant.
+                        # The page's rows are looked up, and those with an error where asked for.
                         meant = (
                             "sqlite_autoindex_runs_1 (run_id=?)" in step
                             or (refused and "usage_rejected" in step)

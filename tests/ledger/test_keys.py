@@ -56,7 +56,7 @@ def test_a_repeated_key_gets_its_run(ledger: Ledger, state: str) -> None:
 
 
 def test_after_its_end_a_key_still_names_its_run(ledger: Ledger) -> None:
-    """A repetition that comes late makes no second run, even where the first is in doubt or given up."""
+    """A late repetition makes no second run, even if the first has an unknown outcome or was canceled."""
     run = submitted(ledger, KEY)
     held = executing.calling(ledger, run)
     ledger.end_call(held, 1, executing.UNKNOWN)
@@ -74,7 +74,7 @@ def test_a_key_names_the_run_it_joined(ledger: Ledger) -> None:
 
 
 def test_a_refused_submission_leaves_its_key_free(ledger: Ledger) -> None:
-    """While a run is in doubt nothing is named; once it is settled, the same key can ask again."""
+    """While a run's outcome is unknown nothing is named; once it is resolved, the same key can ask again."""
     doubtful = executing.in_doubt(ledger)
     with pytest.raises(InDoubt):
         submitted(ledger, KEY)

@@ -1,4 +1,4 @@
-"""One thread keeps the leases of all runs that a process carries."""
+"""One thread keeps the leases of all runs that a process executes."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def threads() -> list[threading.Thread]:
 def claimed(ledger: Ledger, number: int) -> Run:
     """A claimed run of one of many sources."""
     source = f"{number:08x}-1111-4111-8111-111111111111"
-    run = ledger.claim(executing.queued(ledger, source).run_id, f"carrier {number}")
+    run = ledger.claim(executing.queued(ledger, source).run_id, f"worker {number}")
     assert run is not None
     return run
 
 
 def test_all_runs_keep_their_leases_by_one_thread(where: Where) -> None:
-    """However many are carried; it ends by itself when none is."""
+    """However many are executed; it ends on its own when none is."""
     ledger = open_ledger(where, lease_seconds=SECONDS)
     runs = [claimed(ledger, number) for number in range(5)]
     before = [lease_until(where, run) for run in runs]
@@ -100,7 +100,7 @@ def test_a_closed_ledger_leaves_no_thread(where: Where) -> None:
     ledger.close()
 
 
-def test_nothing_is_begun_to_be_closed(where: Where) -> None:
+def test_nothing_is_started_to_be_closed(where: Where) -> None:
     """Closing what was never used is nothing."""
     ledger = open_ledger(where, lease_seconds=60)
     Leases(ledger._database, 1).close()  # pyright: ignore[reportPrivateUsage] -- without a ledger around it

@@ -1,13 +1,10 @@
-"""The outbox, on each kind of database: messages are written, claimed by one, sent again, given up."""
+"""The outbox, on each kind of database: messages are written, claimed by one, sent again, abandoned."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import threading
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -16,11 +13,10 @@ import sqlalchemy as sa
 
 from secondlook.connections.database import Database
 from secondlook.domain.runs import SNAPSHOT, Run, RunStatus
-from secondlook.ledger.database import ledger_database
 from secondlook.ledger.outbox import DELAYS_SECONDS, LEASE_SECONDS, Deliveries, Delivery, enqueue, wait_after
 from tests.examples import SOURCE, USER
 from tests.ledger.executing import Where, query
-from tests.processes import ROOT
+from tests.processes import at_once
 
 RUN = "77777777-2222-4333-8444-555555555555"
 BATCH = "99999999-2222-4333-8444-555555555555"
@@ -45,7 +41,7 @@ while empty < 20:  # an empty answer may mean that the other one was just lookin
     for delivery in claimed:
         print(delivery.id, flush=True)
         outbox.delivered(delivery, 200)
-    time.sleep(0.005)  # the other one's turn
+    time.sleep(0.005)  # lets the other one go first
 database.close()
 """
 
@@ -55,14 +51,6 @@ def run_named(run_id: str = RUN, batch_id: str | None = None) -> Run:
     return Run.model_construct(
         run_id=run_id, task=SNAPSHOT, source_id=SOURCE, user_id=USER, batch_id=batch_id
     )
-
-
-@pytest.fixture
-def database(where: Where) -> Generator[Database]:
-    """The ledger's database."""
-    opened = ledger_database(where)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -140,7 +128,7 @@ def test_a_message_holds_ids_status_code_and_time(
     [each for each in RunStatus if each not in {RunStatus.DONE, RunStatus.FAILED, RunStatus.IN_DOUBT}],
 )
 def test_nobody_is_told_of_other_states(database: Database, outbox: Deliveries, status: RunStatus) -> None:
-    """What goes on by itself, or was given up by a person, is no event."""
+    """What continues without intervention, or was canceled by a person, is no event."""
     with pytest.raises(ValueError, match=status.value):
         put(database, status=status)
     assert outbox.list() == []
@@ -215,27 +203,9 @@ def test_of_several_threads_each_gets_others(database: Database, outbox: Deliver
 
 
 def test_of_two_processes_each_gets_others(where: Where, database: Database, outbox: Deliveries) -> None:
-    """Real processes: each message is in one hand alone."""
+    """Real processes: each message is claimed by one process only."""
     made = {put(database) for _ in range(MANY)}
-    command = [sys.executable, "-c", DRIVER, str(where)]
-    peers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        for _ in range(2)
-    ]
-    try:
-        for peer in peers:
-            assert peer.stdout is not None
-            assert peer.stdout.readline() == "ready\n"
-        for peer in peers:
-            assert peer.stdin is not None
-            peer.stdin.write("\n")
-            peer.stdin.flush()
-        told = [peer.communicate(timeout=30)[0].split() for peer in peers]
-        assert [peer.returncode for peer in peers] == [0, 0]
-    finally:
-        for peer in peers:
-            peer.kill()
-            peer.communicate()
+    told = [said.split() for said in at_once(DRIVER, [str(where)], [str(where)])]
     left = [each.id for each in outbox.claim(MANY)]
     assert sorted([*told[0], *told[1], *left]) == sorted(made)
     assert min(map(len, told)) > 0  # both were in the race
@@ -273,7 +243,9 @@ def test_the_waits_take_about_a_day() -> None:
     assert wait_after(len(DELAYS_SECONDS) + 1) is None
 
 
-def test_a_failed_message_waits_and_is_given_up(where: Where, database: Database, outbox: Deliveries) -> None:
+def test_a_failed_message_waits_and_is_abandoned(
+    where: Where, database: Database, outbox: Deliveries
+) -> None:
     """Through all of its attempts, each recorded."""
     made = put(database)
     for attempt, seconds in enumerate(DELAYS_SECONDS, start=1):
@@ -295,7 +267,7 @@ def test_a_failed_message_waits_and_is_given_up(where: Where, database: Database
 
 
 def test_a_receiver_that_is_gone_is_left_alone(where: Where, database: Database, outbox: Deliveries) -> None:
-    """Given up at once."""
+    """Abandoned at once."""
     put(database)
     outbox.failed(claim_one(outbox), 410, "http_410", final=True)
     hurry(where)

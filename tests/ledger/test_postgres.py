@@ -119,13 +119,13 @@ def test_a_claim_that_waited_looks_again(where: str) -> None:
 
 
 def test_twenty_at_once_have_a_connection_each_in_turn(where: str) -> None:
-    """Carriers, calls, hearts and pages: more than connections are kept, and none is refused."""
+    """Workers, calls, heartbeats and pages: more than there are connections, and none is refused."""
     with closing(open_ledger(where, lease_seconds=15)) as ledger, ThreadPoolExecutor(20) as pool:
         run_id = executing.queued(ledger).run_id
         assert {found.run_id for found in pool.map(ledger.get, [run_id] * 200)} == {run_id}
 
 
-def test_an_abandoned_transaction_is_given_up_by_the_server(where: str) -> None:
+def test_an_abandoned_transaction_is_ended_by_the_server(where: str) -> None:
     """Waits are bounded in each transaction, whatever the server's settings are."""
     with closing(ledger_database(where)) as shared:
 

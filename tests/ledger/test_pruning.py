@@ -41,22 +41,22 @@ def figures(usage: UsageLog) -> list[object]:
 
 
 def test_the_figures_stay_and_the_rest_is_gone(pruning: Pruning, usage: UsageLog, where: Where) -> None:
-    """Of mixed runs every figure is the same before and after; no settled one has anything left."""
+    """Of mixed runs every figure is the same before and after; no finished one has anything left."""
     insert(where, mixed(1_200, seed=5, until=time.time() - 10))
     before = figures(usage)
     expected = pruning.look(older_than_days=0)
-    settled = "status in ('done', 'failed', 'cancelled')"
-    others = f"select * from runs where not ({settled}) order by run_id"  # noqa: S608 -- no value in it
-    [(runs,)] = query(where, f"select count(*) from runs where {settled}")  # noqa: S608 -- as above
+    finished = "status in ('done', 'failed', 'cancelled')"
+    others = f"select * from runs where not ({finished}) order by run_id"  # noqa: S608 -- no value in it
+    [(runs,)] = query(where, f"select count(*) from runs where {finished}")  # noqa: S608 -- as above
     unsettled = query(where, others)
     assert expected.runs == runs
     assert expected.unsettled == len(unsettled) > 0
     assert pruning.erase(older_than_days=0) == expected
     assert figures(usage) == before
     assert query(where, others) == unsettled
-    left = f"select distinct input, request, warnings from runs where {settled}"  # noqa: S608 -- as above
+    left = f"select distinct input, request, warnings from runs where {finished}"  # noqa: S608 -- as above
     assert len(query(where, left)) == 1
-    bodies = f"select count(body) from calls join runs using (run_id) where {settled}"  # noqa: S608 -- as above
+    bodies = f"select count(body) from calls join runs using (run_id) where {finished}"  # noqa: S608 -- as above
     assert query(where, bodies) == [(0,)]
     assert pruning.erase(older_than_days=0) == Pruned(0, 0, 0, expected.unsettled)
 
@@ -75,8 +75,8 @@ def test_nothing_of_it_is_left_in_the_file(ledger: Ledger, pruning: Pruning, whe
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_only_settled_runs(ledger: Ledger, pruning: Pruning, state: str) -> None:
-    """A run that may still go on, or that a person has to settle, keeps all it has."""
+def test_only_finished_runs(ledger: Ledger, pruning: Pruning, state: str) -> None:
+    """A run that may still go on, or that a person has to resolve, keeps all it has."""
     run = ledger.get(STATES[state](ledger).run_id)
     erased = pruning.erase(older_than_days=0)
     after = ledger.get(run.run_id)

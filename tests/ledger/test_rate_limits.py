@@ -47,12 +47,12 @@ def limits(requests: int | None = None, tokens: int | None = None, reset: float 
     ],
 )
 def test_what_is_left(ledger: Ledger, batches: Batches, announced: RateLimits | None, released: int) -> None:
-    """No more is begun than the provider said it would take."""
+    """No more is started than the provider said it would take."""
     answered(ledger, announced)
     assert len(batches.release(20)) == released
 
 
-def test_what_is_begun_is_taken_off(ledger: Ledger, batches: Batches) -> None:
+def test_what_is_started_is_subtracted(ledger: Ledger, batches: Batches) -> None:
     """Of four, three in one go leave one; none is left then, until the provider says otherwise."""
     answered(ledger, limits(requests=4))
     assert [len(batches.release(capacity)) for capacity in (3, 20, 20)] == [3, 1, 0]
@@ -70,7 +70,7 @@ def query_limits(ledger: Ledger, requests: int) -> None:
 
 
 def test_a_refusal_holds_the_batch(ledger: Ledger, batches: Batches, where: Where) -> None:
-    """Nothing more of any batch is begun before the refused run is due; then it goes on."""
+    """Nothing more of any batch is started before the refused run is due; then it goes on."""
     (run_id,) = batches.release(1)
     held = executing.calling(ledger, ledger.get(run_id))
     ledger.postpone(held, 1, BUSY, 60)
@@ -110,7 +110,7 @@ def test_all_processes_know(ledger: Ledger, batches: Batches, where: Where) -> N
         assert (len(there.release(20)), len(batches.release(20))) == (2, 0)
 
 
-def test_without_a_word_nothing_is_held(new_database: Callable[[], Where]) -> None:
+def test_without_limits_nothing_is_held(new_database: Callable[[], Where]) -> None:
     """A provider that announces nothing is as fast as the batch."""
     with closing(open_ledger(new_database(), lease_seconds=15)) as ledger:
         made = Batches(ledger._database)  # pyright: ignore[reportPrivateUsage]

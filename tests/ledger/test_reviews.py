@@ -23,7 +23,7 @@ def reviews(ledger: Ledger, where: Where) -> Generator[Reviews]:  # noqa: ARG001
         yield Reviews(database)
 
 
-def test_one_word_each(ledger: Ledger, reviews: Reviews) -> None:
+def test_one_review_each(ledger: Ledger, reviews: Reviews) -> None:
     """Each reviewer's newest word counts; taken back, nothing is left of it."""
     run_id, another = executing.done(ledger).run_id, executing.queued(ledger, "another").run_id
     reviews.say(run_id, USER, reviewer="Ada", passed=True)

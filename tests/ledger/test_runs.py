@@ -1,10 +1,8 @@
-"""What the ledger guarantees: one unsettled run a source, one carrier, one call, no answer lost."""
+"""What the ledger guarantees: one unfinished run per source, one worker, one call, no answer lost."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -18,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from secondlook.connections import database
+from secondlook.connections.migrations import migrate
 from secondlook.domain.runs import RunStatus
 from secondlook.domain.usage import Usage
 from secondlook.errors import InDoubt, LedgerUnavailable, SourceNotFound, StoreUnavailable
@@ -28,6 +27,7 @@ from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import NOBODY, OTHER_USER, SOURCE, USER, example_answer, example_input, example_plan
 from tests.ledger import executing
 from tests.ledger.executing import REFUSED, UNKNOWN, Where, expire, next_number, query
+from tests.processes import at_once
 
 T = TypeVar("T")
 THREADS = 8
@@ -76,10 +76,10 @@ def test_asking_again_joins_the_active_run(ledger: Ledger, state: str, number: i
 
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
 def test_after_the_end_a_new_run_can_begin(ledger: Ledger, state: str) -> None:
-    """A settled run stands in nobody's way who has seen it."""
+    """A finished run does not block whoever has seen it."""
     run = executing.STATES[state](ledger)
-    begun = ledger.submit(ANOTHER, example_plan(), number=run.number + 1)
-    assert (begun.run_id, begun.number, begun.status) == (ANOTHER, 2, RunStatus.QUEUED)
+    started = ledger.submit(ANOTHER, example_plan(), number=run.number + 1)
+    assert (started.run_id, started.number, started.status) == (ANOTHER, 2, RunStatus.QUEUED)
     assert {each.run_id for each in ledger.list(USER)} == {run.run_id, ANOTHER}
 
 
@@ -106,7 +106,7 @@ def test_of_several_runs_the_newest_is_joined(ledger: Ledger, where: Where, numb
 
 @pytest.mark.parametrize("number", [1, 2], ids=["who saw no run", "who saw it"])
 def test_in_doubt_a_new_run_is_refused(ledger: Ledger, number: int) -> None:
-    """A person settles the one in doubt first; the error says which and how."""
+    """A person resolves the unknown outcome first; the error says which and how."""
     run = executing.in_doubt(ledger)
     with pytest.raises(InDoubt) as caught:
         ledger.submit(ANOTHER, example_plan(), number=number)
@@ -145,10 +145,10 @@ def test_eight_at_once_get_one_run_after_another(ledger: Ledger) -> None:
     assert sorted(run.number for run in ledger.list(USER)) == [1, 2, 3]
 
 
-def test_eight_at_once_each_carry_what_they_get(ledger: Ledger) -> None:
+def test_eight_at_once_each_execute_what_they_get(ledger: Ledger) -> None:
     """Some submit while the run goes on and some after its end: one run, one call all the same."""
 
-    def submit_and_carry(_: int) -> str:
+    def submit_and_execute(_: int) -> str:
         run = ledger.submit(str(uuid4()), example_plan(), number=1)
         held = ledger.claim(run.run_id, uuid4().hex)
         if held is not None and ledger.begin_call(held) is not None:
@@ -156,14 +156,14 @@ def test_eight_at_once_each_carry_what_they_get(ledger: Ledger) -> None:
             executing.finish(ledger, held)
         return run.run_id
 
-    assert len(set(race(submit_and_carry))) == 1
+    assert len(set(race(submit_and_execute))) == 1
     assert [(run.attempts, run.status) for run in ledger.list(USER)] == [(1, RunStatus.DONE)]
 
 
-# -- carrying -------------------------------------------------------------------------------------------
+# -- executing -------------------------------------------------------------------------------------------
 
 
-def test_eight_at_once_one_carries(ledger: Ledger) -> None:
+def test_eight_at_once_one_executes(ledger: Ledger) -> None:
     """A claim is a compare-and-set."""
     run = executing.queued(ledger)
     claims = [claim for claim in race(lambda number: ledger.claim(run.run_id, f"owner-{number}")) if claim]
@@ -172,7 +172,7 @@ def test_eight_at_once_one_carries(ledger: Ledger) -> None:
 
 
 def test_eight_at_once_one_call_begins(ledger: Ledger) -> None:
-    """The same hand cannot send twice, however it tries."""
+    """The same worker cannot send twice, however it tries."""
     held = executing.claimed(ledger)
     assert sorted(race(lambda _: ledger.begin_call(held) or 0)) == [0] * 7 + [1]
     assert ledger.get(held.run_id).attempts == 1
@@ -191,7 +191,7 @@ def test_a_call_begins_once(ledger: Ledger, where: Where) -> None:
 
 
 def test_a_lease_runs_out(where: Where) -> None:
-    """A dead carrier's run can be claimed by another once its lease is over, and not before."""
+    """A dead worker's run can be claimed by another once its lease is over, and not before."""
     with closing(open_ledger(where, lease_seconds=1)) as ledger:
         held = executing.claimed(ledger)
         assert ledger.claim(held.run_id, "another") is None
@@ -203,7 +203,7 @@ def test_a_lease_runs_out(where: Where) -> None:
 
 
 def test_a_heartbeat_keeps_the_lease(where: Where) -> None:
-    """While its carrier lives a run is not taken away, however long it takes."""
+    """While its worker lives a run is not taken away, however long it takes."""
     with closing(open_ledger(where, lease_seconds=1)) as ledger:
         held = executing.claimed(ledger)
         with ledger.held(held):
@@ -213,7 +213,7 @@ def test_a_heartbeat_keeps_the_lease(where: Where) -> None:
 
 
 def test_an_exception_lets_go(ledger: Ledger) -> None:
-    """A carrier that cannot go on leaves the run to the next at once."""
+    """A worker that cannot go on leaves the run to the next at once."""
     held = executing.claimed(ledger)
 
     def stumble() -> None:
@@ -228,14 +228,14 @@ def test_an_exception_lets_go(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("state", ["in_doubt", "failed", "done", "cancelled"])
 def test_the_end_lets_go(ledger: Ledger, state: str) -> None:
-    """Where the carrier's part ends nobody owns the run, and nobody takes it up."""
+    """Where the worker's part ends nobody owns the run, and nobody picks it up."""
     run = executing.STATES[state](ledger)
     assert ledger.get(run.run_id).owner is None
     assert executing.claimable(ledger) == []
 
 
 def test_who_dies_with_a_request_out_leaves_it_in_doubt(ledger: Ledger, where: Where) -> None:
-    """Whoever claims a run that was calling can only find it in doubt."""
+    """Whoever claims a run that was calling can only find its outcome unknown."""
     held = executing.calling(ledger)
     expire(where, held.run_id)
     again = ledger.claim(held.run_id, "another")
@@ -248,7 +248,7 @@ def test_who_dies_with_a_request_out_leaves_it_in_doubt(ledger: Ledger, where: W
     assert executing.claimable(ledger) == []
 
 
-def test_the_oldest_is_taken_up_first(ledger: Ledger, where: Where) -> None:
+def test_the_oldest_is_picked_up_first(ledger: Ledger, where: Where) -> None:
     """What waits longest goes on first."""
     ids = [executing.queued(ledger, source_id=f"source-{number}").run_id for number in range(4)]
     for number, run_id in enumerate(ids):
@@ -284,7 +284,7 @@ def test_unknown_usage_stays_unknown(ledger: Ledger) -> None:
     assert (run.usage, run.cost_usd, run.answered_model, run.request_id) == (Usage(), None, None, None)
 
 
-def test_a_late_answer_settles_a_run_in_doubt(ledger: Ledger) -> None:
+def test_a_late_answer_resolves_a_run_in_doubt(ledger: Ledger) -> None:
     """Without a person: the run can go on, and its error is gone."""
     held = executing.in_doubt(ledger)
     ledger.journal(held.run_id, 1, example_answer("late"))
@@ -293,7 +293,7 @@ def test_a_late_answer_settles_a_run_in_doubt(ledger: Ledger) -> None:
     assert executing.claimable(ledger) == [held.run_id]
 
 
-def test_a_late_answer_settles_a_run_that_was_queued_again(ledger: Ledger) -> None:
+def test_a_late_answer_resolves_a_run_that_was_queued_again(ledger: Ledger) -> None:
     """A late answer that comes before the second request goes out saves it."""
     held = executing.in_doubt(ledger)
     ledger.resend(held.run_id, USER)
@@ -324,11 +324,12 @@ def test_an_answer_after_the_end_is_kept(ledger: Ledger, where: Where, state: st
     run = executing.STATES[state](ledger)
     before = ledger.get(run.run_id)
     ledger.journal(run.run_id, 1, example_answer("late"))
-    assert ledger.get(run.run_id).status is before.status
+    after = ledger.get(run.run_id)
+    assert (after.status, after.generated_at) == (before.status, before.generated_at)
     assert query(where, "select body, total_tokens, outcome from calls") == [("late", 550, "answered")]
 
 
-def test_who_gives_up_and_is_answered_at_once(ledger: Ledger) -> None:
+def test_canceled_and_answered_at_once(ledger: Ledger) -> None:
     """The deadline passes as the answer is journaled: the answer wins, in either order."""
     held = executing.answered(ledger)
     ledger.end_call(held, 1, UNKNOWN)
@@ -385,7 +386,7 @@ def test_a_rejected_answer_keeps_answer_reason_and_path(ledger: Ledger) -> None:
 
 
 def test_a_store_that_is_down_holds_up_a_run(ledger: Ledger) -> None:
-    """It stays answered, says why, and can be taken up again at once."""
+    """It stays answered, says why, and can be picked up again at once."""
     held = executing.answered(ledger)
     ledger.block(held, StoreUnavailable("The store is down"))
     run = ledger.get(held.run_id)
@@ -404,8 +405,8 @@ def test_resending_clears_the_doubt(ledger: Ledger) -> None:
     assert ledger.begin_call(again) == 2
 
 
-def test_giving_up_lets_a_new_run_begin(ledger: Ledger) -> None:
-    """Cancelled is settled."""
+def test_canceling_lets_a_new_run_begin(ledger: Ledger) -> None:
+    """A canceled run is finished."""
     held = executing.in_doubt(ledger)
     run = ledger.cancel(held.run_id, USER)
     assert (run.status, run.owner) == (RunStatus.CANCELLED, None)
@@ -416,7 +417,7 @@ def test_giving_up_lets_a_new_run_begin(ledger: Ledger) -> None:
 # -- reading --------------------------------------------------------------------------------------------
 
 
-def test_a_user_sees_only_their_own(ledger: Ledger) -> None:
+def test_a_user_reads_only_their_own(ledger: Ledger) -> None:
     """No listing, no id and no source shows another's run."""
     mine, others = executing.queued(ledger), executing.queued(ledger, user_id=OTHER_USER)
     assert [run.run_id for run in ledger.list(USER)] == [mine.run_id]
@@ -451,8 +452,8 @@ def test_no_run_is_like_another(ledger: Ledger, run_id: str, user: str) -> None:
     assert ledger.get(others.run_id).status is RunStatus.IN_DOUBT
 
 
-def test_a_run_id_may_be_written_in_any_way(ledger: Ledger) -> None:
-    """Capitals and missing dashes are the same UUID, for whoever asks about a run or settles it."""
+def test_a_run_id_may_be_written_in_any_form(ledger: Ledger) -> None:
+    """Capitals and missing dashes are the same UUID, for whoever asks about a run or resolves it."""
     run = executing.in_doubt(ledger)
     written = run.run_id.upper().replace("-", "")
     assert ledger.get(written, USER).run_id == run.run_id
@@ -474,7 +475,7 @@ def test_listing(ledger: Ledger, where: Where) -> None:
 
 @pytest.mark.parametrize("state", list(executing.STATES))
 def test_latest(ledger: Ledger, state: str) -> None:
-    """The newest run of that source and user, whatever its state; active where it goes on by itself."""
+    """The newest run of that source and user in any state; active if it continues without intervention."""
     executing.done(ledger)
     executing.queued(ledger, source_id=NOBODY)
     run = executing.STATES[state](ledger)
@@ -500,7 +501,7 @@ def test_a_ledger_outlives_its_process(where: Where) -> None:
 
 @pytest.fixture
 def locked(where: Where, monkeypatch: pytest.MonkeyPatch) -> Generator[Ledger]:
-    """A ledger that another process does not let go of."""
+    """A ledger that another process does not release."""
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     with closing(open_ledger(where, lease_seconds=15)) as opened:
         executing.claimed(opened)
@@ -555,27 +556,9 @@ print("opened", flush=True)
 """
 
 
-def test_two_processes_migrate_at_once(where: Where, pytestconfig: pytest.Config) -> None:
+def test_two_processes_migrate_at_once(where: Where) -> None:
     """The second waits for the first and finds it done."""
-    openers = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPENER, str(where)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=pytestconfig.rootpath,
-        )
-        for _ in range(2)
-    ]
-    for opener in openers:
-        assert opener.stdout is not None
-        assert opener.stdout.readline() == "ready\n"
-    for opener in openers:
-        assert opener.stdin is not None
-        opener.stdin.write("\n")
-        opener.stdin.flush()
-    assert [opener.communicate(timeout=60)[0] for opener in openers] == ["opened\n"] * 2
+    assert at_once(OPENER, [str(where)], [str(where)]) == ["opened\n"] * 2
     assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS),)]
     with closing(open_ledger(where, lease_seconds=15)) as ledger:
         assert executing.queued(ledger).status is RunStatus.QUEUED
@@ -608,7 +591,7 @@ def test_an_older_ledger_is_brought_up_to_date(where: Where) -> None:
 
 @pytest.mark.parametrize("state", list(executing.STATES))
 def test_runs_of_the_version_before(state: str, ledger: Ledger, new_database: Callable[[], Where]) -> None:
-    """What it left in any state is as it was, and goes on from there, without a word on budgets."""
+    """What it left in any state is as it was, and goes on from there, without any mention of budgets."""
     run_id = executing.STATES[state](ledger).run_id
     before = ledger.get(run_id)
     where = new_database()
@@ -650,7 +633,7 @@ def test_others_keep_tables_in_the_same_database(where: Where) -> None:
     with closing(ledger_database(where)) as shared:
         for source in ("first", "second"):
             ledger = Ledger(shared, lease_seconds=15)
-            shared.migrate((("beside_001", beside),))
+            migrate(shared, (("beside_001", beside),))
             executing.queued(ledger, source)
     assert query(where, "select count(*) from beside") == [(0,)]
     assert query(where, "select count(*) from migrations") == [(len(MIGRATIONS) + 1,)]

@@ -38,11 +38,11 @@ for line in sys.stdin:
     mine = plan.model_copy(update={"source_id": wanted["source"]})
     run = ledger.submit(str(uuid4()), mine, number=wanted["number"], key=wanted["key"])
     held = ledger.claim(run.run_id, uuid4().hex)
-    begun = held and ledger.begin_call(held)
-    counted = begun and ledger.journal(run.run_id, begun, example_answer())
+    sent = held and ledger.begin_call(held)
+    counted = sent and ledger.journal(run.run_id, sent, example_answer())
     if counted:
         finish(ledger, held)
-    told = {"run": run.run_id, "claimed": held is not None, "begun": begun, "counted": counted}
+    told = {"run": run.run_id, "claimed": held is not None, "sent": sent, "counted": counted}
     print(json.dumps(told), flush=True)
 ledger.close()
 """
@@ -93,14 +93,14 @@ def peers(where: Where) -> Generator[list[Peer]]:
 
 @pytest.mark.parametrize("key", [None, "a key"])
 def test_of_two_processes_one_wins(where: Where, peers: list[Peer], key: str | None) -> None:
-    """Again and again: both get the same run, one carries it, one call goes out, one answer counts."""
+    """Again and again: both get the same run, one executes it, one call goes out, one answer counts."""
     won = 0
     for number in range(ROUNDS):
         for peer in peers[:: 1 if number % 2 else -1]:  # none is always told first
             peer.tell({"source": f"source-{number}", "number": 1, "key": key and f"{key} {number}"})
         told: list[dict[str, Any]] = [json.loads(peer.line()) for peer in peers]
         assert len({each["run"] for each in told}) == 1
-        assert [each["begun"] for each in told if each["begun"]] == [1]
+        assert [each["sent"] for each in told if each["sent"]] == [1]
         assert [each["counted"] for each in told if each["counted"]] == [True]
         assert sum(each["claimed"] for each in told) == 1
         won += told[0]["claimed"]

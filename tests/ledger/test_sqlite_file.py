@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 
 from secondlook.errors import LedgerUnavailable
-from secondlook.ledger.runs import MIN_FREE_BYTES, Ledger, open_ledger
+from secondlook.ledger.durability import MIN_FREE_BYTES
+from secondlook.ledger.runs import Ledger, open_ledger
 from tests.examples import example_plan
 from tests.ledger import executing
 

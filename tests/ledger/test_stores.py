@@ -1,4 +1,4 @@
-"""A ledger may outlast a store: a run is carried with the store it was queued for, and with no other."""
+"""A ledger may outlast a store: a run is executed with the store it was queued for, and with no other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ELSEWHERE = "https://project.example"
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["queued", "answered"])
-def test_a_run_is_carried_with_its_own_store_alone(ledger: Ledger, where: Where, *, answered: bool) -> None:
+def test_a_run_is_executed_with_its_own_store_only(ledger: Ledger, where: Where, *, answered: bool) -> None:
     """With another it is neither found nor claimed, and stays as it is."""
     run = executing.queued(ledger)
     if answered:

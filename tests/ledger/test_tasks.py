@@ -187,7 +187,7 @@ def test_two_tasks_of_one_source_side_by_side(house: House, where: Where, tmp_pa
 
 
 def test_the_newest_run_is_that_of_a_task(house: House) -> None:
-    """Numbers count the runs of a source and a task; each task's newest is found by itself."""
+    """Numbers count the runs of a source and a task; each task's newest is found separately."""
     snapshot, doubling = house.both()
     house.execute(doubling)
     second = house.submit(doubling_plan(), number=2)
@@ -202,7 +202,7 @@ def test_the_newest_run_is_that_of_a_task(house: House) -> None:
 
 
 def test_an_unknown_outcome_holds_up_its_own_task_alone(house: House) -> None:
-    """A snapshot's run is in doubt: another one is refused, and a run of the other task is not."""
+    """While a snapshot's outcome is unknown, another is refused, and a run of the other task is not."""
     in_doubt(house.ledger)
     with pytest.raises(InDoubt):
         house.submit(example_plan(), number=2)

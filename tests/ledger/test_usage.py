@@ -121,7 +121,7 @@ def test_rows_add_up_to_the_total(usage: UsageLog, where: Where, by: Dimension) 
 
 
 def test_every_call_of_a_run_counts(ledger: Ledger, usage: UsageLog) -> None:
-    """A request that was sent again, one in doubt, its late answer and a second one: each is a call."""
+    """A resent request, an unknown outcome, its late answer and a second one: each is a call."""
     held = calling(ledger)
     ledger.postpone(held, 1, BUSY, 0)
     held = calling(ledger, ledger.get(held.run_id))
@@ -141,7 +141,7 @@ def test_every_call_of_a_run_counts(ledger: Ledger, usage: UsageLog) -> None:
 
 
 def test_unknown_is_never_nothing(ledger: Ledger, usage: UsageLog, where: Where) -> None:
-    """Answers without usage or price and calls in doubt make a sum unknown; refused ones cost nothing."""
+    """Answers without usage or price and unknown outcomes make a sum unknown; refused calls cost nothing."""
     assert say_cost(total(usage)) == "$0.0000"
     held = calling(ledger)
     ledger.end_call(held, 1, REFUSED)

@@ -54,7 +54,7 @@ def test_each_wait_is_twice_the_one_before(sent: int, least: float) -> None:
     assert len(set(drawn)) > 100
 
 
-def test_the_providers_word_counts() -> None:
+def test_retry_after_counts() -> None:
     """Never before its Retry-After, and not before the own wait either."""
     assert waits(TWICE, refused(retry_after=20))[0] >= 20
     assert waits(TWICE, refused(retry_after=0.001))[0] >= 1

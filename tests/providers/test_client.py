@@ -169,7 +169,7 @@ def test_a_body_without_end_is_cut() -> None:
     ],
 )
 def test_outcome_by_status(status: int, code: str | None, outcome: str) -> None:
-    """Each status says what became of the request; the SDK sends nothing again by itself."""
+    """Each status says what became of the request; the SDK resends nothing automatically."""
     error = failure(refusing(status, "Some reason", code=code))
     assert error.message == f"OpenAI API error ({status}): Some reason"
     assert (error.outcome, error.status, error.request_id) == (outcome, status, "req_9")
@@ -194,7 +194,7 @@ def test_outcome_by_transport(kind: type[httpx2.TransportError], outcome: str, m
     assert error.message.startswith(f"OpenAI API error ({message}): ")
 
 
-def test_the_users_own_words_of_a_rate_limit() -> None:
+def test_rate_limit_message_is_word_for_word() -> None:
     """The contract's example, to the letter."""
     assert (
         failure(refusing(429, "Rate limit exceeded")).message == "OpenAI API error (429): Rate limit exceeded"
@@ -246,7 +246,7 @@ def test_a_drip_does_not_outlive_the_deadline() -> None:
 
 
 def test_a_late_answer_is_journaled() -> None:
-    """The caller gives up at the deadline; the answer that comes after it is kept all the same, once."""
+    """The caller stops waiting at the deadline; the answer that comes after it is kept all the same, once."""
     kept: list[AgentAnswer] = []
     came = threading.Event()
 

@@ -29,7 +29,7 @@ def ask(agent_input: AgentInput) -> AgentAnswer:
 
 
 def test_it_answers_as_the_model_should() -> None:
-    """Its answer is accepted, names the model that was asked, and carries a request id."""
+    """Its answer is accepted, names the model that was asked, and has a request id."""
     answer = ask(example_input())
     check_answer(Offline.read(answer.body), example_input())
     assert (answer.model, answer.request_id) == (MODEL, "offline")

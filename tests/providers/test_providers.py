@@ -200,7 +200,7 @@ def test_each_has_its_label(monkeypatch: pytest.MonkeyPatch, environment: dict[s
 
 
 def test_an_unreachable_server_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever mistyped the address sees it; what it may hold besides stays out."""
+    """A mistyped address is shown; a user, password or query in it is not."""
 
     def refuse(request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("refused", request=request)

@@ -84,7 +84,7 @@ REFUSED = {
 
 @pytest.fixture
 def tables() -> EmbeddedTables:
-    """The tables, with one source of two weeks; nothing is sent again by itself."""
+    """The tables, with one source of two weeks; nothing is resent automatically."""
     services = connect()
     services.ping_store()
     made = EmbeddedTables(services.settings.data_dir / "store.db")
@@ -94,11 +94,11 @@ def tables() -> EmbeddedTables:
 
 @pytest.fixture
 def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is sent again by itself."""
+    """Nothing is resent automatically."""
     monkeypatch.setenv("SECONDLOOK_AGENT_RETRIES", "0")
 
 
-def carried(name: str) -> Run:
+def executed(name: str) -> Run:
     """A rehearsal, to its end."""
     services = connect()
     return Runner(services).execute(Runner(services).submit(SOURCE, ME, rehearsal=f"rehearsal-{name}").run_id)
@@ -113,7 +113,7 @@ def test_every_kind_is_known_here() -> None:
 @pytest.mark.parametrize(("name", "reason", "path"), REJECTED, ids=[name for name, *_ in REJECTED])
 def test_a_rejected_answer(tables: EmbeddedTables, name: str, reason: str, path: str | None) -> None:
     """It breaks the rule at the path, its answer is kept, and the store is as before."""
-    run = carried(name)
+    run = executed(name)
     assert run.status is RunStatus.FAILED
     assert run.error is not None
     assert (run.error.code, run.error.reason, run.error.path) == ("answer_rejected", reason, path)
@@ -126,8 +126,8 @@ def test_a_rejected_answer(tables: EmbeddedTables, name: str, reason: str, path:
 @pytest.mark.usefixtures("no_retries")
 @pytest.mark.parametrize(("name", "status", "message"), UNANSWERED, ids=[name for name, *_ in UNANSWERED])
 def test_no_answer(tables: EmbeddedTables, name: str, status: RunStatus, message: str) -> None:
-    """A request that was refused has failed; one that nobody knows of is in doubt."""
-    run = carried(name)
+    """A request that was refused has failed; one that may have been processed has an unknown outcome."""
+    run = executed(name)
     assert run.error is not None
     assert (run.status, run.error.message) == (status, message)
     assert (run.answer, run.attempts) == (None, 1)
@@ -149,7 +149,7 @@ def test_what_may_be_sent_again(monkeypatch: pytest.MonkeyPatch, name: str) -> N
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_odd_and_right(tables: EmbeddedTables, name: str) -> None:
     """What breaks no rule is stored as any answer; the model asked marks it."""
-    run = carried(name)
+    run = executed(name)
     assert run.status is RunStatus.DONE
     assert tables.count("snapshots") == 1
     told = (run.model, run.answered_model, run.usage.total_tokens is None)
@@ -168,7 +168,7 @@ def test_a_refused_sentence(name: str) -> None:
     """It is about the source's newest snapshot, changes nothing of what is shown, and QA sees the rule."""
     services, runner = connect(), Runner(connect())
     made = runner.execute(runner.submit(SOURCE, ME).run_id)
-    run = carried(name)
+    run = executed(name)
     assert (run.status, run.task, run.subject) == (RunStatus.DONE, INSIGHTS, made.run_id)
     sentences = trace_of(run).sentences
     assert sentences[0].rule == REFUSED[name]
@@ -178,8 +178,8 @@ def test_a_refused_sentence(name: str) -> None:
     assert services.ledger.latest(ME.user_id, SOURCE) == made
 
 
-def test_a_late_answer_settles_its_run(tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the deadline the run is in doubt, until its answer comes."""
+def test_a_late_answer_resolves_its_run(tables: EmbeddedTables, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the deadline the run's outcome is unknown, until its answer comes."""
     monkeypatch.setenv("SECONDLOOK_DEADLINE_SECONDS", "0.2")
     services = connect()
     run = Runner(services).submit(SOURCE, ME, rehearsal="rehearsal-late")
@@ -193,7 +193,7 @@ def test_a_late_answer_settles_its_run(tables: EmbeddedTables, monkeypatch: pyte
 
 def test_afterwards_the_source_can_be_run(tables: EmbeddedTables) -> None:
     """A refused rehearsal stands in nobody's way."""
-    carried("html")
+    executed("html")
     services = connect()
     runner = Runner(services)
     run = runner.execute(runner.submit(SOURCE, ME).run_id)
@@ -201,13 +201,13 @@ def test_afterwards_the_source_can_be_run(tables: EmbeddedTables) -> None:
     assert tables.count("snapshots") == 1
 
 
-def test_given_up(tables: EmbeddedTables) -> None:
-    """One in doubt blocks its source until it is given up."""
-    doubtful = carried("reset")
+def test_canceled(tables: EmbeddedTables) -> None:
+    """One with an unknown outcome blocks its source until it is canceled."""
+    doubtful = executed("reset")
     with pytest.raises(RequestInvalid, match=r"^The source has an open run"):
-        carried("html")
+        executed("html")
     connect().ledger.cancel(doubtful.run_id, USER)
-    assert carried("html").status is RunStatus.FAILED
+    assert executed("html").status is RunStatus.FAILED
     assert tables.status(SOURCE) == "bucketed"
 
 
@@ -298,7 +298,7 @@ def test_nobody_out_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECONDLOOK_WEBHOOK_URL", "https://hooks.example/x")
     monkeypatch.setenv("SECONDLOOK_WEBHOOK_SECRET", "whsec_" + base64.b64encode(bytes(32)).decode())
     for name in ("html", "wrong-key", "no-usage"):
-        carried(name)
+        executed(name)
     services = connect()
     runner = Runner(services)
     real = runner.execute(runner.submit(SOURCE, ME, regenerate=True).run_id)

@@ -93,7 +93,7 @@ class Cloud(Home):
         assert (stored["source_id"], stored["user_id"]) == (SOURCE, USER)
         assert len(self.provider.requests) == 1
 
-    def nothing_is_begun(self) -> None:
+    def nothing_is_started(self) -> None:
         """No call, no run, no snapshot."""
         assert (self.provider.requests, self.snapshots(), self.runs()) == ([], [], [])
 

@@ -15,11 +15,8 @@ from secondlook.domain.sources import SourceQuery
 from secondlook.errors import NotSignedIn, SecondlookError, SourceNotFound, StoreUnavailable
 from secondlook.execution.runner import Runner
 from tests.examples import OTHER_USER, SNAPSHOT, SOURCE, USER, echo
-from tests.postgres_server import PostgresServer, execute
-from tests.processes import finish
 from tests.provider import Exchange as Call
 from tests.provider import answering as agent_answering
-from tests.provider import answering_after
 from tests.supabase.conftest import Cloud
 from tests.supabase.proxy import (
     INSERT,
@@ -104,11 +101,11 @@ AFTER_THE_CALL = [pytest.param(INSERT, id="insert"), pytest.param(UPDATE, id="up
 
 
 def refused_before_the_call(cloud: Cloud, code: str, message: str) -> None:
-    """Nothing was begun, the message is this one, and once the weather is fine it works."""
+    """Nothing was started, the message is this one, and once the weather is fine it works."""
     error = cloud.snapshot().error
     assert (error["code"], error["message"], error["run_id"]) == (code, message, None)
     assert cloud.say("snapshot", SOURCE, "--user", USER).err == f"{message}\n"
-    cloud.nothing_is_begun()
+    cloud.nothing_is_started()
     cloud.proxy.mend()
     assert cloud.snapshot().code == 0
     cloud.all_is_done()
@@ -120,7 +117,7 @@ def kept_for_later(cloud: Cloud, code: str, message: str) -> None:
     (run,) = cloud.runs()
     assert (error["code"], error["message"], error["run_id"]) == (code, message, run["run_id"])
     assert run["status"] == "answered"
-    assert cloud.snapshot().error["run_id"] == run["run_id"]  # joined, not begun anew
+    assert cloud.snapshot().error["run_id"] == run["run_id"]  # joined, not started again
     assert len(cloud.provider.requests) == 1
     resume_brings_it_to_its_end(cloud)
 
@@ -190,7 +187,7 @@ def test_down(cloud: Cloud) -> None:
 
 
 def test_down_while_the_agent_answers(cloud: Cloud) -> None:
-    """Likewise where it goes after the call was begun: the answer waits in the ledger."""
+    """The same where it goes after the call was started: the answer waits in the ledger."""
     with ExitStack() as outage:
 
         def behave(call: Call) -> None:
@@ -407,70 +404,6 @@ def test_a_column_is_missing(cloud: Cloud, request: pytest.FixtureRequest, table
     assert column in store["detail"]
 
 
-# -- changed meanwhile ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", ["ingested", "insufficient_data"])
-@pytest.mark.parametrize("step", AFTER_THE_CALL)
-def test_a_status_that_changed_meanwhile(cloud: Cloud, step: Matches, status: str) -> None:
-    """It is left alone, and said; the snapshot is stored."""
-    cloud.proxy.spoil(first(lambda: cloud.tables.set_status(SOURCE, status)), when=step)
-    outcome = cloud.snapshot()
-    assert outcome.fields["warnings"] == ["the source's status changed meanwhile and was left alone"]
-    assert cloud.status() == status
-    cloud.all_is_done()
-
-
-def test_a_source_that_was_deleted_meanwhile(cloud: Cloud) -> None:
-    """Its snapshot has nowhere to go: the run has failed, its answer is kept, nothing is asked again."""
-    cloud.proxy.spoil(
-        first(lambda: cloud.server.sql("delete from sources where id = $1::text::uuid", SOURCE)), when=INSERT
-    )
-    error = cloud.snapshot().error
-    (run,) = cloud.runs()
-    assert error["code"] == "source_not_found"
-    assert error["message"] == "Invalid source_id: not found"
-    assert error["hint"] == "The source was deleted while its snapshot was made."
-    assert error["run_id"] == run["run_id"]
-    assert (run["status"], run["answered_call"]) == ("failed", 1)
-    assert cloud.snapshot().error["message"] == "Invalid source_id: not found"
-    assert cloud.call("resume").items == []
-    assert len(cloud.provider.requests) == 1
-
-
-def test_buckets_that_changed_meanwhile(cloud: Cloud) -> None:
-    """An answer is held against what was sent, also where it is stored later."""
-    cloud.proxy.spoil(resetting, when=INSERT)
-    assert cloud.snapshot().error["code"] == "store_unavailable"
-    cloud.server.sql("update estimate_buckets set price_band_lt_500 = 1000")
-    resume_brings_it_to_its_end(cloud)
-    assert cloud.snapshots()[0]["estimate_count"] == 35
-
-
-# -- two at once ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shared", [False, True], ids=["SQLite ledger", "Postgres ledger"])
-def test_two_processes_at_once(cloud: Cloud, request: pytest.FixtureRequest, *, shared: bool) -> None:
-    """On one ledger and one source: one call, one snapshot, and both print it."""
-    url = None
-    if shared:
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.empty_schema()
-        cloud.set(SECONDLOOK_LEDGER_URL=url)
-    cloud.provider.behaviour = answering_after(1, echo())
-    started = [cloud.start("snapshot", SOURCE, "--user", USER) for _ in range(2)]
-    one, other = (cloud.tidy(finish(process)) for process in started)
-
-    assert (one.code, other.code) == (0, 0), (one.err, other.err)
-    assert one.fields["result"] == other.fields["result"]
-    assert len(cloud.provider.requests) == len(cloud.snapshots()) == 1
-    if url is None:
-        cloud.all_is_done()
-    else:
-        assert execute(url, "select run_id, status from runs") == [(one.fields["run_id"], "done")]
-
-
 # -- more than 1,000 rows -------------------------------------------------------------------------------
 
 
@@ -550,7 +483,7 @@ def test_a_real_token_that_is_not_valid(cloud: Cloud, seconds: int | None) -> No
         with pytest.raises(NotSignedIn, match=f"^{OVER}$") as refused:
             ask()
         assert refused.value.hint == "Sign in again; your runs continue then."
-    cloud.nothing_is_begun()
+    cloud.nothing_is_started()
 
 
 def test_a_session_that_ends_during_the_call(cloud: Cloud) -> None:
@@ -578,4 +511,4 @@ def test_anothers_source_by_ones_own_token(cloud: Cloud) -> None:
     token = minted_token(cloud.server, OTHER_USER)
     with pytest.raises(SourceNotFound, match=r"^Invalid source_id: not found$"):
         Runner(cloud.services()).submit(SOURCE, Access(OTHER_USER, token=lambda: token))
-    cloud.nothing_is_begun()
+    cloud.nothing_is_started()

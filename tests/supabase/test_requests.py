@@ -73,13 +73,7 @@ def test_what_is_written(cloud: Cloud) -> None:
     _, insert, update = cloud.proxy.asked
 
     assert set(insert.body) == {
-        "id",
-        "source_id",
-        "user_id",
-        "estimate_count",
-        "confidence_level",
-        "result",
-        "generated_at",
+        *("id", "source_id", "user_id", "estimate_count", "confidence_level", "result", "generated_at"),
     }
     assert insert.body["id"] == fields["snapshot_id"]
     assert insert.body["result"] == fields["result"]

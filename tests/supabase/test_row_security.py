@@ -32,7 +32,7 @@ OFF, FOR_PEOPLE, FOR_ANYBODY = "off", "too wide for people", "too wide for anybo
 FOUND = {OFF: {ANYBODY, PEOPLE}, FOR_PEOPLE: {PEOPLE}, FOR_ANYBODY: {ANYBODY}}
 """Which looks see it."""
 
-EVERY_WAY = [pytest.param(table, how, id=f"{table} {how}") for table in TABLES for how in FOUND]
+TABLES_AND_FINDERS = [pytest.param(table, how, id=f"{table} {how}") for table in TABLES for how in FOUND]
 
 
 @dataclass
@@ -120,7 +120,7 @@ def test_it_holds(opened: Open) -> None:
     assert client.get("/api/sources", headers=opened.headers()).json() == {"sources": [], "total": 0}
 
 
-@pytest.mark.parametrize(("table", "how"), EVERY_WAY)
+@pytest.mark.parametrize(("table", "how"), TABLES_AND_FINDERS)
 def test_a_look_finds_it(opened: Open, table: str, how: str) -> None:
     """Without a session and as a person; from then on nobody is shown anything."""
     opened.break_it(table, how)
@@ -138,7 +138,7 @@ def test_a_look_finds_it(opened: Open, table: str, how: str) -> None:
         assert "supabase/migrations" in looked.value.hint
 
 
-@pytest.mark.parametrize(("table", "how"), EVERY_WAY)
+@pytest.mark.parametrize(("table", "how"), TABLES_AND_FINDERS)
 def test_check_finds_it(opened: Open, table: str, how: str) -> None:
     """By both looks, where an e-mail address and a password are given; nothing of the rows is printed."""
     opened.break_it(table, how)
@@ -154,7 +154,7 @@ def test_check_finds_it(opened: Open, table: str, how: str) -> None:
         assert hidden not in outcome.out + outcome.err
 
 
-@pytest.mark.parametrize(("table", "how"), EVERY_WAY)
+@pytest.mark.parametrize(("table", "how"), TABLES_AND_FINDERS)
 def test_the_front_door_refuses(opened: Open, table: str, how: str) -> None:
     """Sign-in, API and readiness say so; no cookie is given and no row is shown."""
     opened.break_it(table, how)
@@ -174,9 +174,9 @@ def test_the_front_door_refuses(opened: Open, table: str, how: str) -> None:
         assert signed_in.status_code == 503
         assert message_for(who, table) in signed_in.text
         assert "set-cookie" not in signed_in.headers
-    begun = client.post("/api/snapshots", headers=opened.headers(), json={"source_id": SOURCE})
-    assert begun.status_code == 503
-    for answer in (signed_in, asked, begun):
+    started = client.post("/api/snapshots", headers=opened.headers(), json={"source_id": SOURCE})
+    assert started.status_code == 503
+    for answer in (signed_in, asked, started):
         assert NAME not in answer.text
     assert opened.cloud.provider.requests == []
 

@@ -68,7 +68,6 @@ def without(*path: str | int) -> dict[str, Any]:
 
 
 WEEKS = ("demand", "weekly_volume")
-PRICES = ("demand", "price_distribution")
 LATENCIES = ("decision_latency", "distribution")
 RIGHT = json.dumps(echo())
 
@@ -85,7 +84,7 @@ RIGHT = json.dumps(echo())
     ],
 )
 def test_the_right_answer_is_accepted(text: str) -> None:
-    """White space and the order of keys carry no meaning; the identity is overwritten anyway."""
+    """White space and the order of keys mean nothing; the identity is overwritten anyway."""
     assert check(body_of(text))["demand"] == echo()["demand"]
 
 
@@ -151,7 +150,7 @@ def test_the_right_answer_of_that_table_is_accepted() -> None:
     ],
 )
 def test_an_unknown_key_is_named_in_the_path(answer: object, where: str, key: str) -> None:
-    """QA sees what the model added; the message says only where."""
+    """QA can see what the model added; the message says only where."""
     error = rejection(body_of(answer))
     assert (error.reason, error.path) == ("schema", f"{where}.{key}".lstrip("."))
     assert error.message == f"Answer rejected (schema): a key is not in the schema at {where or '$'}"
@@ -217,13 +216,7 @@ _any_json = st.recursive(
         | st.dictionaries(
             st.sampled_from(
                 [
-                    "choices",
-                    "message",
-                    "content",
-                    "refusal",
-                    "finish_reason",
-                    "usage",
-                    "model",
+                    *("choices", "message", "content", "refusal", "finish_reason", "usage", "model"),
                     "prompt_tokens",
                 ]
             ),

@@ -81,16 +81,8 @@ SNAPSHOT: Json = {
 }
 
 STRICT = {
-    "type",
-    "properties",
-    "additionalProperties",
-    "required",
-    "items",
-    "enum",
-    "pattern",
-    "minimum",
-    "minItems",
-    "maxItems",
+    *("type", "properties", "additionalProperties", "required", "items", "enum", "pattern", "minimum"),
+    *("minItems", "maxItems"),
 }
 """Of the keywords that OpenAI's strict mode supports, those that are used."""
 

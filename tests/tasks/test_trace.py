@@ -1,4 +1,4 @@
-"""The lens shows what the rules see: cell by cell, rule by rule, whatever the answer holds."""
+"""The inspector shows what the rules see: cell by cell, rule by rule, whatever the answer holds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def cell(found: Trace, path: str) -> Cell:
 
 
 def agrees(found: Trace, rejected: AnswerRejected | None) -> bool:
-    """Whether the lens says what the accepting code says, and no rule before or after it."""
+    """Whether the inspector says what the accepting code says, and no rule before or after it."""
     states = [check.state for check in found.checks]
     if rejected is None:
         return found.accepted and states == ["passed"] * len(RULES)
@@ -136,7 +136,7 @@ def _with(place: str, value: object) -> dict[str, Any]:
         pytest.param([echo()], "keys", "$", "type", None, id="a list around it"),
     ],
 )
-def test_ways_to_be_wrong(answer: object, rule: str, path: str, mark: str, finding: str | None) -> None:
+def test_wrong_answers(answer: object, rule: str, path: str, mark: str, finding: str | None) -> None:
     """Each is told by its rule, by its cell, and in words where a list was changed."""
     found = trace(INPUT, body_of(json.dumps(answer)))
     assert found.failed is not None
@@ -163,7 +163,7 @@ def test_ways_to_be_wrong(answer: object, rule: str, path: str, mark: str, findi
     ],
 )
 def test_answers_that_are_none(text: str | None, changes: dict[str, Any], rule: str) -> None:
-    """The lens and the accepting code stop at the same rule; what can be read is shown."""
+    """The inspector and the accepting code stop at the same rule; what can be read is shown."""
     body = body_of(text, **changes)
     found = trace(INPUT, body)
     assert agrees(found, rejection(body))
@@ -192,7 +192,7 @@ def test_any_right_answer(agent_input: AgentInput) -> None:
 
 
 def test_any_single_change() -> None:
-    """Whatever one thing is changed, the lens says what the rules say, and a cell that differs leads.
+    """Whatever one thing is changed, the inspector says what the rules say, and a cell that differs leads.
 
     The cell at the rejection's path, or one inside it, is among those that do not match.
     """
@@ -219,7 +219,7 @@ _json = st.recursive(
 @settings(max_examples=150)
 @given(_json)
 def test_any_json(answer: object) -> None:
-    """Whatever JSON a model writes, the lens shows it and agrees with the rules."""
+    """Whatever JSON a model writes, the inspector shows it and agrees with the rules."""
     body = body_of(json.dumps(answer))
     found = trace(INPUT, body)
     assert agrees(found, rejection(body))
@@ -242,9 +242,9 @@ def test_a_big_answer_is_shown_in_part() -> None:
     """Of five megabytes, the input's values are all there; of the rest a part, and it is said."""
     body = body_of(_wide())
     assert len(body) > 5_000_000
-    begun = time.process_time()
+    started = time.process_time()
     found = trace(INPUT, body)
-    assert time.process_time() - begun < 5  # it takes 0.3 s; to look at each value would take a multiple
+    assert time.process_time() - started < 5  # it takes 0.3 s; to look at each value would take a multiple
     assert found.cut
     assert found.matched == VALUES
     assert found.differing == MOST_EXTRA

@@ -202,7 +202,7 @@ def test_what_another_program_stored() -> None:
 @hypothesis_settings(max_examples=30)
 @given(agent_inputs(), agent_inputs())
 def test_any_two(one: AgentInput, other: AgentInput) -> None:
-    """Counts add up to each side's own, points to nothing, and the way back has the opposite sign."""
+    """Counts add up to each side's own, points to nothing, and the reverse has the opposite sign."""
     there = compare(view_snapshot(snapshot(one), "", None), view_snapshot(snapshot(other, OTHER), "", None))
     back = compare(view_snapshot(snapshot(other, OTHER), "", None), view_snapshot(snapshot(one), "", None))
     for bands, before in (

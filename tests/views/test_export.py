@@ -20,7 +20,7 @@ def read(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("foreign", "written"),
+    ("untrusted", "written"),
     [
         pytest.param("=1+1", "'=1+1", id="equals"),
         pytest.param("+1", "'+1", id="plus"),
@@ -39,10 +39,10 @@ def read(text: str) -> list[list[str]]:
         pytest.param("\ufeff\u00a0=1", "'\ufeff\u00a0=1", id="a byte order mark first"),
     ],
 )
-def test_cells_are_neutralised(foreign: str, written: str) -> None:
+def test_cells_are_neutralised(untrusted: str, written: str) -> None:
     """A cell that a spreadsheet would run is text there; so is the name of a column."""
-    assert neutralise(foreign) == written
-    assert read(to_csv([foreign], [{foreign: foreign}])) == [[written], [written]]
+    assert neutralise(untrusted) == written
+    assert read(to_csv([untrusted], [{untrusted: untrusted}])) == [[written], [written]]
 
 
 @given(st.lists(st.lists(st.text(), min_size=2, max_size=2)))

@@ -195,7 +195,7 @@ def test_a_snapshots_fields(cost: Decimal | None) -> None:
     assert type(run_view.snapshot_fields(made)["latency_ms"]) is int
 
 
-def test_nothing_is_lost_on_the_way_to_a_chart() -> None:
+def test_a_chart_loses_nothing() -> None:
     """An input's weeks without gaps are drawn as they are."""
     assert figures.fill_weeks(example_input().demand.weekly_volume) == list(
         example_input().demand.weekly_volume

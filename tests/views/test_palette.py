@@ -119,7 +119,7 @@ def test_charts_are_told_apart_by_everybody(scheme: Scheme) -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_text_is_readable(scheme: Scheme) -> None:
-    """Text, links, and the words of each status on their own ground and on the page's (WCAG AA)."""
+    """Text, links, and the label of each status on their own ground and on the page's (WCAG AA)."""
     colors = palette.colors(scheme)
     page, panel = colors["backgroundColor"], colors["secondaryBackgroundColor"]
     pairs = [(colors[text], on) for text in ("textColor", "linkColor") for on in (page, panel)]

@@ -1,4 +1,4 @@
-"""One snapshot on one page: whole by itself, safe whatever it holds, and provable by its hash."""
+"""One snapshot on one page: self-contained, safe whatever it holds, and provable by its hash."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_it_says_what_it_cannot_vouch_for(run: Run | None, words: list[str]) -> 
         assert each in text
 
 
-def test_foreign_text_is_text() -> None:
+def test_untrusted_text_is_text() -> None:
     """Names and bands that hold markup are shown letter by letter; nothing in the page can run or fetch."""
     given = snapshot(example_input())
     answer = given.result.model_dump(mode="json")

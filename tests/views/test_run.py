@@ -31,7 +31,7 @@ REFUSED = json.dumps(completion("{}"))
         pytest.param(replying(REFUSED), "refused", "keys", None, id="empty object"),
         pytest.param(replying("<html>"), "refused", "completion", None, id="html"),
         pytest.param(refusing(401, "No"), "none", None, None, id="no answer"),
-        pytest.param(refusing(504, "Silence"), "none", None, None, id="in doubt"),
+        pytest.param(refusing(504, "Silence"), "none", None, None, id="outcome unknown"),
     ],
 )
 def test_show(
@@ -108,8 +108,8 @@ def test_exported_lists(home: Home) -> None:
     assert run_view.exported(services.history, services.reviews, RunFilter(), only=OTHER_USER) == []
 
 
-def test_status_words() -> None:
-    """Every status has words of its own, and none of them is a program's value."""
+def test_status_labels() -> None:
+    """Every status has its own label, and no label is an internal value."""
     assert list(run_view.STATUS) == list(RunStatus)
     assert run_view.STATUS[RunStatus.IN_DOUBT] == "Outcome unknown"
     assert len(set(run_view.STATUS.values())) == len(RunStatus)

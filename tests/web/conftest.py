@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from dev.local_supabase import Server
+from tests.ledger.conftest import database, new_database, where
 from tests.supabase.proxy import Proxy
 from tests.web.serving import Served, serving, settings_for
+
+__all__ = ["database", "new_database", "where"]  # fixtures
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +25,7 @@ def running_proxy(supabase_server: Server) -> Generator[Proxy]:
 
 @pytest.fixture
 def proxy(running_proxy: Proxy) -> Generator[Proxy]:
-    """The proxy, which lets everything pass until a test spoils it."""
+    """The proxy, which passes everything through until a test spoils it."""
     running_proxy.forget()
     yield running_proxy
     running_proxy.mend()

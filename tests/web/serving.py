@@ -97,7 +97,7 @@ class Served:
             rows(self.data / "ledger.db", "delete from sign_in_attempts")
 
     def browser(self, **headers: str) -> httpx.Client:
-        """A browser: it keeps cookies, sends this site's Origin, and follows nothing by itself."""
+        """A browser: it keeps cookies, sends this site's Origin, and follows nothing on its own."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return httpx.Client(
             base_url=self.url,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -20,26 +17,8 @@ from secondlook.auth.attempts import (
 from secondlook.connections.database import Database
 from secondlook.ledger.database import ledger_database
 from tests.ledger.executing import Where, query
-from tests.postgres_server import PostgresServer
 
 ANA, HERE = "ana@example.com", "192.0.2.1"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
-    """An empty ledger's database of each kind."""
-    if request.param == "sqlite":
-        return tmp_path / f"ledger-{uuid4().hex}.db"
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.empty_schema()
-
-
-@pytest.fixture
-def database(where: Where) -> Generator[Database]:
-    """The ledger's database."""
-    opened = ledger_database(where)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -23,7 +22,6 @@ from secondlook.connections.supabase import Project
 from secondlook.errors import NotSignedIn, StoreUnavailable
 from secondlook.ledger.database import ledger_database
 from tests.ledger.executing import Where, query
-from tests.postgres_server import PostgresServer
 from tests.processes import ROOT
 from tests.supabase.proxy import Behaviour, Exchange, Proxy, first, of_renewals, passing_on, resetting, saying
 from tests.supabase_server import NewUser, SupabaseUser, sign_up
@@ -63,15 +61,6 @@ class Replica:
 
 
 NewReplica = Callable[..., Replica]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
-    """An empty ledger's database of each kind."""
-    if request.param == "sqlite":
-        return tmp_path / f"ledger-{uuid4().hex}.db"
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.empty_schema()
 
 
 @pytest.fixture
@@ -282,7 +271,7 @@ def test_survives_a_restart(new_replica: NewReplica, person: SupabaseUser) -> No
     assert new_replica().token(session_id) == first.token(session_id)
 
 
-def test_a_replica_sees_the_renewal_of_another(new_replica: NewReplica, person: SupabaseUser) -> None:
+def test_a_replica_reads_the_renewal_of_another(new_replica: NewReplica, person: SupabaseUser) -> None:
     """What one replica has renewed, the other takes."""
     first, second = new_replica(), new_replica()
     session_id = first.begin(person)
@@ -339,10 +328,10 @@ def test_nobody_waits_while_the_old_one_is_valid(
     first, second = new_replica(), new_replica()
     session_id = first.begin(person)
     old = first.token(session_id)
-    begun, release = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     def slow(exchange: Exchange) -> None:
-        begun.set()
+        started.set()
         release.wait(10)
         passing_on(exchange)
 
@@ -350,7 +339,7 @@ def test_nobody_waits_while_the_old_one_is_valid(
     first.age()
     with ThreadPoolExecutor(1) as pool:
         renewing = pool.submit(first.token, session_id)
-        assert begun.wait(10)
+        assert started.wait(10)
         assert second.token(session_id) == old
         release.set()
         assert renewing.result(timeout=30) == second.token(session_id)
@@ -468,10 +457,10 @@ def test_sign_out_during_a_renewal(new_replica: NewReplica, proxy: Proxy, person
     """A renewal that ends after sign-out brings no session back."""
     first, second = new_replica(), new_replica()
     session_id = first.begin(person)
-    begun, release = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     def slow(exchange: Exchange) -> None:
-        begun.set()
+        started.set()
         release.wait(10)
         passing_on(exchange)
 
@@ -479,7 +468,7 @@ def test_sign_out_during_a_renewal(new_replica: NewReplica, proxy: Proxy, person
     first.age()
     with ThreadPoolExecutor(1) as pool:
         renewing = pool.submit(first.token, session_id)
-        assert begun.wait(10)
+        assert started.wait(10)
         second.sessions.end(session_id)
         release.set()
         assert isinstance(renewing.exception(timeout=30), (NotSignedIn, type(None)))

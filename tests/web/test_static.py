@@ -137,14 +137,9 @@ def test_what_a_browser_has_is_not_sent_again(served: Served, known: str, status
 @pytest.mark.parametrize(
     "path",
     [
-        "/static/../../streamlit/__init__.py",
-        "/static/%2e%2e/%2e%2e/__init__.py",
-        "/static/..%2f..%2f__init__.py",
-        "/static/js/..%5c..%5c__init__.py",
-        "//etc/passwd",
-        "/static//etc/passwd",
-        "/static/js/%00",
-        "/index.html/../../__init__.py",
+        *("/static/../../streamlit/__init__.py", "/static/%2e%2e/%2e%2e/__init__.py"),
+        *("/static/..%2f..%2f__init__.py", "/static/js/..%5c..%5c__init__.py", "//etc/passwd"),
+        *("/static//etc/passwd", "/static/js/%00", "/index.html/../../__init__.py"),
     ],
 )
 def test_no_path_leads_elsewhere(served: Served, path: str) -> None:

@@ -16,7 +16,7 @@ from secondlook.dashboard.parts.budgets import moment
 from secondlook.dashboard.parts.problems import escape, show_error
 from secondlook.domain.access import Access
 from secondlook.domain.batches import Batch, BatchStatus
-from secondlook.domain.runs import RunStatus
+from secondlook.domain.runs import INSIGHTS, TRIAL, RunStatus
 from secondlook.errors import SecondlookError
 from secondlook.services import Services
 from secondlook.views.figures import money, roughly
@@ -95,13 +95,18 @@ _BADGES: Mapping[BatchStatus, tuple[str, str, Literal["blue", "gray", "green", "
 }
 
 
+_NAMES: Mapping[str, str] = {TRIAL: "model trial", INSIGHTS: "insights"}
+"""What a batch is called, by its task, where it makes no snapshots."""
+
+
 def _show_batch(each: Batch) -> None:
     label, icon, color = _BADGES[each.status]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            name = "Model trial" if each.trial else "Batch"
+            name = _NAMES.get(each.task or "", "batch")
             st.markdown(
-                f"**{name} of {each.total:,}**, created {escape(moment(each.created_at))}", width="content"
+                f"**{name.capitalize()} of {each.total:,}**, created {escape(moment(each.created_at))}",
+                width="content",
             )
             st.badge(label, icon=icon, color=color)
         if each.total:
@@ -134,8 +139,8 @@ def _offline() -> bool:
 
 
 def _title(each: Batch) -> str:
-    name = "model trial, " if each.trial else ""
-    return f"{name}{_BADGES[each.status][0].lower()}, {_progress(each)}"
+    name = _NAMES.get(each.task or "", "")
+    return f"{name}{', ' if name else ''}{_BADGES[each.status][0].lower()}, {_progress(each)}"
 
 
 def _progress(each: Batch) -> str:

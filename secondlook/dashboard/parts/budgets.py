@@ -12,8 +12,7 @@ from secondlook.dashboard.parts import arrow, body
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.access import Access
 from secondlook.domain.batches import BatchStatus
-from secondlook.ledger.budget_status import BudgetName, BudgetStatus
-from secondlook.ledger.budgets import SwitchedOff
+from secondlook.domain.budgets import BudgetName, BudgetStatus, SwitchedOff
 from secondlook.services import Services
 from secondlook.views.figures import money
 

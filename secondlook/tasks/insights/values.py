@@ -10,7 +10,6 @@ from secondlook.tasks.insights.parsing import (
     Slot,
     Term,
     Token,
-    find_terms,
     is_verb,
 )
 from secondlook.tasks.insights.reading import (
@@ -22,6 +21,7 @@ from secondlook.tasks.insights.reading import (
     Sentence,
     kind_of,
     noun_after,
+    texts_of,
     word_before,
 )
 
@@ -94,7 +94,8 @@ def _fits(tokens: Sequence[Token], place: int, slot: Slot) -> bool:
     if noun is None and not _stands_alone(slot, kind, tokens, at):
         return False
     if slot.name == "low":
-        return _is_interval(tokens, place)
+        of_a_share = texts_of(tokens) & (_SHARES | {"shares"}) or Slot(slot.fact, "share") in tokens
+        return bool(of_a_share) and _is_interval(tokens, place)
     if slot.name == "high":
         return place >= 2 and tokens[place - 2] == Slot(slot.fact, "low")
     return True
@@ -186,6 +187,9 @@ _NUMBERS = {
 }  # fmt: skip
 """Nouns that a number can be said of."""
 
+_SHARES = {"share", "percentage", "proportion", "portion"}
+"""Those of them that a share can be said of, and no other number."""
+
 
 def is_said_of_the_right_noun(sentence: Sentence) -> bool:
     """A number is no band and a band no number: each has the verb and the noun that fit it."""
@@ -204,41 +208,56 @@ def _agrees(part: Part, place: int, slot: Slot, before: Part | None) -> bool:
     if place == 0 and after is None and before is not None and part.opened == ",":
         head = _tail(before)  # "The leading price band, {…}, …"
         return head is None or (head in BANDS | {"week", "decision time", "price"}) == names
-    if not names and isinstance(after, Term) and after.text in {"is", "was", "lead", "leads", "led"}:
+    if isinstance(after, Term) and not _goes_on(part, place, after, names=names):
         return False
     if not isinstance(directly, Term):
         return True
     if directly.text in BE:
-        head = _head(part)
-        counted = noun_after(part.items, place)[0] is not None
-        return counted or (names if head is None else (head in _NUMBERS) != names)
-    if directly.has("noun") and not is_verb(part.items, place - 1):
-        return (
-            directly.text in BANDS and not directly.text.endswith("s")
-            if names
-            else directly.text == "number" and kind_of(slot) == "estimates"
-        )
-    if is_verb(part.items, place - 1) and slot.name != "confidence":
-        return directly.text not in _COUNTING if names else directly.text in _COUNTING
-    if (
-        directly.text in {"in", "on"}
-        and kind_of(slot) == "estimates"
-        and noun_after(part.items, place)[0] is None
-    ):
-        return False
-    if (
-        directly.text == "at"
-        and not names
-        and place > 1
-        and part.items[place - 2] == find_terms(["priced"])[0]
-    ):
-        return False
-    if directly.text in {"in", "at", "on"} and kind_of(slot) == "share":
-        verb = part.items[place - 2] if place > 1 else None
-        of_whole = isinstance(after, Term) and after.text == "of"
+        return _may_be(part, place, slot, names=names)
+    if is_verb(part.items, place - 1):
+        return slot.name == "confidence" or (directly.text in _COUNTING) != names
+    if directly.has("noun"):
+        singular = directly.text in BANDS and not directly.text.endswith("s")
+        return singular if names else directly.text == "number" and kind_of(slot) == "estimates"
+    return names or _stands_there(part, place, directly.text, kind_of(slot))
+
+
+def _goes_on(part: Part, place: int, after: Term, *, names: bool) -> bool:
+    """Whether the verb behind a value fits it: a number is no band, and no band is the only one."""
+    if names:
+        return after.text not in BE or not _is_a_plain_band(part, place + 2)
+    return after.text not in {"is", "was", "lead", "leads", "led"}
+
+
+def _may_be(part: Part, place: int, slot: Slot, *, names: bool) -> bool:
+    """Whether the first noun of a part can be what the value says: a share is a share, a band a band."""
+    head, counted = _head(part), noun_after(part.items, place)[0] is not None
+    if counted or head is None:
+        return counted or names
+    if names:
+        return head not in _NUMBERS
+    return head in (_SHARES if kind_of(slot) == "share" else _NUMBERS - _SHARES)
+
+
+def _stands_there(part: Part, place: int, word: str, kind: str) -> bool:
+    """Whether a number may stand behind "in", "on" or "at"."""
+    verb = part.items[place - 2] if place > 1 else None
+    after = part.items[place + 1] if place + 1 < len(part.items) else None
+    if word == "at":
+        placing = {"priced"} | (_PLACING if kind == "share" else set[str]())
+        return not (isinstance(verb, Term) and verb.text in placing)
+    if word in {"in", "on"} and kind == "estimates":
+        return noun_after(part.items, place)[0] is not None
+    if word in {"in", "on"} and kind == "share":
         placed = isinstance(verb, Term) and verb.text in _PLACING
-        return not placed and (directly.text == "at" or of_whole)
+        return not placed and isinstance(after, Term) and after.text == "of"
     return True
+
+
+def _is_a_plain_band(part: Part, place: int) -> bool:
+    """Whether "the price range" stands there, as if there were no other."""
+    rest = [item for item in part.items[place : place + 2] if isinstance(item, Term)]
+    return len(rest) == 2 and rest[0].text == "the" and rest[1].text in BANDS
 
 
 def _tail(part: Part) -> str | None:

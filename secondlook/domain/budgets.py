@@ -1,19 +1,15 @@
-"""Budgets as figures: limits, use, what is left, and the message when a call exceeds one.
-
-Pure: nothing here reads a clock or a database.
-"""
+"""Budgets: limits, use, what is left, and the error of a call that may not be sent."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Literal, cast
 
+from secondlook.domain.money import NANO, usd
 from secondlook.errors import OverBudget
-from secondlook.ledger.rows import NANO
-from secondlook.settings import Settings
 
 BudgetName = Literal["user_day", "user_month", "day", "month"]
 
@@ -36,16 +32,6 @@ class Limits:
     user_month: Limit = Limit()
     day: Limit = Limit()
     month: Limit = Limit()
-
-    @classmethod
-    def of(cls, settings: Settings) -> Limits:
-        """The limits from the settings SECONDLOOK_BUDGET_…."""
-        return cls(
-            user_day=_limit(settings.budget_user_day_calls, settings.budget_user_day_usd),
-            user_month=_limit(settings.budget_user_month_calls, settings.budget_user_month_usd),
-            day=_limit(settings.budget_day_calls, settings.budget_day_usd),
-            month=_limit(settings.budget_month_calls, settings.budget_month_usd),
-        )
 
 
 @dataclass(frozen=True)
@@ -97,7 +83,7 @@ class BudgetStatus:
     @property
     def limit_usd(self) -> Decimal | None:
         """The most dollars; None is no limit."""
-        return None if self.limit.nanousd is None else Decimal(self.limit.nanousd) / NANO
+        return usd(self.limit.nanousd)
 
     def room_for_calls(self) -> int | None:
         """How many calls are left; None where calls are not limited."""
@@ -111,6 +97,23 @@ class BudgetStatus:
         if self.limit.nanousd is None or estimate_nanousd == 0:
             return None
         return max(0, self.limit.nanousd - _taken(self.used)) // estimate_nanousd
+
+
+@dataclass(frozen=True)
+class SwitchedOff:
+    """Since when nothing may be sent, and by whom."""
+
+    since: str
+    by: str
+
+    @property
+    def refusal(self) -> OverBudget:
+        """The error of a call that may not be sent."""
+        return OverBudget(
+            f"Sending is switched off since {self.since} by {self.by}",
+            hint="Nothing is sent until somebody switches it on again.",
+            reason="kill_switch",
+        )
 
 
 def day_of(seconds: float) -> str:
@@ -217,11 +220,6 @@ def _setting(reason: str) -> str:
 
 def _taken(used: Use) -> int:
     return used.nanousd + used.reserved_nanousd
-
-
-def _limit(calls: int | None, usd: Decimal | None) -> Limit:
-    nanousd = None if usd is None else int((usd * NANO).to_integral_value(ROUND_FLOOR))
-    return Limit(calls=calls, nanousd=nanousd)
 
 
 def _is_day(period: str) -> bool:
