@@ -132,6 +132,12 @@ def rejected(home: Home) -> str:
     return str(home.snapshot().error["message"])
 
 
+def told_with_200(home: Home) -> str:
+    """An error in the place of an answer."""
+    home.provider.behaviour = replying('{"error": {"message": "Upstream is out"}}')
+    return str(home.snapshot().error["message"])
+
+
 def nothing_to_try(home: Home) -> str:
     """No source has buckets that can be run."""
     home.store("update sources set status = 'ingested'")
@@ -296,6 +302,7 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "The budget of … is spent: …": spent_budget,
     "Sending is switched off since … by …": switched_off,
     "This run was queued for …, but the current settings select …": other_agent,
+    "Answer rejected (not_completion): the server answered with an error: …": told_with_200,
     "Answer rejected (truncated): …": says("{", finish_reason="length"),
     "Answer rejected (not_json): …": says("Here it is"),
     "Answer rejected (schema): …": says("{}"),
@@ -309,9 +316,9 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "Supabase did not answer in time …": silent,
     "Supabase lacks a table or a column: …": no_table,
     "Row security is off or too wide: …": too_wide,
+    "Supabase does not take the token yet: its clocks differ": early,
     "Nobody is signed in": nobody,
     "The session has ended": ended,
-    "Supabase does not take the token yet: its clocks differ": early,
     "The run belongs to the store …, and the settings mean …": another_store,
     "SUPABASE_SECRET_KEY is not set: …": no_secret_key,
     "SECONDLOOK_… is …; allowed: …": wrong_setting,
