@@ -289,7 +289,7 @@ class _Timed(httpcore2.NetworkStream):
 
 def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
     """The longest wait that an answer's headers ask for; None where they ask for none."""
-    date = next((value.decode("latin-1") for name, value in headers if name.lower() == b"date"), None)
+    date = {name.lower(): value.decode("latin-1") for name, value in headers}.get(b"date")
     asked = (
         read_seconds(value.decode("latin-1"), date)
         for name, value in headers
