@@ -279,8 +279,11 @@ class _Timed(httpcore2.NetworkStream):
 
 def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
     """The longest wait that an answer's headers ask for; None where they ask for none."""
+    date = {name.lower(): value.decode("latin-1") for name, value in headers}.get(b"date")
     asked = (
-        read_seconds(value.decode("latin-1")) for name, value in headers if name.lower() == b"retry-after"
+        read_seconds(value.decode("latin-1"), date)
+        for name, value in headers
+        if name.lower() == b"retry-after"
     )
     return max((seconds for seconds in asked if seconds is not None), default=None)
 

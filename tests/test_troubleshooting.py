@@ -244,6 +244,9 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "The budget of … is spent: …": told(SECONDLOOK_BUDGET_DAY_CALLS="0"),
     "Sending is switched off since … by …": switched_off,
     "This run was queued for …, but the current settings select …": other_agent,
+    "Answer rejected (not_completion): the server answered with an error: …": told(
+        replying('{"error": {"message": "Upstream is out"}}')
+    ),
     "Answer rejected (truncated): …": told(says("{", finish_reason="length")),
     "Answer rejected (not_json): …": told(says("Here it is")),
     "Answer rejected (schema): …": told(says("{}")),
@@ -257,9 +260,9 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "Supabase did not answer in time …": silent,
     "Supabase lacks a table or a column: …": no_table,
     "Row security is off or too wide: …": too_wide,
+    "Supabase does not take the token yet: its clocks differ": early,
     "Nobody is signed in": nobody,
     "The session has ended": ended,
-    "Supabase does not take the token yet: its clocks differ": early,
     "The run belongs to the store …, and the settings mean …": another_store,
     "SUPABASE_SECRET_KEY is not set: …": no_secret_key,
     "SECONDLOOK_… is …; allowed: …": told(SECONDLOOK_AGENT="robot"),

@@ -430,6 +430,14 @@ def test_retry_after_a_date(sender: Sender, receiver: Receiver) -> None:
     assert 590 < wait_of(sender.attempt()) <= 1.25 * 600
 
 
+def test_retry_after_a_date_of_another_clock(sender: Sender, receiver: Receiver) -> None:
+    """The receiver's clock counts where it tells it: this machine's may be off by hours."""
+    there = datetime.now(UTC) - timedelta(hours=2)
+    until = format_datetime(there + timedelta(seconds=600), usegmt=True)
+    receiver.reply = status(503, **{"Retry-After": until, "Date": format_datetime(there, usegmt=True)})
+    assert 590 < wait_of(sender.attempt()) <= 1.25 * 600
+
+
 def wait_of(kept: Delivery) -> float:
     """Seconds from now until a message is due."""
     return (datetime.fromisoformat(kept.due_at) - datetime.now(UTC)).total_seconds()

@@ -607,3 +607,23 @@ def test_idle_connections_are_not_kept_longer_than_servers_do() -> None:
             time.sleep(IDLE_SECONDS + 0.3)
             agent.ask(example_request(), kept.append)
             assert (server.connections, len(kept)) == (2, 3)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_server_that_quotes_the_key_is_not_quoted(status: int) -> None:
+    """Also with status 200, and where a key does not begin as OpenAI's do: neither run nor journal has it."""
+    key = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+    server = Server(lambda _: httpx2.Response(status, json={"error": {"message": f"Unknown key {key}"}}))
+    agent = openai(server, 30)
+    agent.settings = agent.settings.model_copy(update={"openai_api_key": SecretStr(key)})
+    kept: list[AgentAnswer] = []
+    with closing(agent):
+        if status == 200:
+            agent.ask(example_request(), kept.append)
+            said = kept[0].body + str(OpenAI.read(kept[0].body).problem)
+        else:
+            with pytest.raises(ProviderError) as caught:
+                agent.ask(example_request(), kept.append)
+            said = caught.value.message
+    assert "Unknown key [key]" in said
+    assert key not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -102,3 +103,24 @@ def test_any_text(first: str, second: str) -> None:
     ):
         assert seconds is None or 0 <= seconds <= MAX_SECONDS
     read_limits({"x-ratelimit-remaining-requests": first, "x-ratelimit-reset-requests": second})
+
+
+@pytest.mark.parametrize("off", [-7200, -60, 0, 60, 7200], ids=lambda off: f"{off} s")
+def test_a_date_counts_by_the_servers_clock(off: int) -> None:
+    """This machine's clock may be off: the answer's own Date says from when on to wait."""
+    assert read_retry_after({"retry-after": at(off + 120), "date": at(off)}) == pytest.approx(120, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    "date", ["", "soon", "Mon, 99 Foo 2026 00:00:00 GMT", "Sun, 06 Nov 1994 08:49:37 +9999"]
+)
+def test_a_date_header_that_is_none(date: str) -> None:
+    """Then this machine's clock counts."""
+    assert read_retry_after({"retry-after": at(120), "date": date}) == pytest.approx(120, abs=1.5)
+
+
+@pytest.mark.parametrize("unit", [1, 1000], ids=["seconds", "milliseconds"])
+def test_a_reset_that_is_a_moment(unit: int) -> None:
+    """Since 1970, as some gateways write it: not a wait of a day."""
+    assert duration(str(int((time.time() + 30) * unit))) == pytest.approx(30, abs=1.5)
+    assert duration(str(int((time.time() - 30) * unit))) == 0

@@ -216,7 +216,8 @@ def test_a_usage_that_cannot_be_is_unknown(usage: object, why: str) -> None:
     """It is never $0, and says why."""
     found = read(usage=usage)
     assert found.text is not None
-    assert (found.usage, found.problem) == (Usage(), None)
+    assert found.problem is None
+    assert None in {found.usage.prompt_tokens, found.usage.completion_tokens}
     assert why in (found.usage_problem or "")
     assert provider().cost_usd(found.usage, MODEL, found.terms) is None
 

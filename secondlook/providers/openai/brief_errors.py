@@ -15,7 +15,7 @@ from secondlook.providers.openai.unpacking import Unpacked, read_text
 
 MAX_ERROR_BYTES = 64 * 1024
 
-_KEPT = {"retry-after", "retry-after-ms", "openai-processing-ms"}
+_KEPT = {"retry-after", "retry-after-ms", "date", "openai-processing-ms"}
 """Headers of an error that are kept, besides those that begin with x-."""
 
 _OF_THE_PACKED = {"content-encoding", "content-length"}

@@ -42,6 +42,9 @@ LATE = 10
 _NOT_PROCESSED = {429, 503}
 _UNKNOWN = {408, 502, 504, *range(520, 525)}  # from a gateway, not the model; 52x are a CDN's
 
+_LONG_KEY = 16
+"""A key of fewer characters is no secret: local servers take any word, which an answer may hold."""
+
 IDLE_SECONDS = 2
 """How long an idle connection is kept: shorter than servers do, of which some close theirs after 5 seconds.
 A request on a connection that the server closes at that moment has an unknown outcome."""
@@ -170,6 +173,8 @@ class Client:
             ) as response,
         ):
             body = self._read(response, until=started + LATE * self._deadline)
+        if len(self._key) >= _LONG_KEY:
+            body = body.replace(self._key, "[key]")  # a server that quotes it: an answer never holds it
         completion = read_completion(body)
         return AgentAnswer(
             body=body,

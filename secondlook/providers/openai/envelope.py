@@ -68,18 +68,22 @@ def _with_usage(found: Completion, envelope: _Json, usage: Usage, content: objec
     """With its usage, or why that is unknown."""
     written = found.terms.cache_write_tokens or 0
     problem = _contradiction(usage, written, len(_joined(content, "text") or ""))
-    if not isinstance(envelope.get("usage"), dict):
+    if problem is not None:
+        usage = Usage()
+    elif not isinstance(envelope.get("usage"), dict):
         problem = "the answer tells no usage"
-    return replace(found, usage=usage if problem is None else Usage(), usage_problem=problem)
+    elif usage.prompt_tokens is None or usage.completion_tokens is None:
+        problem = "the answer's usage has no count of prompt or completion tokens"
+    return replace(found, usage=usage, usage_problem=problem)
 
 
 def _contradiction(usage: Usage, written: int, letters: int) -> str | None:
     """How a usage contradicts itself or the text; None where it does not."""
     prompt, completion, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
-    if prompt is None or completion is None:
-        return "the answer's usage has no count of prompt or completion tokens"
     if prompt == 0:
         return "the usage says that the prompt had 0 tokens"
+    if prompt is None or completion is None:
+        return None
     if completion * MOST_LETTERS < letters:
         return f"the usage says {completion:,} completion tokens for a text of {letters:,} characters"
     if total is not None and total != prompt + completion:

@@ -41,7 +41,7 @@ def read_error(parsed: object) -> ErrorBody:
     """The error in a body's JSON: `{"error": {…}}`, `{"error": "…"}`, flat, or one of these in a list."""
     if isinstance(parsed, list):
         entries = cast("list[object]", parsed)
-        return read_error(entries[0]) if len(entries) == 1 and isinstance(entries[0], dict) else ErrorBody()
+        return read_error(entries[0]) if len(entries) == 1 else ErrorBody()
     if not isinstance(parsed, dict):
         return ErrorBody()
     outer = cast("dict[str, object]", parsed)

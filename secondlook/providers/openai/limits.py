@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 
 from secondlook.connections.retry_after import read_seconds
@@ -14,7 +15,10 @@ MAX_SECONDS = 24 * 3600.0
 _DURATION = re.compile(
     r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9})ms)?"
 )
-_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
+_NUMBER = re.compile(r"[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
+
+_FIRST_MOMENT = 1_000_000_000.0
+"""A plain number from here on is a moment: seconds, or milliseconds, since 1970."""
 
 _IN_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
 
@@ -39,13 +43,19 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
         milliseconds = _number(headers.get(name))
         if milliseconds is not None:
             return min(milliseconds / 1000, MAX_SECONDS)
-    seconds = read_seconds(headers.get("retry-after", ""))
+    seconds = read_seconds(headers.get("retry-after", ""), headers.get("date"))
     return None if seconds is None else min(seconds, MAX_SECONDS)
 
 
 def duration(text: str | None) -> float | None:
-    """Seconds of a duration as OpenAI writes it (`1s`, `6m0s`, `20ms`), or of plain seconds."""
+    """Seconds of a duration as OpenAI writes it (`1s`, `6m0s`, `20ms`), or of plain seconds.
+
+    Some servers write the moment of the reset: seconds or milliseconds since 1970.
+    """
     plain = _number(text)
+    if plain is not None and plain >= _FIRST_MOMENT:
+        at = plain / 1000 if plain >= 1000 * _FIRST_MOMENT else plain
+        plain = max(at - time.time(), 0.0)
     if plain is not None:
         return min(plain, MAX_SECONDS)
     parts = _DURATION.fullmatch(text or "")

@@ -5,12 +5,26 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
+from itertools import chain
+from typing import Protocol
 
 import httpx2
 
 _PIECE_BYTES = 64 * 1024
 _BEGINNING_BYTES = 2
 """As many bytes tell whether a body is compressed."""
+
+
+class _Decoder(Protocol):
+    """What `zlib.decompressobj` returns; the class itself is private."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 class Unpacked(httpx2.SyncByteStream):
@@ -41,9 +55,11 @@ class Unpacked(httpx2.SyncByteStream):
             return
         decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by their first bytes
         try:
-            yield from _decompressed(decoder, beginning)
-            for piece in pieces:
-                yield from _decompressed(decoder, piece)
+            for piece in chain([beginning], pieces):
+                rest = piece
+                while rest and not decoder.eof:
+                    yield decoder.decompress(rest, _PIECE_BYTES)
+                    rest = decoder.unconsumed_tail
         except zlib.error as error:
             raise httpx2.DecodingError("the compressed body is damaged") from error
         if not decoder.eof:
@@ -60,12 +76,6 @@ def _is_compressed(beginning: bytes) -> bool:
         return False
     first, second = beginning[0], beginning[1]
     return (first, second) == (0x1F, 0x8B) or (first == 0x78 and (first * 256 + second) % 31 == 0)
-
-
-def _decompressed(decoder: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
-    while piece and not decoder.eof:
-        yield decoder.decompress(piece, _PIECE_BYTES)
-        piece = decoder.unconsumed_tail
 
 
 def read_text(body: bytes) -> str:
