@@ -6,25 +6,12 @@ import json
 import zlib
 from collections.abc import Iterator
 from itertools import chain
-from typing import Protocol
 
 import httpx2
 
 _PIECE_BYTES = 64 * 1024
 _BEGINNING_BYTES = 2
 """As many bytes tell whether a body is compressed."""
-
-
-class _Decoder(Protocol):
-    """What `zlib.decompressobj` returns; the class itself is private."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unconsumed_tail(self) -> bytes: ...
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 class Unpacked(httpx2.SyncByteStream):
