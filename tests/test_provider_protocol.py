@@ -568,6 +568,7 @@ def test_another_process_sees_the_run(home: Home) -> None:
         "error_code",
         "attempts",
         "usage",
+        "usage_problem",
         "cost_usd",
         "model",
         "created_at",
