@@ -275,6 +275,7 @@ def test_reasoning_tokens_are_read_and_priced(monkeypatch: pytest.MonkeyPatch) -
 
 
 SPENT = answered("", "length")
+SPENT["usage"] |= {"completion_tokens": 2000, "total_tokens": 2400}
 SPENT["usage"]["completion_tokens_details"] = {"reasoning_tokens": 1900}
 
 
