@@ -10,7 +10,6 @@
     │   ├── InDoubt                 in_doubt
     │   ├── OverBudget              over_budget
     │   ├── NotSignedIn             not_signed_in
-    │   ├── FileInvalid             file_invalid
     │   └── RequestInvalid          request_invalid
     ├── the provider
     │   ├── ProviderError           provider_error
@@ -131,13 +130,6 @@ class NotSignedIn(SecondlookError):
 
     code = "not_signed_in"
     default_hint = "Sign in, then try again."
-
-
-class FileInvalid(SecondlookError):
-    """A file cannot be read as estimates; the message names the line or the rule, and no text of a row."""
-
-    code = "file_invalid"
-    default_hint = "docs/importing.md says what is read. Nothing was stored."
 
 
 class RequestInvalid(SecondlookError):

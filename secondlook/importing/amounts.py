@@ -50,9 +50,10 @@ def read_amount(text: str, decimal: str) -> Amount:
     form = _FORM.fullmatch(text)
     if form is None or (form["minus"] == "(") != (form["end"] == ")"):
         return Amount(reason="not an amount")
-    currency = _currency(form["before"]) or _currency(form["after"])
-    if currency is None or (form["before"] and form["after"] and _currency(form["before"]) != _currency(form["after"])):
+    before, after = _currency(form["before"]), _currency(form["after"])
+    if before is None or after is None or (before and after and before != after):
         return Amount(reason="not an amount")
+    currency = before or after
     digits = re.sub(r"['’\s\u00a0\u202f]", "", form["digits"])  # noqa: RUF001 -- Swiss thousands
     says = _says(digits)
     whole, mark, cents = digits.rpartition(decimal)
@@ -63,10 +64,10 @@ def read_amount(text: str, decimal: str) -> Amount:
     if decimal in whole or thousands in cents or (len(groups) > 1 and not _grouped(groups)):
         return Amount(reason="not an amount with this decimal mark", currency=currency, says=says)
     value = Decimal("".join(groups) + "." + (cents or "0") if groups != [""] else "0." + (cents or "0"))
-    rounded = int((value * 100).quantize(Decimal(1), ROUND_HALF_UP)) if len(digits) < 25 else MAX_CENTS + 1
-    if form["minus"] or form["inner"] or form["end"]:
-        if rounded:
-            return Amount(reason="a negative amount", currency=currency, says=says)
+    short = len(digits) <= 25  # Decimal rounds what is longer
+    rounded = int((value * 100).quantize(Decimal(1), ROUND_HALF_UP)) if short else MAX_CENTS + 1
+    if rounded and (form["minus"] or form["inner"] or form["end"]):
+        return Amount(reason="a negative amount", currency=currency, says=says)
     if rounded > MAX_CENTS:
         return Amount(reason="above 9,999,999,999.99", currency=currency, says=says)
     return Amount(cents=rounded, currency=currency, says=says)
@@ -74,7 +75,8 @@ def read_amount(text: str, decimal: str) -> Amount:
 
 def _grouped(groups: list[str]) -> bool:
     """Whether thousands are in groups; India's have two digits."""
-    return 1 <= len(groups[0]) <= 3 and len(groups[-1]) == 3 and all(len(each) in (2, 3) for each in groups[1:-1])
+    inner = all(len(each) in (2, 3) for each in groups[1:-1])
+    return 1 <= len(groups[0]) <= 3 and len(groups[-1]) == 3 and inner
 
 
 def _says(digits: str) -> int:
@@ -85,7 +87,9 @@ def _says(digits: str) -> int:
         return (POINT if marks[-1] == "." else COMMA) if marks.count(marks[-1]) == 1 else 0
     if len(marks) > 1:
         return COMMA if marks[0] == "." else POINT
-    return EITHER if marks[0] == "." else 0  # `1,234` is twelve hundred, unless another value has a decimal comma
+    return (
+        EITHER if marks[0] == "." else 0
+    )  # `1,234` is twelve hundred, unless another value has a decimal comma
 
 
 def _currency(mark: str | None) -> str | None:

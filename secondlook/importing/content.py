@@ -6,13 +6,12 @@ import io
 from pathlib import Path
 from typing import BinaryIO
 
-from secondlook.errors import FileInvalid
+from secondlook.errors import ImportRefused
 
 _KINDS = (
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
-    (b"RIFF", "a picture or a sound"),
     (b"BM", "a picture"),
     (b"%PDF", "a PDF document"),
     (b"\x1f\x8b", "a compressed file"),
@@ -31,7 +30,7 @@ class Content:
         source: A path, or the bytes themselves.
 
     Raises:
-        FileInvalid: It cannot be read, is empty, or is no table.
+        ImportRefused: It cannot be read, is empty, or is no table.
     """
 
     def __init__(self, source: Path | bytes) -> None:
@@ -42,9 +41,9 @@ class Content:
             with self._opened() as stream:
                 self.head = stream.read(_HEAD)
         except OSError as error:
-            raise FileInvalid(f"The file cannot be read ({error.strerror})") from None
+            raise ImportRefused(f"The file cannot be read ({error.strerror})") from None
         if not self.head.strip(b"\0 \t\r\n"):
-            raise FileInvalid("The file is empty", hint="Export it again, with its header line.")
+            raise ImportRefused("The file is empty", hint="Export it again, with its header line.")
         self._refuse_what_is_no_table()
 
     @property
@@ -61,7 +60,7 @@ class Content:
         """The bytes from their start.
 
         Raises:
-            FileInvalid: They are not what they were.
+            ImportRefused: They are not what they were.
         """
         self.check_unchanged()
         return self._opened()
@@ -70,14 +69,14 @@ class Content:
         """Refuse a file that was written to since it was first opened.
 
         Raises:
-            FileInvalid: It was.
+            ImportRefused: It was.
         """
         try:
             same = self._mark() == self._seen
         except OSError:
             same = False
         if not same:
-            raise FileInvalid("The file changed while it was read", hint="Import it again.")
+            raise ImportRefused("The file changed while it was read", hint="Import it again.")
 
     def _opened(self) -> BinaryIO:
         return io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source.open("rb")
@@ -91,10 +90,10 @@ class Content:
     def _refuse_what_is_no_table(self) -> None:
         if self.head.startswith(_OLD_OFFICE):
             if "EncryptedPackage".encode("utf-16-le") in self.head:
-                raise FileInvalid("The workbook is encrypted", hint="Save it without a password.")
-            raise FileInvalid("The file is an old Office file", hint="Save it as .xlsx or .csv.")
+                raise ImportRefused("The workbook is encrypted", hint="Save it without a password.")
+            raise ImportRefused("The file is an old Office file", hint="Save it as .xlsx or .csv.")
         for start, kind in _KINDS:
-            # "BM" and "RIFF" begin words as well: a picture has NULs in its header.
-            if self.head.startswith(start) and (len(start) > 4 or start[0] > 0x7E or b"\0" in self.head[:64]
-                                                or start == b"%PDF" or start == b"GIF8" or start[0] < 0x20):  # fmt: skip
-                raise FileInvalid(f"The file is {kind}, not a table", hint="Export the estimates as CSV or XLSX.")
+            if self.head.startswith(start) and (len(start) > 2 or b"\0" in self.head[:64]):
+                raise ImportRefused(
+                    f"The file is {kind}, not a table", hint="Export the estimates as CSV or XLSX."
+                )

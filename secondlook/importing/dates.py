@@ -18,7 +18,8 @@ _MONTH_FIRST = re.compile(
     _DAY + r"(?P<n>[A-Za-z]{3,9})\.?\s+(?P<d>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<y>\d{4})" + _TIME, re.ASCII
 )
 _DAY_FIRST = re.compile(
-    _DAY + r"(?P<d>\d{1,2})(?:st|nd|rd|th)?[-\s.]+(?P<n>[A-Za-z]{3,9})\.?,?[-\s]+(?P<y>\d{4}|\d{2})" + _TIME, re.ASCII
+    _DAY + r"(?P<d>\d{1,2})(?:st|nd|rd|th)?[-\s.]+(?P<n>[A-Za-z]{3,9})\.?,?[-\s]+(?P<y>\d{4}|\d{2})" + _TIME,
+    re.ASCII,
 )
 _SERIAL = re.compile(r"[2-9]\d{4}(?:\.\d+)?", re.ASCII)
 _MONTHS = {
@@ -80,7 +81,8 @@ def read_date(text: str, order: str | None, zone: ZoneInfo | None) -> Date:
             year, day = int(found["y"]), int(found["d"])
             year += 2000 if year < 70 else 1900 if year < 100 else 0
         elif _SERIAL.fullmatch(text):
-            return _instant(_SERIALS_START + timedelta(seconds=round(float(text) * 86400)), zone, whole="." not in text)
+            local = _SERIALS_START + timedelta(seconds=round(float(text) * 86400))
+            return _instant(local, zone, whole="." not in text)
         else:
             return Date(reason="not a date")
         local, whole = _with_time(datetime(year, month, day), found)  # noqa: DTZ001 -- the zone follows
@@ -102,11 +104,13 @@ def _with_time(day: datetime, found: re.Match[str]) -> tuple[datetime, bool]:
             raise ValueError(hour)
         hour = hour % 12 + (12 if found["ap"] in "pP" else 0)
     micros = int((found["f"] or "0").ljust(6, "0")[:6])
-    return day.replace(hour=hour, minute=int(found["mi"]), second=int(found["s"] or 0), microsecond=micros), False
+    return day.replace(
+        hour=hour, minute=int(found["mi"]), second=int(found["s"] or 0), microsecond=micros
+    ), False
 
 
 def _offset(text: str) -> timedelta:
-    if not text[0] in "+-":
+    if text[0] not in "+-":
         return timedelta(0)
     digits = text[1:].replace(":", "")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
@@ -122,8 +126,9 @@ def _instant(local: datetime, zone: ZoneInfo | None, *, whole: bool) -> Date:
     early, late = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if early != late and not whole:
         exists = early.astimezone(zone).replace(tzinfo=None) == local
-        return Date(reason="a time that comes twice in this zone" if exists else "a time that this zone skips")
-    return Date(_micros(min(early, late) if early.astimezone(zone).date() == local.date() else max(early, late)))
+        return Date(reason=f"a time that {'comes twice in' if exists else 'does not exist in'} this zone")
+    first = early.astimezone(zone).date() == local.date()
+    return Date(_micros(min(early, late) if first else max(early, late)))
 
 
 def _micros(instant: datetime) -> int:

@@ -75,7 +75,8 @@ class Partitions:
         import numpy as np
 
         files: list[IO[bytes]] = [
-            tempfile.TemporaryFile() for _ in range((len(self._places) - 1) // self._per_part + 1)  # noqa: SIM115 -- closed with the process
+            tempfile.TemporaryFile()
+            for _ in range((len(self._places) - 1) // self._per_part + 1)  # noqa: SIM115 -- closed with the process
         ]
         place_of = np.full(max(self._places) + 1, -1, dtype=np.int64)
         for group, place in self._places.items():

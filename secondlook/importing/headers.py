@@ -11,7 +11,7 @@ from importlib import resources
 from typing import TypedDict, cast, get_args
 
 from secondlook.domain.untrusted_text import one_line
-from secondlook.errors import FileInvalid
+from secondlook.errors import ImportRefused
 from secondlook.importing.amounts import looks_like_amount
 from secondlook.importing.dates import read_date
 from secondlook.importing.estimates import Role
@@ -87,7 +87,7 @@ class Header:
             name: The header, to the letter or but for case and signs.
 
         Raises:
-            FileInvalid: There is no such column, or there are several.
+            ImportRefused: There is no such column, or there are several.
         """
         if re.fullmatch(r"#[0-9]{1,5}", name) and 1 <= int(name[1:]) <= len(self.names):
             return int(name[1:]) - 1
@@ -95,10 +95,12 @@ class Header:
             found = [position for position, each in enumerate(self.names) if same(each) == same(name)]
             if len(found) > 1:
                 listed = " or ".join(f"#{position + 1}" for position in found)
-                raise FileInvalid(f"The column {one_line(name)} comes {len(found)} times", hint=f"Name {listed}.")
+                raise ImportRefused(
+                    f"The column {one_line(name)} comes {len(found)} times", hint=f"Name {listed}."
+                )
             if found:
                 return found[0]
-        raise FileInvalid(f"The file has no column {one_line(name)}",
+        raise ImportRefused(f"The file has no column {one_line(name)}",
                           hint=f"It has: {one_line(', '.join(self.names), 400)}.")  # fmt: skip
 
     def label(self, position: int) -> str:
@@ -115,7 +117,7 @@ def find_header(head: Sequence[Line], named: Sequence[str]) -> Header:
         named: Headers that a person has named; the row has them all.
 
     Raises:
-        FileInvalid: The file has one column alone.
+        ImportRefused: The file has one column alone.
     """
     wanted = {name for name in named if name and not name.startswith("#")}
     candidates = [line for line in head[:60] if wanted <= set(line.cells)] if wanted else []
@@ -130,10 +132,10 @@ def find_header(head: Sequence[Line], named: Sequence[str]) -> Header:
     width = max([len(cells), *(_filled(line.cells) for line in head if line.number > best.number)])
     cells += [""] * (width - len(cells))
     if width < 2:
-        raise FileInvalid("The file has one column",
+        raise ImportRefused("The file has one column",
                           hint="Columns are separated by comma, semicolon, tab or bar.")  # fmt: skip
     if width > 16_384:
-        raise FileInvalid(f"The file has {width:,} columns; at most 16,384 are read")
+        raise ImportRefused(f"The file has {width:,} columns; at most 16,384 are read")
     above = tuple(line.number for line in head if line.number < best.number)
     return Header(best.number, tuple(cells), above)
 
@@ -157,12 +159,12 @@ def find_columns(header: Header, head: Sequence[Line], chosen: Mapping[str, str]
         chosen: The header by role, from a person; empty: there is none.
 
     Raises:
-        FileInvalid: A role or a column does not exist, or a column's header comes twice.
+        ImportRefused: A role or a column does not exist, or a column's header comes twice.
     """
     found: dict[Role, int] = {}
     for role, name in chosen.items():
         if role not in ROLES:
-            raise FileInvalid(f"There is no role {one_line(role)}", hint=f"Roles: {', '.join(ROLES)}.")
+            raise ImportRefused(f"There is no role {one_line(role)}", hint=f"Roles: {', '.join(ROLES)}.")
         if name:
             found[role] = header.find(name)
     by_hand = set(found.values())

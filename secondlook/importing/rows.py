@@ -97,17 +97,36 @@ class Judged:
         lines: The line of each.
         estimates: Columns as `estimates.COLUMNS`; rows that are not taken hold anything.
         reasons: Why each is not taken, an index into `JudgedRows.reasons`; 0: it is taken.
-        groups: The text to group by.
-        texts: The texts of each role, without blanks around them.
+        texts: The texts of each role, and of `group`, without blanks around them.
         no_rows: Lines that are no rows, by kind.
     """
 
     lines: Ints
     estimates: pd.DataFrame
     reasons: Ints
-    groups: pa.Array[Any] | None
     texts: Mapping[str, pa.Array[Any]]
     no_rows: Mapping[str, Ints]
+
+
+class _Verdicts:
+    """Why each row is not taken: the first reason stays."""
+
+    def __init__(self, number: Callable[[Reason], int], size: int) -> None:
+        import numpy as np
+
+        self._number = number
+        self.reasons: Ints = np.zeros(size, dtype=np.int64)
+
+    def give(self, fate: str, role: str, text: str, where: npt.NDArray[np.bool_]) -> None:
+        """Give one reason to some rows."""
+        if where.any():
+            self.reasons[(self.reasons == 0) & where] = self._number(Reason(fate, role, text))
+
+    def give_each(self, found: Ints) -> None:
+        """Give each row its own reason; 0 is none."""
+        import numpy as np
+
+        np.copyto(self.reasons, found, where=self.reasons == 0)
 
 
 class RowJudge:
@@ -139,62 +158,28 @@ class RowJudge:
         Args:
             chunk: The rows.
         """
-        import numpy as np
         import pandas as pd
-        import pyarrow.compute as pc
 
-        layout = self._layout
-        texts: dict[str, Any] = {role: _trimmed(chunk.cells[at]) for role, at in layout.columns.items()}
+        texts: dict[str, Any] = {role: _trimmed(chunk.cells[at]) for role, at in self._layout.columns.items()}
+        if self._layout.group is not None:
+            texts["group"] = _trimmed(chunk.cells[self._layout.group])
         is_row, no_rows = self._rows(chunk, texts)
-        lines, overlong = chunk.lines, chunk.overlong
-        groups = None if layout.group is None else _trimmed(chunk.cells[layout.group])
-        cells = chunk.cells
         if not is_row.all():
-            mask = _arrow(is_row)
-            texts = {role: pc.filter(text, mask) for role, text in texts.items()}
-            groups = None if groups is None else pc.filter(groups, mask)
-            lines, overlong, cells = lines[is_row], overlong[is_row], cells[is_row]
-        size = len(lines)
-        reasons: Ints = np.zeros(size, dtype=np.int64)
-
-        def give(fate: str, role: str, text: str, where: npt.NDArray[np.bool_]) -> None:
-            if where.any():
-                reasons[(reasons == 0) & where] = self._number(Reason(fate, role, text))
-
-        def give_all(found: Ints) -> None:
-            np.copyto(reasons, found, where=reasons == 0)
-
-        give(REFUSED, "", "more cells than the header has", overlong)
-        if groups is not None:
-            give(REFUSED, "group", "blank", _blank(groups))
+            texts = {role: text.filter(_arrow(is_row)) for role, text in texts.items()}
+        verdicts = _Verdicts(self._number, int(is_row.sum()))
+        verdicts.give(REFUSED, "", "more cells than the header has", chunk.overlong[is_row])
         if "status" in texts:
-            give_all(self._by_value(texts["status"], self._status))
-        for role in ("estimate_id",):
-            if role not in texts:
-                texts[role] = _no_texts(size)
-        created, why = self._times("created_at", texts)
-        give_all(why)
-        if layout.options.one_date:
-            closed: Ints = np.full(size, _NO_TIME, dtype=np.int64)
-        else:
-            closed, why = self._times("closed_at", texts)
-            if "closed_at_2" in texts:
-                second, why_2 = self._times("closed_at_2", texts)
-                blank = _blank(texts["closed_at"])
-                closed, why = np.where(blank, second, closed), np.where(blank, why_2, why)
-            give_all(why)
-        for role, times in (("created_at", created), ("closed_at", closed)):
-            known = times != _NO_TIME
-            give(REFUSED, role, "before 1970", known & (times < 0))
-            give(REFUSED, role, "in the future", known & (times > layout.now))
-        give(REFUSED, "closed_at", "closed before it was created", (closed != _NO_TIME) & (closed < created))
+            verdicts.give_each(self._by_value(texts["status"], self._status))
+        if "group" in texts:
+            verdicts.give(REFUSED, "group", "blank", _blank(texts["group"]))
+        created, closed = self._dates(texts, verdicts)
         cents, why = self._amounts(texts)
-        give_all(why)
-        if layout.options.window is not None:
-            start = layout.now - timedelta(days=layout.options.window) // timedelta(microseconds=1)
-            give(LEFT_OUT, "closed_at", f"closed more than {layout.options.window} days ago",
-                 np.where(closed == _NO_TIME, created, closed) < start)  # fmt: skip
-        ids = self._ids(texts["estimate_id"], cells)
+        verdicts.give_each(why)
+        if self._layout.options.window is not None:
+            self._window(self._layout.options.window, created, closed, verdicts)
+        if "currency" in texts:
+            self.seen.currencies |= set(texts["currency"].unique().to_pylist()) - set(BLANKS)
+        ids = self._ids(texts.get("estimate_id"), chunk.cells, is_row)
         estimates = pd.DataFrame(
             {
                 "estimate_id": pd.Series(ids, dtype="str"),
@@ -203,9 +188,36 @@ class RowJudge:
                 "amount_cents": cents,
             }
         )
-        if "currency" in texts:
-            self.seen.currencies |= {str(each) for each in pc.unique(texts["currency"]).to_pylist()} - set(BLANKS)
-        return Judged(lines, estimates, reasons, groups, texts, no_rows)
+        return Judged(chunk.lines[is_row], estimates, verdicts.reasons, texts, no_rows)
+
+    def _dates(self, texts: Mapping[str, Any], verdicts: _Verdicts) -> tuple[Ints, Ints]:
+        """Created and closed of each row, with what is wrong with them."""
+        import numpy as np
+
+        created, why = self._times("created_at", texts)
+        verdicts.give_each(why)
+        closed: Ints = np.full(len(created), _NO_TIME, dtype=np.int64)
+        if not self._layout.options.one_date:
+            closed, why = self._times("closed_at", texts)
+            if "closed_at_2" in texts:
+                second, why_2 = self._times("closed_at_2", texts)
+                blank = _blank(texts["closed_at"]) & ~_blank(texts["closed_at_2"])
+                closed, why = np.where(blank, second, closed), np.where(blank, why_2, why)
+            verdicts.give_each(why)
+        for role, times in (("created_at", created), ("closed_at", closed)):
+            known = times != _NO_TIME
+            verdicts.give(REFUSED, role, "before 1970", known & (times < 0))
+            verdicts.give(REFUSED, role, "in the future", known & (times > self._layout.now))
+        early = (closed != _NO_TIME) & (closed < created)
+        verdicts.give(REFUSED, "closed_at", "closed before it was created", early)
+        return created, closed
+
+    def _window(self, days: int, created: Ints, closed: Ints, verdicts: _Verdicts) -> None:
+        import numpy as np
+
+        start = self._layout.now - timedelta(days=days) // timedelta(microseconds=1)
+        old = np.where(closed == _NO_TIME, created, closed) < start
+        verdicts.give(LEFT_OUT, "closed_at", f"closed more than {days} days ago", old)
 
     def _number(self, reason: Reason) -> int:
         if reason not in self._numbers:
@@ -221,7 +233,9 @@ class RowJudge:
         coded = pc.dictionary_encode(texts)
         codes = coded.indices.to_numpy(zero_copy_only=False)
         counts = np.bincount(codes, minlength=len(coded.dictionary))
-        found = [reason(text, int(count)) for text, count in zip(coded.dictionary.to_pylist(), counts, strict=True)]
+        found = [
+            reason(text, int(count)) for text, count in zip(coded.dictionary.to_pylist(), counts, strict=True)
+        ]
         numbers = np.array([0 if each is None else self._number(each) for each in found], dtype=np.int64)
         return numbers[codes] if len(numbers) else np.zeros(len(texts), dtype=np.int64)
 
@@ -236,21 +250,16 @@ class RowJudge:
     def _rows(self, chunk: Chunk, texts: Mapping[str, Any]) -> tuple[npt.NDArray[np.bool_], dict[str, Ints]]:
         """Which lines are rows, and the kinds of those that are none."""
         import numpy as np
+        import pyarrow.compute as pc
 
         is_row = np.ones(len(chunk.lines), dtype=bool)
-        bare = np.ones(len(chunk.lines), dtype=bool)
-        for role in ("created_at", "status", "closed_at"):
-            if role in texts and role in ("created_at", "status"):
-                bare &= _blank(texts[role])
-        same = np.zeros(len(chunk.lines), dtype=bool)
-        if "created_at" in texts:
-            import pyarrow.compute as pc
-
-            own = self._layout.header[self._layout.columns["created_at"]]
-            if own:
-                same = np.asarray(pc.equal(texts["created_at"], own).to_numpy(zero_copy_only=False), dtype=bool)
+        bare = _blank(texts["created_at"])
+        if "status" in texts:
+            bare &= _blank(texts["status"])
+        own = self._layout.header[self._layout.columns["created_at"]]
+        again = pc.equal(texts["created_at"], own).to_numpy(zero_copy_only=False)
         lines: dict[str, list[int]] = {}
-        for index in np.flatnonzero(bare | same):
+        for index in np.flatnonzero(bare | again):
             cells = [str(cell).strip() for cell in chunk.cells.iloc[int(index)]]
             kind = self._kind([cell if cell not in BLANKS else "" for cell in cells])
             if kind is not None:
@@ -265,8 +274,7 @@ class RowJudge:
             return BLANK_LINE
         if [cell for cell in cells if cell] == [cell for cell in self._layout.header if cell]:
             return HEADER_LINE
-        created = self._layout.columns.get("created_at")
-        if created is not None and cells[created]:
+        if cells[self._layout.columns["created_at"]]:
             return None
         if any(_TOTALS.fullmatch(cells[position]) for position in filled[:2]):
             return TOTALS_LINE
@@ -297,7 +305,11 @@ class RowJudge:
         return self._read(column, role, read, _NO_TIME)
 
     def _read(
-        self, column: pa.Array[Any], role: str, read: Callable[[str], tuple[int | None, str, int]], missing: int
+        self,
+        column: pa.Array[Any],
+        role: str,
+        read: Callable[[str], tuple[int | None, str, int]],
+        missing: int,
     ) -> tuple[Ints, Ints]:
         """Values and reasons, each text read once."""
         import numpy as np
@@ -311,7 +323,9 @@ class RowJudge:
             said |= says
         self.seen.says[role] = said
         values = np.array([missing if value is None else value for value, _, _ in found], dtype=np.int64)
-        reasons = [0 if value is not None else self._number(Reason(REFUSED, role, why)) for value, why, _ in found]
+        reasons = [
+            0 if value is not None else self._number(Reason(REFUSED, role, why)) for value, why, _ in found
+        ]
         if not found:
             empty: Ints = np.zeros(len(column), dtype=np.int64)
             return empty, empty.copy()
@@ -338,8 +352,9 @@ class RowJudge:
 
         decimal = self._layout.decimal
         if decimal == "." and pc.all(pc.match_substring_regex(column, _PLAIN)).as_py() is True:
-            if not self.seen.says.get("decimal", 0) & amounts.POINT and pc.any(pc.match_substring(column, ".")).as_py():
-                self.seen.says["decimal"] = self.seen.says.get("decimal", 0) | amounts.POINT
+            said = self.seen.says.get("decimal", 0)
+            if not said & amounts.POINT and pc.any(pc.match_substring(column, ".")).as_py():
+                self.seen.says["decimal"] = said | amounts.POINT
             plain = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
             return np.rint(plain * 100).astype(np.int64), np.zeros(len(plain), dtype=np.int64)
 
@@ -354,19 +369,25 @@ class RowJudge:
 
         return self._read(column, role, read, 0)
 
-    def _ids(self, column: pa.Array[Any], cells: pd.DataFrame) -> list[str] | pa.Array[Any]:
+    def _ids(
+        self, column: pa.Array[Any] | None, cells: pd.DataFrame, is_row: npt.NDArray[np.bool_]
+    ) -> list[str] | pa.Array[Any]:
         """Each row's id; a row without one is known by its content."""
         import numpy as np
-        import pyarrow as pa
 
-        blank = _blank(column)
-        if not blank.any():
+        rows = np.flatnonzero(is_row)
+        blank = np.ones(len(rows), dtype=bool) if column is None else _blank(column)
+        if column is not None and not blank.any():
             return column
-        ids: list[str] = column.to_pylist()
+        ids: list[str] = [""] * len(rows) if column is None else column.to_pylist()
         for index in np.flatnonzero(blank):
-            content = "\x1f".join(str(cell).strip() for cell in cells.iloc[int(index)])
-            ids[int(index)] = "content-" + hashlib.blake2b(content.encode(errors="surrogatepass"), digest_size=12).hexdigest()
-        return pa.array(ids, pa.large_string())
+            ids[int(index)] = _content_id([str(cell) for cell in cells.iloc[int(rows[index])]])
+        return ids
+
+
+def _content_id(cells: list[str]) -> str:
+    content = "\x1f".join(map(str.strip, cells)).encode(errors="surrogatepass")
+    return f"content-{hashlib.blake2b(content, digest_size=12).hexdigest()}"
 
 
 def _folded(status: str) -> str:
@@ -389,12 +410,6 @@ def _blank(column: pa.Array[Any]) -> npt.NDArray[np.bool_]:
 
     found = pc.is_in(column, value_set=pa.array(BLANKS, pa.large_string()))
     return found.to_numpy(zero_copy_only=False)
-
-
-def _no_texts(size: int) -> pa.Array[Any]:
-    import pyarrow as pa
-
-    return pa.array([""] * size, pa.large_string())
 
 
 def _arrow(mask: npt.NDArray[np.bool_]) -> pa.Array[Any]:

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator
 from itertools import islice
 
-from secondlook.errors import FileInvalid
+from secondlook.errors import ImportRefused
 from secondlook.importing.content import Content
 from secondlook.importing.headers import header_score
 from secondlook.importing.table import HEAD_ROWS, Chunk, Line, as_chunk
@@ -29,7 +29,7 @@ class TextTable:
         content: The file.
 
     Raises:
-        FileInvalid: It is no text.
+        ImportRefused: It is no text.
     """
 
     def __init__(self, content: Content) -> None:
@@ -37,7 +37,7 @@ class TextTable:
         self._encoding = _encoding(content.head)
         text = content.head.decode(self._encoding, errors="replace")
         if "\0" in text:
-            raise FileInvalid(f"Line {text[: text.index(chr(0))].count(chr(10)) + 1} has a NUL character",
+            raise ImportRefused(f"Line {text[: text.index(chr(0))].count(chr(10)) + 1} has a NUL character",
                               hint="The file is damaged or no text: export it again.")  # fmt: skip
         self._separator = _separator(text, whole=content.size <= len(content.head))
         self.head = self._read_head()
@@ -50,7 +50,7 @@ class TextTable:
             yield from self._chunks(after, width)
         except UnicodeDecodeError:
             if self._encoding != "utf-8-sig":
-                raise FileInvalid("The file's encoding is not known", hint="Save it as UTF-8.") from None
+                raise ImportRefused("The file's encoding is not known", hint="Save it as UTF-8.") from None
             raise NotUtf8 from None
 
     def read_as_windows(self) -> None:
@@ -78,17 +78,19 @@ class TextTable:
                 cut = text.rfind("\n") + 1
                 if not cut:
                     if len(text) >= _BLOCK:
-                        raise FileInvalid(f"Line {line} is longer than {_BLOCK:,} characters",
+                        raise ImportRefused(f"Line {line} is longer than {_BLOCK:,} characters",
                                           hint="Check that the file has line ends.")  # fmt: skip
                     cut = len(text)
                 block, rest = text[:cut], text[cut:]
                 if "\0" in block:
                     at = line + block[: block.index("\0")].count("\n")
-                    raise FileInvalid(f"Line {at} has a NUL character",
+                    raise ImportRefused(f"Line {at} has a NUL character",
                                       hint="The file is damaged or no text: export it again.")  # fmt: skip
                 done = min(1.0, stream.buffer.tell() / size)
                 count = block.count("\n") + (not block.endswith("\n"))
-                chunk = None if line <= after else _read_at_once(block, line, count, self._separator, width, done)
+                chunk = (
+                    None if line <= after else _read_at_once(block, line, count, self._separator, width, done)
+                )
                 if chunk is None:
                     rows = _Rows(block, stream, line, self._separator, rest)
                     read = [row for row in rows.all() if row[0] > after]
@@ -119,7 +121,7 @@ def _encoding(head: bytes) -> str:
 def _separator(text: str, *, whole: bool) -> str:
     """The separator by which the most columns have known names, then the most rows have one width."""
     lines = text[:65536].splitlines()
-    sample = lines if whole and len(text) <= 65536 or len(lines) < 2 else lines[:-1]
+    sample = lines if (whole and len(text) <= 65536) or len(lines) < 2 else lines[:-1]
 
     def score(separator: str) -> tuple[int, int, int]:
         try:
@@ -156,7 +158,7 @@ class _Rows:
             try:
                 row = next(reader, None)
             except csv.Error:
-                raise FileInvalid(f"Line {line} has a cell of more than {_MAX_CELL:,} characters",
+                raise ImportRefused(f"Line {line} has a cell of more than {_MAX_CELL:,} characters",
                                   hint="Check that each quote that opens is closed.") from None  # fmt: skip
             if row is None:
                 return
@@ -178,9 +180,7 @@ class _Rows:
         return line
 
 
-def _read_at_once(
-    block: str, line: int, count: int, separator: str, width: int, done: float
-) -> Chunk | None:
+def _read_at_once(block: str, line: int, count: int, separator: str, width: int, done: float) -> Chunk | None:
     import numpy as np
     import pandas as pd
 

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime
 
-from secondlook.errors import FileInvalid
+from secondlook.errors import ImportRefused
 from secondlook.importing.content import Content
 from secondlook.importing.table import HEAD_ROWS, Chunk, Line, as_chunk
 
@@ -23,7 +23,7 @@ class WorkbookTable:
         sheet: The worksheet's name; None: the first visible one.
 
     Raises:
-        FileInvalid: It is no workbook that can be read, or has no such worksheet.
+        ImportRefused: It is no workbook that can be read, or has no such worksheet.
     """
 
     def __init__(self, content: Content, sheet: str | None) -> None:
@@ -36,16 +36,16 @@ class WorkbookTable:
                 visible = [each.name for each in book.sheets_metadata
                            if each.visible == SheetVisibleEnum.Visible]  # fmt: skip
                 if sheet is not None and sheet not in book.sheet_names:
-                    raise FileInvalid("The workbook has no such worksheet",
+                    raise ImportRefused("The workbook has no such worksheet",
                                       hint=f"It has: {', '.join(book.sheet_names)}.")  # fmt: skip
                 names = [sheet] if sheet is not None else visible
                 if not names:
-                    raise FileInvalid("The workbook has no visible worksheet")
+                    raise ImportRefused("The workbook has no visible worksheet")
                 found = book.get_sheet_by_name(names[0])
                 self._rows = [[_text(cell) for cell in row] for row in found.to_python(skip_empty_area=False)]
                 merged = found.merged_cell_ranges
         except (CalamineError, OSError) as error:
-            raise FileInvalid(f"The workbook cannot be read ({type(error).__name__})",
+            raise ImportRefused(f"The workbook cannot be read ({type(error).__name__})",
                               hint="Save it anew as .xlsx or as .csv.") from None  # fmt: skip
         hidden = len(book.sheet_names) - len(visible)
         others = len(visible) - 1
@@ -70,26 +70,28 @@ def _check_archive(content: Content) -> None:
     """Refuse what is no workbook, has macros, or unpacks to too much, before anything of it is read.
 
     Raises:
-        FileInvalid: Says which.
+        ImportRefused: Says which.
     """
     try:
         with content.open() as stream, zipfile.ZipFile(stream) as archive:
             entries = archive.infolist()
             names = {entry.filename for entry in entries}
             if "xl/workbook.xml" not in names:
-                raise FileInvalid("The file is a ZIP archive, not an XLSX workbook",
+                raise ImportRefused("The file is a ZIP archive, not an XLSX workbook",
                                   hint="Unpack it, or save the table as .xlsx or .csv.")  # fmt: skip
             if any(name.endswith("vbaProject.bin") for name in names):
-                raise FileInvalid("The workbook has macros", hint="Save it as .xlsx without them.")
+                raise ImportRefused("The workbook has macros", hint="Save it as .xlsx without them.")
             unpacked = sum(entry.file_size for entry in entries)
             packed = max(1, content.size)
             if unpacked > _MAX_BYTES or (unpacked > 1 << 24 and unpacked / packed > _MAX_RATIO):
-                raise FileInvalid(f"The workbook unpacks to {unpacked / 1e6:,.0f} MB, more than is read",
+                raise ImportRefused(f"The workbook unpacks to {unpacked / 1e6:,.0f} MB, more than is read",
                                   hint="Save the worksheet as CSV.")  # fmt: skip
             if archive.testzip() is not None:
-                raise FileInvalid("The workbook is damaged", hint="Save it anew.")
+                raise ImportRefused("The workbook is damaged", hint="Save it anew.")
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
-        raise FileInvalid("The workbook is damaged or encrypted", hint="Save it anew, without a password.") from None
+        raise ImportRefused(
+            "The workbook is damaged or encrypted", hint="Save it anew, without a password."
+        ) from None
 
 
 def _text(cell: object) -> str:

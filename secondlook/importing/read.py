@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from secondlook.domain.untrusted_text import one_line
-from secondlook.errors import FileInvalid, SettingInvalid
+from secondlook.errors import ImportRefused
 from secondlook.importing.amounts import decimal_mark, one_currency
 from secondlook.importing.bucketing import GroupedCounts
 from secondlook.importing.content import Content
@@ -30,7 +30,7 @@ from secondlook.importing.estimates import (
     Role,
 )
 from secondlook.importing.groups import Partitions
-from secondlook.importing.headers import ROLES, Header, find_columns, find_header, tool_of
+from secondlook.importing.headers import ROLES, find_columns, find_header, tool_of
 from secondlook.importing.repeats import Repeats
 from secondlook.importing.rows import LEFT_OUT, REFUSED, Judged, Layout, RowJudge
 from secondlook.importing.table import Table, as_chunk
@@ -53,6 +53,10 @@ MAX_REFUSED = 1000
 _FIRST_ROWS = 20
 _LISTED_LINES = 20
 _PASSES = 5
+_NO_CLOSE_DATES = (
+    "No column was found for closed_at, the day of the decision: name it with --column closed_at=NAME. "
+    "Without one no latency can be counted: --one-date counts the weeks of created_at instead."
+)
 _DATE_ROLES = ("created_at", "closed_at", "closed_at_2")
 
 
@@ -68,7 +72,7 @@ def read_file(source: Path | bytes, options: Options, progress: Progress | None 
         Its sources and the fate of each row. Where a person must say something first, `questions` has it.
 
     Raises:
-        FileInvalid: It cannot be read at all; the message says why.
+        ImportRefused: It cannot be read at all; the message says why.
     """
     content = Content(source)
     name = options.name or (source.stem if isinstance(source, Path) else "Estimates")
@@ -105,7 +109,7 @@ class _File:
         self._name = name
         self._progress = progress
         if not table.head:
-            raise FileInvalid("The file has no rows")
+            raise ImportRefused("The file has no rows")
         self._header = find_header(table.head, [*options.columns.values(), options.group_by or ""])
         self._columns = find_columns(self._header, table.head, options.columns)
         if options.one_date:
@@ -132,7 +136,7 @@ class _File:
                 break
             layout, self._drop = said, repeats if len(repeats) else None
         else:
-            raise FileInvalid("The file changed while it was read", hint="Import it again.")
+            raise ImportRefused("The file changed while it was read", hint="Import it again.")
         return self._reading(layout, found)
 
     def _missing(self) -> list[Question]:
@@ -141,9 +145,7 @@ class _File:
 
         questions = [ask(role) for role in ("created_at", "amount") if role not in self._columns]
         if "closed_at" not in self._columns and not self._options.one_date:
-            questions.append(Question("close_dates", "No column was found for closed_at, the day of the decision: name it "
-                "with --column closed_at=NAME. Without one no latency can be counted: --one-date counts the weeks of "
-                "created_at instead."))  # fmt: skip
+            questions.append(Question("close_dates", _NO_CLOSE_DATES))
         if "status" not in self._columns and not self._options.all_decided:
             questions.append(ask("status", ", or say with --all-decided that every row counts"))
         return questions
@@ -151,7 +153,8 @@ class _File:
     def _unread(self, questions: list[Question]) -> Reading:
         rows = [line for line in self._table.head if line.number > self._header.line]
         first = tuple(
-            FirstRow(line.number, self._written(line.cells), {}, "not read yet") for line in rows[:_FIRST_ROWS]
+            FirstRow(line.number, self._written(line.cells), {}, "not read yet")
+            for line in rows[:_FIRST_ROWS]
         )
         return Reading(
             sources=(), rows=0, taken=0, left_out={}, refused_count=0, refused=(), repeated=0,
@@ -173,7 +176,7 @@ class _File:
             columns=self._columns,
             header=self._header.names,
             group=self._group,
-            orders={role: options.dates for role in _DATE_ROLES},
+            orders=dict.fromkeys(_DATE_ROLES, options.dates),
             decimal=options.decimal or ".",
             zone=_zone(options.zone),
             ask=frozenset(self._tool.get("ask", []) if self._tool else []),
@@ -230,17 +233,19 @@ class _File:
         """Rows that say something of their estimate: those that are not refused."""
         import numpy as np
 
-        refused = np.array([reason is not None and reason.fate == REFUSED for reason in judge.reasons], dtype=bool)
+        refused = np.array(
+            [reason is not None and reason.fate == REFUSED for reason in judge.reasons], dtype=bool
+        )
         return ~refused[reasons]
 
     def _groups(self, judged: Judged, found: _Pass) -> Ints:
         import numpy as np
         import pyarrow.compute as pc
 
-        if judged.groups is None:
+        if "group" not in judged.texts:
             found.groups.setdefault(self._name, 0)
             return np.zeros(len(judged.reasons), dtype=np.int64)
-        coded = pc.dictionary_encode(judged.groups)
+        coded = pc.dictionary_encode(judged.texts["group"])
         own = [found.groups.setdefault(text, len(found.groups)) for text in coded.dictionary.to_pylist()]
         codes: Ints = coded.indices.to_numpy(zero_copy_only=False)
         return np.array(own, dtype=np.int64)[codes] if own else np.zeros(0, dtype=np.int64)
@@ -255,7 +260,7 @@ class _File:
             for index in np.flatnonzero(refused)[: MAX_REFUSED - len(found.refused)]:
                 reason = found.judge.reasons[int(reasons[index])]
                 role = reason.role if reason is not None else ""
-                text = judged.groups if role == "group" else judged.texts.get(role)
+                text = judged.texts.get(role)
                 value = "" if text is None else one_line(str(text[int(index)].as_py()))
                 found.refused.append((int(judged.lines[index]), int(reasons[index]), value))
         for kind, lines in judged.no_rows.items():
@@ -263,7 +268,7 @@ class _File:
             listed = (*note.lines, *map(int, lines[:_LISTED_LINES]))[:_LISTED_LINES]
             found.no_rows[kind] = Note(kind, listed, note.count + len(lines))
         for index in range(min(len(reasons), _FIRST_ROWS - len(found.first_rows))):
-            found.first_rows.append(_first_row(judged, reasons, index, found.judge))
+            found.first_rows.append(_first_row(judged, int(reasons[index]), index, found.judge))
 
     # -- what it comes to ----------------------------------------------------------------------------------
 
@@ -286,7 +291,7 @@ class _File:
         )
         currencies = {each.upper() for each in found.judge.seen.currencies}
         if not one_currency(currencies):
-            raise FileInvalid("The amounts are in more than one currency, and price bands are in one",
+            raise ImportRefused("The amounts are in more than one currency, and price bands are in one",
                               hint="Export one currency at a time.")  # fmt: skip
         taken = found.fates[0]
         return Reading(
@@ -314,18 +319,20 @@ class _File:
     def _questions(self, layout: Layout, judge: RowJudge) -> Iterator[Question]:
         for role in _DATE_ROLES:
             if role in self._columns and layout.orders[role] is None:
-                yield Question("dates", f"Dates of the column {self._column(role)} can be read with the day or the month "
-                               "first: say which with --dates dmy or --dates mdy.")  # fmt: skip
+                text = f"Dates of the column {self._column(role)} can be read with the day or the month first"
+                yield Question("dates", f"{text}: say which with --dates dmy or --dates mdy.")
         if self._options.decimal is None and decimal_mark(judge.seen.says.get("decimal", 0)) is None:
-            yield Question("decimal", f"Amounts of the column {self._column('amount')} can be read with a decimal point "
-                           "or comma: say which with --decimal . or --decimal ,")  # fmt: skip
+            text = f"Amounts of the column {self._column('amount')} can be read with a decimal point or comma"
+            yield Question("decimal", f"{text}: say which with --decimal . or --decimal ,")
 
     def _facts(self) -> Iterator[Note]:
         yield from (Note(fact) for fact in self._table.facts)
         if self._tool is not None:
             yield Note(f"The columns are those of {self._tool['name']}")
         if self._header.above:
-            yield Note("title lines above the header", self._header.above[:_LISTED_LINES], len(self._header.above))
+            yield Note(
+                "title lines above the header", self._header.above[:_LISTED_LINES], len(self._header.above)
+            )
         if "estimate_id" not in self._columns:
             yield Note("No column has numbers of estimates: rows are told apart by their content")
         if self._options.one_date:
@@ -341,7 +348,7 @@ class _File:
             chunks = [lambda: (frame for _, frame in self._estimates(layout, found))]
         else:
             places = {number: place for place, number in enumerate(ordered)}
-            partitions = Partitions(lambda: self._estimates(layout, found), places, sum(int(totals[n]) for n in numbers))
+            partitions = Partitions(lambda: self._estimates(layout, found), places, int(totals.sum()))
             chunks = [partitions.reader(place) for place in range(len(ordered))]
         if self._options.one_date:
             chunks = [lambda: iter(())] * len(ordered)
@@ -355,7 +362,7 @@ class _File:
         """Taken rows anew, with the group of each; their number is what it was at first.
 
         Raises:
-            FileInvalid: The file has changed.
+            ImportRefused: The file has changed.
         """
         import pandas as pd
 
@@ -366,12 +373,14 @@ class _File:
             taken = reasons == 0
             frame = judged.estimates[taken].assign(status="accepted")
             kinds = judged.texts.get("job_type")
-            frame["job_type"] = None if kinds is None else pd.Series(kinds, dtype="str")[taken].replace("", None)
+            frame["job_type"] = (
+                None if kinds is None else pd.Series(kinds, dtype="str")[taken].replace("", None)
+            )
             total += len(frame)
             if len(frame):
                 yield groups[taken], frame.reset_index(drop=True)
         if total != first.fates[0]:
-            raise FileInvalid("The file changed while it was read", hint="Import it again.")
+            raise ImportRefused("The file changed while it was read", hint="Import it again.")
 
 
 def _zone(name: str) -> ZoneInfo | None:
@@ -382,7 +391,9 @@ def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
     except (OSError, ValueError):
-        raise SettingInvalid(f"There is no zone {one_line(name)}", hint="Zones are named as America/New_York.") from None
+        raise ImportRefused(
+            f"There is no zone {one_line(name)}", hint="Zones are named as America/New_York."
+        ) from None
 
 
 def _keys(ids: pd.Series, groups: Ints) -> npt.NDArray[np.uint64]:
@@ -409,8 +420,7 @@ def _limited(reasons: Ints, groups: Ints, used: Ints, limit: int) -> tuple[Ints,
     return reasons, used + np.bincount(groups[taken], minlength=size)
 
 
-def _first_row(judged: Judged, reasons: Ints, index: int, judge: RowJudge) -> FirstRow:
-    number = int(reasons[index])
+def _first_row(judged: Judged, number: int, index: int, judge: RowJudge) -> FirstRow:
     reason: Any = judge.reasons[number] if number > 0 else None
     written = {role: one_line(str(text[index].as_py())) for role, text in judged.texts.items()}
     fate = "taken" if number == 0 else {-1: "repeated", -2: "beyond the limit"}.get(number, "")
