@@ -7,6 +7,7 @@
     │   ├── BucketsMissing          buckets_missing
     │   ├── BucketsInvalid          buckets_invalid
     │   ├── NotEnoughEstimates      not_enough_estimates
+    │   ├── SourceInUse             source_in_use
     │   ├── InDoubt                 in_doubt
     │   ├── OverBudget              over_budget
     │   ├── NotSignedIn             not_signed_in
@@ -106,6 +107,13 @@ class NotEnoughEstimates(SecondlookError):
 
     code = "not_enough_estimates"
     default_hint = "Upload more estimates, bucket the source again, then generate its snapshot."
+
+
+class SourceInUse(SecondlookError):
+    """A run or an import of the source has not ended."""
+
+    code = "source_in_use"
+    default_hint = "Wait until it has ended, then try again."
 
 
 class InDoubt(SecondlookError):
