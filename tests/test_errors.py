@@ -16,6 +16,7 @@ CODES = {
     "buckets_missing",
     "buckets_invalid",
     "not_enough_estimates",
+    "source_in_use",
     "api_key_missing",
     "provider_error",
     "answer_rejected",

@@ -33,7 +33,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SERIALS_START = datetime(1899, 12, 30)  # noqa: DTZ001 -- a worksheet's day has no zone
 
 DMY, MDY, EITHER = 1, 2, 4
-"""What a value says of the order of day and month: the day first, the month first, or that it could be both."""
+"""What a value says of the order: the day first, the month first, or that it could be both."""
 
 
 @dataclass(frozen=True)

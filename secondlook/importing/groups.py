@@ -74,17 +74,15 @@ class Partitions:
     def _write(self) -> list[IO[bytes]]:
         import numpy as np
 
-        files: list[IO[bytes]] = [
-            tempfile.TemporaryFile()
-            for _ in range((len(self._places) - 1) // self._per_part + 1)  # noqa: SIM115 -- closed with the process
-        ]
+        parts = (len(self._places) - 1) // self._per_part + 1
+        files: list[IO[bytes]] = [tempfile.TemporaryFile() for _ in range(parts)]  # noqa: SIM115 -- closed with the process
         place_of = np.full(max(self._places) + 1, -1, dtype=np.int64)
         for group, place in self._places.items():
             place_of[group] = place
         for groups, frame in self._stream():
             places = place_of[groups]
-            parts = places // self._per_part
-            for part in np.unique(parts):
-                own = parts == part
+            part_of = places // self._per_part
+            for part in np.unique(part_of):
+                own = part_of == part
                 pickle.dump((places[own], frame[own]), files[int(part)], protocol=5)
         return files

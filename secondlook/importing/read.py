@@ -200,13 +200,13 @@ class _File:
     def _pass(self, layout: Layout) -> _Pass:
         found = _Pass(RowJudge(layout))
         self._repeats = Repeats()
-        for judged, reasons, groups in self._judged(layout, found):
+        for judged, reasons, groups in self._judged(found):
             taken = reasons == 0
             found.counts.add(groups[taken], judged.estimates[taken])
             self._note(found, judged, reasons)
         return found
 
-    def _judged(self, layout: Layout, found: _Pass) -> Iterator[tuple[Judged, Ints, Ints]]:
+    def _judged(self, found: _Pass) -> Iterator[tuple[Judged, Ints, Ints]]:
         """Each chunk with its rows' final reasons (-1: repeated, -2: beyond the limit) and groups."""
         import numpy as np
 
@@ -369,7 +369,7 @@ class _File:
         found = _Pass(RowJudge(layout))
         self._repeats = Repeats()
         total = 0
-        for judged, reasons, groups in self._judged(layout, found):
+        for judged, reasons, groups in self._judged(found):
             taken = reasons == 0
             frame = judged.estimates[taken].assign(status="accepted")
             kinds = judged.texts.get("job_type")

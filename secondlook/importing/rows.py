@@ -31,9 +31,11 @@ _FOOTERS = re.compile(
     r"confidential information\b.*|copyright\b.*|\(c\)\s.*|©.*|report generated\b.*|generated (?:by|on)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
-BLANK_LINE, TOTALS_LINE, FOOTER_LINE, SECTION_LINE, HEADER_LINE = (
-    "blank lines", "totals lines", "footer lines", "lines with one text between the rows", "repeated header lines",
-)  # fmt: skip
+BLANK_LINE = "blank lines"
+TOTALS_LINE = "totals lines"
+FOOTER_LINE = "footer lines"
+SECTION_LINE = "lines with one text between the rows"
+HEADER_LINE = "repeated header lines"
 
 LEFT_OUT, REFUSED = "left out", "refused"
 
@@ -281,8 +283,8 @@ class RowJudge:
         if _FOOTERS.fullmatch(cells[filled[0]]):
             return FOOTER_LINE
         amounts_at = {at for role, at in self._layout.columns.items() if role.startswith("amount")}
-        if amounts_at & set(filled) and all(amounts.read_amount(cells[at], self._layout.decimal).cents is not None
-                                            for at in filled):  # fmt: skip
+        read = [amounts.read_amount(cells[at], self._layout.decimal) for at in filled]
+        if amounts_at & set(filled) and all(amount.cents is not None for amount in read):
             return TOTALS_LINE
         return SECTION_LINE if len(filled) == 1 else None
 

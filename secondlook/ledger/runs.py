@@ -50,6 +50,7 @@ from secondlook.ledger.statements import (
     KEEP_ANSWER,
     KEEP_CALL,
     NOTE_CALL,
+    OPEN,
     RECOUNT,
     RUN,
     RUNS,
@@ -431,6 +432,13 @@ class Ledger:
     def latest(self, user_id: str, source_id: str, task: str = SNAPSHOT) -> Run | None:
         """The source's newest run of a task."""
         return self._database.read(lambda connection: newest_run(connection, user_id, source_id, task))
+
+    def unfinished(self, user_id: str, source_id: str) -> list[str]:
+        """The ids of the source's runs that are open or whose outcome is unknown, of any task."""
+        query = sa.select(runs.c.run_id).where(
+            runs.c.user_id == user_id, runs.c.source_id == source_id, has_status(*OPEN, RunStatus.IN_DOUBT)
+        )
+        return self._database.read(lambda connection: list(connection.scalars(query)))
 
     def submitted(self, user_id: str, key: str) -> tuple[str, str] | None:
         """The id of the run that this key of the user names, and the fingerprint it was submitted with."""

@@ -356,6 +356,11 @@ class SqliteStore:
         """See `Store.ping`."""
         self._database.read(lambda connection: connection.execute(sa.select(sources.c.id).limit(1)).all())
 
+    @property
+    def database(self) -> Database:
+        """The file, for what writes estimates."""
+        return self._database
+
     def close(self) -> None:
         """See `Store.close`."""
         self._database.close()

@@ -16,6 +16,7 @@ STATUS = {
     "buckets_missing": 409,
     "buckets_invalid": 422,
     "not_enough_estimates": 422,
+    "source_in_use": 409,
     "in_doubt": 409,
     "over_budget": 429,
     "provider_error": 502,
