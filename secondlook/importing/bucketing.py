@@ -129,9 +129,9 @@ class GroupedCounts:
         created, closed = (_microseconds(estimates[name]) for name in ("created_at", "closed_at"))
         is_closed = closed != _NO_TIME
         cents = estimates["amount_cents"].to_numpy(np.int64)
-        price: Ints = np.searchsorted(np.array(_PRICE_LIMITS), cents, side="right")
+        price = np.digitize(cents, _PRICE_LIMITS)
         days = np.where(is_closed, closed - created, 0) // _DAY
-        latency: Ints = 4 + np.searchsorted(np.array(_LATENCY_LIMITS), days, side="right")
+        latency = 4 + np.digitize(days, _LATENCY_LIMITS)
         cells: Ints = np.concatenate([groups * 8 + price, (groups * 8 + latency)[is_closed]])
         self._bands += np.bincount(cells, minlength=self._bands.size).reshape(-1, 8)
         weeks = (np.where(is_closed, closed, created) // _DAY + _DAYS_TO_1970) // 7

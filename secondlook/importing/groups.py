@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING
 
@@ -56,6 +57,7 @@ class Partitions:
 
         if self._files is None:
             self._files = self._write()
+            weakref.finalize(self, _close, self._files)
         if self._loaded is None or self._loaded[0] != number:
             self._loaded = None
             file = self._files[number]
@@ -75,7 +77,7 @@ class Partitions:
         import numpy as np
 
         parts = (len(self._places) - 1) // self._per_part + 1
-        files: list[IO[bytes]] = [tempfile.TemporaryFile() for _ in range(parts)]  # noqa: SIM115 -- closed with the process
+        files: list[IO[bytes]] = [tempfile.TemporaryFile() for _ in range(parts)]  # noqa: SIM115 -- closed with the last of its readers
         place_of = np.full(max(self._places) + 1, -1, dtype=np.int64)
         for group, place in self._places.items():
             place_of[group] = place
@@ -86,3 +88,8 @@ class Partitions:
                 own = part_of == part
                 pickle.dump((places[own], frame[own]), files[int(part)], protocol=5)
         return files
+
+
+def _close(files: list[IO[bytes]]) -> None:
+    for file in files:
+        file.close()

@@ -7,11 +7,11 @@ estimates come again) is guessed from the first rows; where the whole file says 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from secondlook.domain.untrusted_text import one_line
 from secondlook.errors import ImportRefused
@@ -96,10 +96,7 @@ class _Pass:
     no_rows: dict[str, Note] = field(default_factory=dict[str, Note])
     first_rows: list[FirstRow] = field(default_factory=list[FirstRow])
     rows: int = 0
-    taken: int = 0
-    repeated: int = 0
-    beyond_limit: int = 0
-    without_id: int = 0
+    come_again: Sequence[int] | Ints = ()
 
 
 class _File:
@@ -123,6 +120,8 @@ class _File:
 
     def read(self) -> Reading:
         """The reading; the file is read until what was assumed of all rows is what all rows say."""
+        import numpy as np
+
         missing = self._missing()
         if missing:
             return self._unread(missing)
@@ -130,11 +129,10 @@ class _File:
         for _ in range(_PASSES):
             found = self._pass(layout)
             said = self._layout_of(layout, found.judge)
-            repeats = self._repeats.find()
-            again = self._drop is None and len(repeats) > 0
+            again = self._drop is None and len(found.come_again) > 0
             if said == layout and not again:
                 break
-            layout, self._drop = said, repeats if len(repeats) else None
+            layout, self._drop = said, np.asarray(found.come_again, dtype=np.int64)
         else:
             raise ImportRefused("The file changed while it was read", hint="Import it again.")
         return self._reading(layout, found)
@@ -198,12 +196,19 @@ class _File:
     # -- one pass over all rows ----------------------------------------------------------------------------
 
     def _pass(self, layout: Layout) -> _Pass:
+        import numpy as np
+
         found = _Pass(RowJudge(layout))
-        self._repeats = Repeats()
-        for judged, reasons, groups in self._judged(found):
-            taken = reasons == 0
-            found.counts.add(groups[taken], judged.estimates[taken])
-            self._note(found, judged, reasons)
+        with Repeats() as repeats:
+            for judged, reasons, groups in self._judged(found):
+                numbers = np.arange(found.rows - len(reasons), found.rows, dtype=np.int64)
+                stands = self._stands(judged.reasons, found.judge)
+                ids = judged.estimates["estimate_id"][stands]
+                repeats.add(_keys(ids, groups[stands]), numbers[stands])
+                taken = reasons == 0
+                found.counts.add(groups[taken], judged.estimates[taken])
+                self._note(found, judged, reasons)
+            found.come_again = repeats.find()
         return found
 
     def _judged(self, found: _Pass) -> Iterator[tuple[Judged, Ints, Ints]]:
@@ -215,9 +220,6 @@ class _File:
             judged = found.judge.judge(chunk)
             groups = self._groups(judged, found)
             reasons = judged.reasons
-            stands = self._stands(reasons, found.judge)
-            numbers = np.arange(found.rows, found.rows + len(reasons), dtype=np.int64)
-            self._repeats.add(_keys(judged.estimates["estimate_id"][stands], groups[stands]), numbers[stands])
             if self._drop is not None:
                 first, last = np.searchsorted(self._drop, [found.rows, found.rows + len(reasons)])
                 reasons = reasons.copy()
@@ -240,15 +242,13 @@ class _File:
 
     def _groups(self, judged: Judged, found: _Pass) -> Ints:
         import numpy as np
-        import pyarrow.compute as pc
 
         if "group" not in judged.texts:
             found.groups.setdefault(self._name, 0)
             return np.zeros(len(judged.reasons), dtype=np.int64)
-        coded = pc.dictionary_encode(judged.texts["group"])
-        own = [found.groups.setdefault(text, len(found.groups)) for text in coded.dictionary.to_pylist()]
-        codes: Ints = coded.indices.to_numpy(zero_copy_only=False)
-        return np.array(own, dtype=np.int64)[codes] if own else np.zeros(0, dtype=np.int64)
+        codes, texts = judged.texts["group"].coded()
+        own = np.array([found.groups.setdefault(text, len(found.groups)) for text in texts], dtype=np.int64)
+        return own[codes] if len(own) else codes
 
     def _note(self, found: _Pass, judged: Judged, reasons: Ints) -> None:
         import numpy as np
@@ -261,7 +261,7 @@ class _File:
                 reason = found.judge.reasons[int(reasons[index])]
                 role = reason.role if reason is not None else ""
                 text = judged.texts.get(role)
-                value = "" if text is None else one_line(str(text[int(index)].as_py()))
+                value = "" if text is None else one_line(text[int(index)])
                 found.refused.append((int(judged.lines[index]), int(reasons[index]), value))
         for kind, lines in judged.no_rows.items():
             note = found.no_rows.get(kind, Note(kind))
@@ -364,17 +364,14 @@ class _File:
         Raises:
             ImportRefused: The file has changed.
         """
-        import pandas as pd
-
         found = _Pass(RowJudge(layout))
-        self._repeats = Repeats()
         total = 0
         for judged, reasons, groups in self._judged(found):
             taken = reasons == 0
             frame = judged.estimates[taken].assign(status="accepted")
             kinds = judged.texts.get("job_type")
             frame["job_type"] = (
-                None if kinds is None else pd.Series(kinds, dtype="str")[taken].replace("", None)
+                None if kinds is None else kinds.where(taken).series().replace("", None).to_numpy()
             )
             total += len(frame)
             if len(frame):
@@ -421,8 +418,8 @@ def _limited(reasons: Ints, groups: Ints, used: Ints, limit: int) -> tuple[Ints,
 
 
 def _first_row(judged: Judged, number: int, index: int, judge: RowJudge) -> FirstRow:
-    reason: Any = judge.reasons[number] if number > 0 else None
-    written = {role: one_line(str(text[index].as_py())) for role, text in judged.texts.items()}
+    reason = judge.reasons[number] if number > 0 else None
+    written = {role: one_line(text[index]) for role, text in judged.texts.items()}
     fate = "taken" if number == 0 else {-1: "repeated", -2: "beyond the limit"}.get(number, "")
     if reason is not None:
         fate = f"{reason.fate}: {reason.text}"

@@ -17,6 +17,7 @@ from secondlook.importing.headers import header_score
 from secondlook.importing.table import HEAD_ROWS, Chunk, Line, as_chunk
 
 _BLOCK = 1 << 24  # characters read at a time, and the most that a line may have
+_HEAD = 1 << 18
 _SEPARATORS = ",;\t|"
 _MAX_CELL = 1 << 17
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -40,7 +41,13 @@ class TextTable:
             raise ImportRefused(f"Line {text[: text.index(chr(0))].count(chr(10)) + 1} has a NUL character",
                               hint="The file is damaged or no text: export it again.")  # fmt: skip
         self._separator = _separator(text, whole=content.size <= len(content.head))
-        self.head = self._read_head()
+        try:
+            self.head = self._read_head()
+        except UnicodeDecodeError:
+            if self._encoding != "utf-8-sig":
+                raise _unknown_encoding() from None
+            self._encoding = "cp1252"
+            self.head = self._read_head()
         name = {"utf-8-sig": "UTF-8"}.get(self._encoding, self._encoding.upper())
         self.facts = [f"Text in {name}, separated by {_NAMES[self._separator]}"]
 
@@ -50,7 +57,7 @@ class TextTable:
             yield from self._chunks(after, width)
         except UnicodeDecodeError:
             if self._encoding != "utf-8-sig":
-                raise ImportRefused("The file's encoding is not known", hint="Save it as UTF-8.") from None
+                raise _unknown_encoding() from None
             raise NotUtf8 from None
 
     def read_as_windows(self) -> None:
@@ -61,7 +68,7 @@ class TextTable:
 
     def _read_head(self) -> list[Line]:
         with self._open() as stream:
-            rows = _Rows(stream.read(_BLOCK), stream, 1, self._separator)
+            rows = _Rows(stream.read(_HEAD), stream, 1, self._separator)
             kept = (row for row in rows.all() if any(cell.strip() for cell in row[1]))
             return [Line(number, cells) for number, cells in islice(kept, HEAD_ROWS)]
 
@@ -71,7 +78,8 @@ class TextTable:
 
     def _chunks(self, after: int, width: int) -> Iterator[Chunk]:
         size = max(1, self._content.size)
-        with self._open() as stream:
+        raw = self._content.open()
+        with io.TextIOWrapper(raw, encoding=self._encoding, newline=None) as stream:
             line = 1
             rest = ""
             while text := rest + stream.read(_BLOCK):
@@ -86,7 +94,7 @@ class TextTable:
                     at = line + block[: block.index("\0")].count("\n")
                     raise ImportRefused(f"Line {at} has a NUL character",
                                       hint="The file is damaged or no text: export it again.")  # fmt: skip
-                done = min(1.0, stream.buffer.tell() / size)
+                done = min(1.0, raw.tell() / size)
                 count = block.count("\n") + (not block.endswith("\n"))
                 chunk = (
                     None if line <= after else _read_at_once(block, line, count, self._separator, width, done)
@@ -99,6 +107,10 @@ class TextTable:
                 line += count
                 yield chunk
         self._content.check_unchanged()
+
+
+def _unknown_encoding() -> ImportRefused:
+    return ImportRefused("The file's encoding is not known", hint="Save it as UTF-8.")
 
 
 class NotUtf8(Exception):
