@@ -79,7 +79,8 @@ def _ours(path: str) -> None:
     from secondlook.importing.read import read_file
 
     reading = read_file(Path(path), Options(group_by="account"))
-    print(len(reading.sources), reading.taken, reading.rows)
+    counted = sum(sum(source.buckets.weeks.values()) for source in reading.sources)
+    print(len(reading.sources), counted, reading.rows)
 
 
 def _pandas(path: str, engine: Literal["c", "pyarrow"] = "c") -> None:

@@ -29,7 +29,7 @@ from secondlook.importing.estimates import (
     Refusal,
     Role,
 )
-from secondlook.importing.groups import Partitions
+from secondlook.importing.groups import Partitions, Sources
 from secondlook.importing.headers import ROLES, find_columns, find_header, tool_of
 from secondlook.importing.repeats import Repeats
 from secondlook.importing.rows import LEFT_OUT, REFUSED, Judged, Layout, RowJudge
@@ -203,8 +203,8 @@ class _File:
             for judged, reasons, groups in self._judged(found):
                 numbers = np.arange(found.rows - len(reasons), found.rows, dtype=np.int64)
                 stands = self._stands(judged.reasons, found.judge)
-                ids = judged.estimates["estimate_id"][stands]
-                repeats.add(_keys(ids, groups[stands]), numbers[stands])
+                keys = judged.ids.hashes() ^ (groups.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+                repeats.add(keys[stands], numbers[stands])
                 taken = reasons == 0
                 found.counts.add(groups[taken], judged.estimates[taken])
                 self._note(found, judged, reasons)
@@ -338,25 +338,32 @@ class _File:
         if self._options.one_date:
             yield Note("Without closing dates no latency is counted; weeks are those of created_at")
 
-    def _sources(self, layout: Layout, found: _Pass) -> tuple[ImportedSource, ...]:
-        source_type = self._options.source_type or (self._tool or {}).get("source_type") or "csv"
+    def _sources(self, layout: Layout, found: _Pass) -> Sequence[ImportedSource]:
         totals = found.counts.totals()
-        numbers = [number for number in range(min(len(totals), len(found.groups))) if totals[number]]
         names = list(found.groups)
-        ordered = sorted(numbers, key=lambda number: names[number])
-        if self._group is None:
-            chunks = [lambda: (frame for _, frame in self._estimates(layout, found))]
-        else:
-            places = {number: place for place, number in enumerate(ordered)}
-            partitions = Partitions(lambda: self._estimates(layout, found), places, int(totals.sum()))
-            chunks = [partitions.reader(place) for place in range(len(ordered))]
-        if self._options.one_date:
-            chunks = [lambda: iter(())] * len(ordered)
-        return tuple(
-            ImportedSource(one_line(names[number], 200), str(source_type), int(totals[number]), counts, each)
-            for number, each in zip(ordered, chunks, strict=False)
-            if (counts := found.counts.of(number))
-        )
+        taken = [number for number in range(min(len(totals), len(names))) if totals[number]]
+        ordered = sorted(taken, key=lambda number: names[number])
+        source_type = str(self._options.source_type or (self._tool or {}).get("source_type") or "csv")
+
+        def estimates() -> Iterator[tuple[Ints, pd.DataFrame]]:
+            return iter(()) if self._options.one_date else self._estimates(layout, found)
+
+        places = {number: place for place, number in enumerate(ordered)}
+        partitions = None if self._group is None else Partitions(estimates, places, int(totals.sum()))
+
+        def source(place: int) -> ImportedSource:
+            number = ordered[place]
+            return ImportedSource(
+                name=one_line(names[number], 200),
+                source_type=source_type,
+                count=int(totals[number]),
+                buckets=found.counts.of(number),
+                chunks=(lambda: (frame for _, frame in estimates()))
+                if partitions is None
+                else partitions.reader(place),
+            )
+
+        return Sources(len(ordered), source)
 
     def _estimates(self, layout: Layout, first: _Pass) -> Iterator[tuple[Ints, pd.DataFrame]]:
         """Taken rows anew, with the group of each; their number is what it was at first.
@@ -368,14 +375,14 @@ class _File:
         total = 0
         for judged, reasons, groups in self._judged(found):
             taken = reasons == 0
-            frame = judged.estimates[taken].assign(status="accepted")
+            frame = judged.estimates[taken].reset_index(drop=True)
+            frame.insert(0, "estimate_id", judged.ids.where(taken).series())
+            frame["status"] = "accepted"
             kinds = judged.texts.get("job_type")
-            frame["job_type"] = (
-                None if kinds is None else kinds.where(taken).series().replace("", None).to_numpy()
-            )
+            frame["job_type"] = None if kinds is None else kinds.where(taken).series().replace("", None)
             total += len(frame)
             if len(frame):
-                yield groups[taken], frame.reset_index(drop=True)
+                yield groups[taken], frame
         if total != first.fates[0]:
             raise ImportRefused("The file changed while it was read", hint="Import it again.")
 
@@ -391,14 +398,6 @@ def _zone(name: str) -> ZoneInfo | None:
         raise ImportRefused(
             f"There is no zone {one_line(name)}", hint="Zones are named as America/New_York."
         ) from None
-
-
-def _keys(ids: pd.Series, groups: Ints) -> npt.NDArray[np.uint64]:
-    import numpy as np
-    import pandas as pd
-
-    keys = pd.util.hash_array(ids.to_numpy(dtype=object), categorize=False)
-    return keys ^ (groups.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
 
 
 def _limited(reasons: Ints, groups: Ints, used: Ints, limit: int) -> tuple[Ints, Ints]:
@@ -427,7 +426,7 @@ def _first_row(judged: Judged, number: int, index: int, judge: RowJudge) -> Firs
     read: Mapping[str, str] = {}
     if number == 0:
         read = {
-            "estimate_id": one_line(str(row["estimate_id"])),
+            "estimate_id": one_line(judged.ids[index]),
             "created_at": f"{row['created_at']:%Y-%m-%d %H:%M}",
             "closed_at": "" if row["closed_at"] != row["closed_at"] else f"{row['closed_at']:%Y-%m-%d %H:%M}",
             "amount": f"{int(row['amount_cents']) / 100:,.2f}",

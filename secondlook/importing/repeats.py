@@ -32,7 +32,7 @@ class Repeats:
         """
         import numpy as np
 
-        part = (keys >> np.uint64(58)).astype(np.int64)
+        part = (keys >> np.uint64(58)).astype(np.uint8)
         order = np.argsort(part, kind="stable")
         pairs = np.stack([keys[order].view(np.int64), rows[order]], axis=1)
         ends = np.cumsum(np.bincount(part, minlength=_PARTS))

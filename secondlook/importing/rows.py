@@ -97,13 +97,15 @@ class Judged:
 
     Attributes:
         lines: The line of each.
-        estimates: Columns as `estimates.COLUMNS`; rows that are not taken hold anything.
+        ids: The id of each estimate.
+        estimates: Columns created_at, closed_at and amount_cents; rows that are not taken hold anything.
         reasons: Why each is not taken, an index into `JudgedRows.reasons`; 0: it is taken.
         texts: The texts of each role, and of `group`, without blanks around them.
         no_rows: Lines that are no rows, by kind.
     """
 
     lines: Ints
+    ids: Texts
     estimates: pd.DataFrame
     reasons: Ints
     texts: Mapping[str, Texts]
@@ -186,13 +188,12 @@ class RowJudge:
         ids = self._ids(texts.get("estimate_id"), chunk.cells, is_row)
         estimates = pd.DataFrame(
             {
-                "estimate_id": ids,
                 "created_at": _times_column(created),
                 "closed_at": _times_column(closed),
                 "amount_cents": cents,
             }
         )
-        return Judged(chunk.lines[is_row], estimates, verdicts.reasons, texts, no_rows)
+        return Judged(chunk.lines[is_row], ids, estimates, verdicts.reasons, texts, no_rows)
 
     def _dates(self, texts: Mapping[str, Texts], verdicts: _Verdicts) -> tuple[Ints, Ints]:
         """Created and closed of each row, with what is wrong with them."""
@@ -367,21 +368,18 @@ class RowJudge:
 
         return self._read(column, role, read, 0)
 
-    def _ids(
-        self, column: Texts | None, cells: pd.DataFrame, is_row: npt.NDArray[np.bool_]
-    ) -> pd.Series[str]:
+    def _ids(self, column: Texts | None, cells: pd.DataFrame, is_row: npt.NDArray[np.bool_]) -> Texts:
         """Each row's id; a row without one is known by its content."""
         import numpy as np
-        import pandas as pd
 
         rows = np.flatnonzero(is_row)
         blank = np.ones(len(rows), dtype=bool) if column is None else column.is_in(BLANKS)
         if column is not None and not blank.any():
-            return column.series()
+            return column
         ids = [""] * len(rows) if column is None else column.to_list()
         for index in np.flatnonzero(blank):
             ids[int(index)] = _content_id([str(cell) for cell in cells.iloc[int(rows[index])]])
-        return pd.Series(ids, dtype="str")
+        return Texts.of(ids)
 
 
 def _content_id(cells: list[str]) -> str:

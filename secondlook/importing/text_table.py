@@ -76,12 +76,30 @@ class TextTable:
         # Line ends of every kind become one.
         return io.TextIOWrapper(self._content.open(), encoding=self._encoding, newline=None)
 
+    def _skip(self, stream: io.TextIOWrapper, after: int) -> tuple[int, str]:
+        """The line that rows begin in, and what was read of them.
+
+        Args:
+            stream: The file at its start.
+            after: The header's line.
+        """
+        text = stream.read(_HEAD)
+        rows = _Rows(text, stream, 1, self._separator)
+        for line, _ in rows.all():
+            if line >= after:
+                break
+        place = 0
+        for _ in range(min(rows.used, text.count("\n"))):
+            place = text.index("\n", place) + 1
+        if rows.used > text.count("\n"):  # the header is all of what was read, or goes on beyond it
+            place = len(text)
+        return rows.used + 1, text[place:] + rows.rest
+
     def _chunks(self, after: int, width: int) -> Iterator[Chunk]:
         size = max(1, self._content.size)
         raw = self._content.open()
         with io.TextIOWrapper(raw, encoding=self._encoding, newline=None) as stream:
-            line = 1
-            rest = ""
+            line, rest = self._skip(stream, after)
             while text := rest + stream.read(_BLOCK):
                 cut = text.rfind("\n") + 1
                 if not cut:
@@ -96,14 +114,11 @@ class TextTable:
                                       hint="The file is damaged or no text: export it again.")  # fmt: skip
                 done = min(1.0, raw.tell() / size)
                 count = block.count("\n") + (not block.endswith("\n"))
-                chunk = (
-                    None if line <= after else _read_at_once(block, line, count, self._separator, width, done)
-                )
+                chunk = _read_at_once(block, line, count, self._separator, width, done)
                 if chunk is None:
                     rows = _Rows(block, stream, line, self._separator, rest)
-                    read = [row for row in rows.all() if row[0] > after]
+                    chunk = as_chunk(list(rows.all()), width, done)
                     rest, count = rows.rest, rows.used
-                    chunk = as_chunk(read, width, done)
                 line += count
                 yield chunk
         self._content.check_unchanged()

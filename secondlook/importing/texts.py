@@ -47,6 +47,12 @@ class Texts:
             array = array.combine_chunks()
         return cls(pc.fill_null(pc.utf8_trim_whitespace(array), ""))
 
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Texts:
+        """These texts."""
+        pa = _arrow()
+        return cls(pa.array(texts, pa.large_string()))
+
     def __len__(self) -> int:
         """How many there are."""
         return len(self._array)
@@ -115,7 +121,36 @@ class Texts:
 
         return pd.Series(self._array, dtype="str")
 
-    def objects(self) -> npt.NDArray[np.object_]:
-        """Each as a Python string."""
-        found: npt.NDArray[np.object_] = self._array.to_numpy(zero_copy_only=False)
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """64 bits of each; equal texts have equal ones."""
+        import numpy as np
+
+        _, offsets_buffer, data = self._array.buffers()
+        size, first = len(self), self._array.offset
+        if not size:
+            return np.zeros(0, dtype=np.uint64)
+        offsets = np.frombuffer(offsets_buffer, dtype=np.int64)[first : first + size + 1]
+        contents = np.frombuffer(b"" if data is None else data, dtype=np.uint8)
+        # Eight bytes at each place, so that a word is taken at once; the end is filled up.
+        padded = np.concatenate([contents[: offsets[-1]], np.zeros(8, dtype=np.uint8)])
+        words = np.lib.stride_tricks.sliding_window_view(padded, 8)
+        starts, lengths = offsets[:-1], np.diff(offsets)
+        found = _mixed(lengths.astype(np.uint64))
+        rows = np.flatnonzero(lengths > 0)
+        for place in range(0, int(lengths.max()), 8):
+            rows = rows[lengths[rows] > place]
+            word = words[starts[rows] + place].view(np.uint64)[:, 0]
+            bits = np.minimum(lengths[rows] - place, 8).astype(np.uint64) * np.uint64(8)
+            word &= np.uint64(0xFFFFFFFFFFFFFFFF) >> (np.uint64(64) - bits)
+            found[rows] = _mixed(found[rows] ^ word)
         return found
+
+
+def _mixed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Each word's bits spread over all (splitmix64's finalizer): a bijection."""
+    import numpy as np
+
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
