@@ -8,6 +8,7 @@
     │   ├── BucketsInvalid          buckets_invalid
     │   ├── NotEnoughEstimates      not_enough_estimates
     │   ├── SourceInUse             source_in_use
+    │   ├── ImportRefused           import_refused
     │   ├── InDoubt                 in_doubt
     │   ├── OverBudget              over_budget
     │   ├── NotSignedIn             not_signed_in
@@ -114,6 +115,13 @@ class SourceInUse(SecondlookError):
 
     code = "source_in_use"
     default_hint = "Wait until it has ended, then try again."
+
+
+class ImportRefused(SecondlookError):
+    """A file of estimates cannot be imported as it is."""
+
+    code = "import_refused"
+    default_hint = "Correct the file, or say how to read it. Nothing was stored."
 
 
 class InDoubt(SecondlookError):

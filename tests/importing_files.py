@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from secondlook.importing import BucketCounts, ImportedSource, bucket
+from secondlook.importing.bucketing import BucketCounts, bucket
+from secondlook.importing.estimates import ImportedSource
 
 if TYPE_CHECKING:
     Estimate = tuple[str, str, str, int, str | None]

@@ -15,7 +15,7 @@ from secondlook.errors import NotEnoughEstimates, SourceNotBucketed
 
 if TYPE_CHECKING:
     from secondlook.domain.sources import Source
-    from secondlook.importing import ImportedSource
+    from secondlook.importing.estimates import ImportedSource
 
 Change = Literal["new", "updated", "unchanged"]
 Progress = Callable[[int], None]

@@ -16,11 +16,12 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database
-from secondlook.domain.bucket_rules import LATENCY_COLUMNS, PRICE_COLUMNS, RUNNABLE, WEEKS_COLUMN
+from secondlook.domain.bucket_rules import LATENCY_COLUMNS, PRICE_COLUMNS, RUNNABLE, WEEKS_COLUMN, price_total
 from secondlook.domain.identifiers import read_id
 from secondlook.domain.sources import Source
 from secondlook.errors import SourceNotFound
-from secondlook.importing import BucketCounts, ImportedSource, bucket
+from secondlook.importing.bucketing import BucketCounts, bucket
+from secondlook.importing.estimates import ImportedSource
 from secondlook.stores.estimate_rows import COLUMNS, estimates_of, rows_of
 from secondlook.stores.estimates import (
     Progress,
@@ -137,7 +138,7 @@ class SqliteEstimates:
             check_can_be_bucketed(str(row.status))
             count = _count(connection, row.id)
             check_has_estimates(count)
-            made = _bucketed(connection, _ROWS, row.id).columns()
+            made = _bucketed(connection, _ROWS, row.id).row()
             plan = _Plan(row.id, str(row.source_name), row, made, added=0, changed=0)
             return _settle(connection, plan)
 
@@ -191,11 +192,11 @@ def _plan(
             )
             .returning(*sources.c)
         ).one()
-        return _Plan(stored_id, source.name, row, source.buckets.columns(), source.count, 0, is_new=True)
+        return _Plan(stored_id, source.name, row, source.buckets.row(), source.count, 0, is_new=True)
     check_can_be_updated(str(row.status))
     given, held, changed = connection.exec_driver_sql(_CHANGES, (stored_id,)).one()
     kept = _bucketed(connection, _KEPT, stored_id)
-    made = (source.buckets + kept).columns()
+    made = (source.buckets + kept).row()
     return _Plan(stored_id, str(row.source_name), row, made, given - held, changed)
 
 
@@ -216,7 +217,7 @@ def _settle(connection: sa.Connection, plan: _Plan) -> StoredSource:
         source_name=plan.name,
         status=status if unchanged else RUNNABLE,
         change="new" if plan.is_new else "unchanged" if unchanged else "updated",
-        estimate_count=_count(connection, plan.stored_id),
+        estimate_count=_count(connection, plan.stored_id) or price_total(plan.made) or 0,
         added=plan.added,
         changed=plan.changed,
     )

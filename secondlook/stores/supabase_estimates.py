@@ -28,7 +28,8 @@ from secondlook.domain.bucket_rules import LATENCY_COLUMNS, PRICE_COLUMNS, RUNNA
 from secondlook.domain.identifiers import read_id
 from secondlook.domain.sources import Source
 from secondlook.errors import SecondlookError, SourceInUse, SourceNotFound, StoreUnavailable
-from secondlook.importing import BucketCounts, ImportedSource, bucket
+from secondlook.importing.bucketing import BucketCounts, bucket
+from secondlook.importing.estimates import ImportedSource
 from secondlook.stores.estimate_rows import COLUMNS, EstimateRow, estimates_of, rows_of
 from secondlook.stores.estimates import (
     INGESTED,
@@ -137,7 +138,7 @@ class SupabaseEstimates:
         try:
             made, load.count = self._bucketed(load.source_id)
             check_has_estimates(load.count)
-            load.made = made.columns()
+            load.made = made.row()
             load.writes = not self._is_settled(load)
             if load.writes:
                 self._commit(load.claim)
@@ -269,7 +270,7 @@ class SupabaseEstimates:
             made: The buckets; None makes them of the estimates that are there.
         """
         if made is None:
-            made = self._bucketed(claim.source_id)[0].columns()
+            made = self._bucketed(claim.source_id)[0].row()
         row = {"source_id": claim.source_id, **made, "created_at": _now()}
         try:
             self._upsert("estimate_buckets", [row], "source_id")
@@ -311,7 +312,7 @@ class SupabaseEstimates:
             self._upsert("sources", [row], "id")
             for chunk in source.chunks():
                 self._add(load, rows_of(chunk), tell)
-            load.made, load.count, load.writes = source.buckets.columns(), load.added, True
+            load.made, load.count, load.writes = source.buckets.row(), source.count, True
             self._set_status(load.source_id, load.claim.user_id, INGESTED)
             return
         load.name = load.before.source_name
@@ -329,8 +330,8 @@ class SupabaseEstimates:
             replaced = [row for row in rows if row[0] not in same]
             load.replaced.update(row[0] for row in replaced)
             self._replace(load.claim.claim_id, replaced)
-        load.made = (source.buckets + kept).columns()
-        load.count = count + len(given)
+        load.made = (source.buckets + kept).row()
+        load.count = (count + len(given)) or source.count
         load.changed = len(load.replaced)
         load.writes = len(same) < len(given) or not self._is_settled(load)
         if not load.writes:

@@ -12,9 +12,11 @@ import pytest
 
 from secondlook.domain.sources import SourceQuery
 from secondlook.errors import NotEnoughEstimates, SourceNotBucketed, SourceNotFound, StoreUnavailable
-from secondlook.importing import ImportedSource, bucket
+from secondlook.importing.bucketing import bucket
+from secondlook.importing.estimates import ImportedSource
 from secondlook.stores.base import Store
 from secondlook.stores.estimates import EstimateStore, StoredSource
+from secondlook.stores.samples import practice_sources
 from secondlook.stores.sqlite import SqliteStore
 from secondlook.stores.sqlite_estimates import SqliteEstimates
 from tests.contract.test_stores import snapshot
@@ -75,7 +77,7 @@ class Kind:
 def embedded(request: pytest.FixtureRequest) -> Kind:
     """The store in an SQLite file."""
     path: Path = request.getfixturevalue("tmp_path") / "store.db"
-    store = SqliteStore(path)
+    store = SqliteStore(path, practice_sources)
     return Kind(store, SqliteEstimates(store.database), EmbeddedTables(path))
 
 
@@ -110,7 +112,7 @@ def kind(request: pytest.FixtureRequest) -> Generator[Kind]:
 
 def expected(*parts: Any) -> dict[str, Any]:  # noqa: ANN401 -- rows
     """The buckets of these estimates."""
-    return dict(bucket(table([row for part in parts for row in part])).columns())
+    return dict(bucket(table([row for part in parts for row in part])).row())
 
 
 def test_a_file_becomes_a_source(kind: Kind) -> None:

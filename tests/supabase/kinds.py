@@ -8,7 +8,7 @@ from dev.local_supabase import Server
 from secondlook.connections.supabase import Project
 from secondlook.domain.snapshots import Snapshot, SnapshotPage
 from secondlook.domain.sources import Source, SourcePage, SourceQuery, SourceRecord
-from secondlook.importing import ImportedSource
+from secondlook.importing.estimates import ImportedSource
 from secondlook.stores.estimates import Progress, StoredSource
 from secondlook.stores.supabase import SupabaseStore
 from secondlook.stores.supabase_estimates import SupabaseEstimates
