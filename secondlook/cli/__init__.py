@@ -12,7 +12,19 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 
-from secondlook.cli import batch, budgets, estimates, pruning, runs, serving, snapshots, sources, trial, usage
+from secondlook.cli import (
+    batch,
+    budgets,
+    estimates,
+    imports,
+    pruning,
+    runs,
+    serving,
+    snapshots,
+    sources,
+    trial,
+    usage,
+)
 from secondlook.cli.arguments import Commands
 from secondlook.cli.printing import print_error
 from secondlook.errors import SecondlookError
@@ -52,6 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="secondlook", description="Snapshots of bucketed estimates.")
     commands = Commands(parser)
-    for noun in (serving, sources, estimates, snapshots, runs, batch, trial, budgets, usage, pruning):
+    for noun in (
+        serving,
+        sources,
+        imports,
+        estimates,
+        snapshots,
+        runs,
+        batch,
+        trial,
+        budgets,
+        usage,
+        pruning,
+    ):
         noun.add(commands)
     return parser

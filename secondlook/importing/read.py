@@ -1,162 +1,446 @@
-# pyright: basic
-"""Reads a CSV or TSV file of estimates: 2ndlook's own columns, or others that a person chooses."""
+"""`read_file`: a file of estimates as sources, each row with a fate.
+
+The file is read in chunks. What only all rows can say (the order of day and month, the decimal mark, which
+estimates come again) is guessed from the first rows; where the whole file says otherwise it is read again.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from secondlook.domain.untrusted_text import one_line
 from secondlook.errors import ImportRefused
-from secondlook.importing.bucketing import bucket
+from secondlook.importing.amounts import decimal_mark, one_currency
+from secondlook.importing.bucketing import GroupedCounts
+from secondlook.importing.content import Content
+from secondlook.importing.dates import date_order
 from secondlook.importing.estimates import (
-    MAX_CENTS,
     FirstRow,
     ImportedSource,
+    Note,
     Options,
     Question,
     Reading,
     Refusal,
+    Role,
 )
+from secondlook.importing.groups import Partitions
+from secondlook.importing.headers import ROLES, find_columns, find_header, tool_of
+from secondlook.importing.repeats import Repeats
+from secondlook.importing.rows import LEFT_OUT, REFUSED, Judged, Layout, RowJudge
+from secondlook.importing.table import Table, as_chunk
+from secondlook.importing.text_table import NotUtf8, TextTable
+from secondlook.importing.workbook import WorkbookTable
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
-ROLES = ("estimate_id", "created_at", "closed_at", "amount", "status", "job_type")
-DECIDED = frozenset(
-    ("closed", "accepted", "approved", "won", "closed won", "closedwon", "converted", "invoiced")
+    Ints = npt.NDArray[np.int64]
+
+Progress = Callable[[float], None]
+"""Told the share of the file that was read, 0 to 1; it begins again where the file is read again."""
+
+MAX_REFUSED = 1000
+_FIRST_ROWS = 20
+_LISTED_LINES = 20
+_PASSES = 5
+_NO_CLOSE_DATES = (
+    "No column was found for closed_at, the day of the decision: name it with --column closed_at=NAME. "
+    "Without one no latency can be counted: --one-date counts the weeks of created_at instead."
 )
-_PREVIEW = 5
+_DATE_ROLES = ("created_at", "closed_at", "closed_at_2")
 
 
-def read_file(file: Path | bytes, options: Options) -> Reading:
-    """Read a file of estimates; every row has a fate.
+def read_file(source: Path | bytes, options: Options, progress: Progress | None = None) -> Reading:
+    """Read a file of estimates; nothing is stored.
 
     Args:
-        file: Where it is, or its content.
-        options: How to read it.
+        source: The file's path, or its bytes.
+        options: What a person says about it.
+        progress: Called after each chunk.
+
+    Returns:
+        Its sources and the fate of each row. Where a person must say something first, `questions` has it.
 
     Raises:
-        ImportRefused: It is no such file.
+        ImportRefused: It cannot be read at all; the message says why.
     """
-    table = _table(file)
-    header = tuple(str(name) for name in table.columns)
-    columns = {role: str(options.columns.get(role, role)) for role in ROLES}
-    columns = {role: name for role, name in columns.items() if name in header}
-    missing = [role for role in ROLES[:5] if role not in columns]
-    if missing:
-        questions = tuple(Question(role, f"Which column is {role}?") for role in missing)
-        return Reading((), len(table), 0, {}, 0, (), 0, columns, headers=header, questions=questions)
-    return _reading(table, header, columns, options)
-
-
-def _table(file: Path | bytes) -> pd.DataFrame:
-    import pandas as pd
-
+    content = Content(source)
+    name = options.name or (source.stem if isinstance(source, Path) else "Estimates")
+    table = WorkbookTable(content, options.sheet) if content.is_workbook else TextTable(content)
     try:
-        content = file if isinstance(file, bytes) else file.read_bytes()
-        text = content.decode("utf-8-sig")
-        line = text.splitlines()[0] if text.strip() else ""
-        if not line or "\0" in text:
-            raise ImportRefused("The file has no rows of text")
-        separator = max(",;\t|", key=line.count)
-        return pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
-    except OSError as error:
-        raise ImportRefused(f"The file cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
-        raise ImportRefused("The file is no table in UTF-8") from None
+        return _File(table, options, name, progress).read()
+    except NotUtf8:
+        cast("TextTable", table).read_as_windows()
+        return _File(table, options, name, progress).read()
 
 
-def _reading(
-    table: pd.DataFrame, header: tuple[str, ...], columns: Mapping[str, str], options: Options
-) -> Reading:
-    import pandas as pd
+@dataclass
+class _Pass:
+    """What one reading of all rows found."""
 
-    text = {role: table[name].str.strip() for role, name in columns.items()}
-    amount = pd.to_numeric(text["amount"].str.replace(r"[^0-9.\-]", "", regex=True), errors="coerce")
-    read = pd.DataFrame(
-        {
-            "estimate_id": text["estimate_id"],
-            "created_at": _moments(text["created_at"]),
-            "closed_at": _moments(text["closed_at"]),
-            "amount_cents": (amount * 100).round(),
-        }
-    )
-    counts = text["status"].str.casefold().isin(DECIDED)
-    reason: Any = pd.Series("", index=table.index)
-    where: Any = pd.Series("", index=table.index)
-    for role, wrong, words in (
-        ("estimate_id", read["estimate_id"] == "", "is empty"),
-        ("created_at", read["created_at"].isna(), "is no date"),
-        ("closed_at", read["closed_at"].isna(), "is no date"),
-        ("closed_at", read["closed_at"] < read["created_at"], "is before the estimate was created"),
-        ("amount", read["amount_cents"].isna(), "is no amount"),
-        ("amount", read["amount_cents"] < 0, "is negative"),
-        ("amount", read["amount_cents"] > MAX_CENTS, "is too large"),
-    ):
-        new = counts & wrong & (reason == "")
-        reason[new], where[new] = words, role
-    good = counts & (reason == "")
-    last = ~read["estimate_id"].where(good).duplicated(keep="last")
-    taken = read[good & last].copy()
-    taken["amount_cents"] = taken["amount_cents"].astype("int64")
-    taken["status"] = "accepted"
-    taken["job_type"] = text["job_type"][taken.index].replace("", None) if "job_type" in text else None
-    bad = reason[reason != ""].index
-    alike = (where + reason).value_counts()
-    texts: Any = text
-    refused = tuple(
-        Refusal(
-            line=int(row) + 2,
-            column=columns[where[row]],
-            reason=str(reason[row]),
-            alike=int(alike[where[row] + reason[row]]),
-            value=str(texts[where[row]][row]),
+    judge: RowJudge
+    counts: GroupedCounts = field(default_factory=GroupedCounts)
+    groups: dict[str, int] = field(default_factory=dict[str, int])
+    fates: Counter[int] = field(default_factory=Counter[int])
+    refused: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
+    no_rows: dict[str, Note] = field(default_factory=dict[str, Note])
+    first_rows: list[FirstRow] = field(default_factory=list[FirstRow])
+    rows: int = 0
+    taken: int = 0
+    repeated: int = 0
+    beyond_limit: int = 0
+    without_id: int = 0
+
+
+class _File:
+    def __init__(self, table: Table, options: Options, name: str, progress: Progress | None) -> None:
+        self._table = table
+        self._options = options
+        self._name = name
+        self._progress = progress
+        if not table.head:
+            raise ImportRefused("The file has no rows")
+        self._header = find_header(table.head, [*options.columns.values(), options.group_by or ""])
+        self._columns = find_columns(self._header, table.head, options.columns)
+        if options.one_date:
+            self._columns.pop("closed_at", None)
+            self._columns.pop("closed_at_2", None)
+        elif "closed_at" not in self._columns and "closed_at_2" in self._columns:
+            self._columns["closed_at"] = self._columns.pop("closed_at_2")
+        self._group = None if options.group_by is None else self._header.find(options.group_by)
+        self._tool = tool_of(self._header)
+        self._drop: Ints | None = None
+
+    def read(self) -> Reading:
+        """The reading; the file is read until what was assumed of all rows is what all rows say."""
+        missing = self._missing()
+        if missing:
+            return self._unread(missing)
+        layout = self._first_layout()
+        for _ in range(_PASSES):
+            found = self._pass(layout)
+            said = self._layout_of(layout, found.judge)
+            repeats = self._repeats.find()
+            again = self._drop is None and len(repeats) > 0
+            if said == layout and not again:
+                break
+            layout, self._drop = said, repeats if len(repeats) else None
+        else:
+            raise ImportRefused("The file changed while it was read", hint="Import it again.")
+        return self._reading(layout, found)
+
+    def _missing(self) -> list[Question]:
+        def ask(role: str, more: str = "") -> Question:
+            return Question(role, f"No column was found for {role}: name it with --column {role}=NAME{more}.")
+
+        questions = [ask(role) for role in ("created_at", "amount") if role not in self._columns]
+        if "closed_at" not in self._columns and not self._options.one_date:
+            questions.append(Question("close_dates", _NO_CLOSE_DATES))
+        if "status" not in self._columns and not self._options.all_decided:
+            questions.append(ask("status", ", or say with --all-decided that every row counts"))
+        return questions
+
+    def _unread(self, questions: list[Question]) -> Reading:
+        rows = [line for line in self._table.head if line.number > self._header.line]
+        first = tuple(
+            FirstRow(line.number, self._written(line.cells), {}, "not read yet")
+            for line in rows[:_FIRST_ROWS]
         )
-        for row in bad
-    )
-    left_out = text["status"][~counts].replace("", "no status").value_counts()
-    source = ImportedSource(
-        name=options.name or "Estimates",
-        source_type=options.source_type or "csv",
-        count=len(taken),
-        buckets=bucket(taken),
-        chunks=lambda: iter((taken,)),
-    )
-    return Reading(
-        sources=(source,) if len(taken) else (),
-        rows=len(table),
-        taken=len(taken),
-        left_out={f"status {status}": int(count) for status, count in left_out.items()},
-        refused_count=len(refused),
-        refused=refused,
-        repeated=int((good & ~last).sum()),
-        columns=columns,
-        headers=header,
-        first_rows=_first_rows(table, taken, columns),
-    )
+        return Reading(
+            sources=(), rows=0, taken=0, left_out={}, refused_count=0, refused=(), repeated=0,
+            columns=self._named(), headers=self._header.names, questions=tuple(questions),
+            notes=tuple(self._facts()), first_rows=first,
+        )  # fmt: skip
+
+    def _written(self, cells: list[str]) -> dict[str, str]:
+        return {role: one_line(cells[at]) if at < len(cells) else "" for role, at in self._columns.items()}
+
+    def _named(self) -> dict[str, str]:
+        return {role: self._header.label(self._columns[role]) for role in ROLES if role in self._columns}
+
+    def _first_layout(self) -> Layout:
+        """The layout that the first rows speak for."""
+        options = self._options
+        now = options.now or datetime.now(UTC)
+        layout = Layout(
+            columns=self._columns,
+            header=self._header.names,
+            group=self._group,
+            orders=dict.fromkeys(_DATE_ROLES, options.dates),
+            decimal=options.decimal or ".",
+            zone=_zone(options.zone),
+            ask=frozenset(self._tool.get("ask", []) if self._tool else []),
+            now=int(now.timestamp() * 1_000_000),
+            options=options,
+        )
+        judge = RowJudge(layout)
+        rows = [(line.number, line.cells) for line in self._table.head if line.number > self._header.line]
+        if rows:
+            judge.judge(as_chunk(rows, len(self._header.names), 0.0))
+        return self._layout_of(layout, judge)
+
+    def _layout_of(self, layout: Layout, judge: RowJudge) -> Layout:
+        options, says = self._options, judge.seen.says
+        orders = {role: options.dates or date_order(says.get(role, 0)) for role in _DATE_ROLES}
+        decimal = options.decimal or decimal_mark(says.get("decimal", 0)) or "."
+        return replace(layout, orders=orders, decimal=decimal)
+
+    # -- one pass over all rows ----------------------------------------------------------------------------
+
+    def _pass(self, layout: Layout) -> _Pass:
+        found = _Pass(RowJudge(layout))
+        self._repeats = Repeats()
+        for judged, reasons, groups in self._judged(found):
+            taken = reasons == 0
+            found.counts.add(groups[taken], judged.estimates[taken])
+            self._note(found, judged, reasons)
+        return found
+
+    def _judged(self, found: _Pass) -> Iterator[tuple[Judged, Ints, Ints]]:
+        """Each chunk with its rows' final reasons (-1: repeated, -2: beyond the limit) and groups."""
+        import numpy as np
+
+        limits: Ints = np.zeros(0, dtype=np.int64)
+        for chunk in self._table.chunks(self._header.line, len(self._header.names)):
+            judged = found.judge.judge(chunk)
+            groups = self._groups(judged, found)
+            reasons = judged.reasons
+            stands = self._stands(reasons, found.judge)
+            numbers = np.arange(found.rows, found.rows + len(reasons), dtype=np.int64)
+            self._repeats.add(_keys(judged.estimates["estimate_id"][stands], groups[stands]), numbers[stands])
+            if self._drop is not None:
+                first, last = np.searchsorted(self._drop, [found.rows, found.rows + len(reasons)])
+                reasons = reasons.copy()
+                reasons[self._drop[first:last] - found.rows] = -1
+            if self._options.limit is not None:
+                reasons, limits = _limited(reasons, groups, limits, self._options.limit)
+            found.rows += len(reasons)
+            yield judged, reasons, groups
+            if self._progress is not None:
+                self._progress(chunk.done)
+
+    def _stands(self, reasons: Ints, judge: RowJudge) -> npt.NDArray[np.bool_]:
+        """Rows that say something of their estimate: those that are not refused."""
+        import numpy as np
+
+        refused = np.array(
+            [reason is not None and reason.fate == REFUSED for reason in judge.reasons], dtype=bool
+        )
+        return ~refused[reasons]
+
+    def _groups(self, judged: Judged, found: _Pass) -> Ints:
+        import numpy as np
+        import pyarrow.compute as pc
+
+        if "group" not in judged.texts:
+            found.groups.setdefault(self._name, 0)
+            return np.zeros(len(judged.reasons), dtype=np.int64)
+        coded = pc.dictionary_encode(judged.texts["group"])
+        own = [found.groups.setdefault(text, len(found.groups)) for text in coded.dictionary.to_pylist()]
+        codes: Ints = coded.indices.to_numpy(zero_copy_only=False)
+        return np.array(own, dtype=np.int64)[codes] if own else np.zeros(0, dtype=np.int64)
+
+    def _note(self, found: _Pass, judged: Judged, reasons: Ints) -> None:
+        import numpy as np
+
+        values, counts = np.unique(reasons, return_counts=True)
+        found.fates.update({int(value): int(count) for value, count in zip(values, counts, strict=True)})
+        if len(found.refused) < MAX_REFUSED:
+            refused = ~self._stands(np.maximum(reasons, 0), found.judge)
+            for index in np.flatnonzero(refused)[: MAX_REFUSED - len(found.refused)]:
+                reason = found.judge.reasons[int(reasons[index])]
+                role = reason.role if reason is not None else ""
+                text = judged.texts.get(role)
+                value = "" if text is None else one_line(str(text[int(index)].as_py()))
+                found.refused.append((int(judged.lines[index]), int(reasons[index]), value))
+        for kind, lines in judged.no_rows.items():
+            note = found.no_rows.get(kind, Note(kind))
+            listed = (*note.lines, *map(int, lines[:_LISTED_LINES]))[:_LISTED_LINES]
+            found.no_rows[kind] = Note(kind, listed, note.count + len(lines))
+        for index in range(min(len(reasons), _FIRST_ROWS - len(found.first_rows))):
+            found.first_rows.append(_first_row(judged, int(reasons[index]), index, found.judge))
+
+    # -- what it comes to ----------------------------------------------------------------------------------
+
+    def _reading(self, layout: Layout, found: _Pass) -> Reading:
+        reasons = found.judge.reasons
+        left_out: Counter[str] = Counter()
+        alike: Counter[tuple[str, str]] = Counter()
+        for number, count in found.fates.items():
+            reason = reasons[number] if number > 0 else None
+            if reason is not None and reason.fate == LEFT_OUT:
+                left_out[reason.text] += count
+            elif reason is not None:
+                alike[reason.role, reason.text] += count
+        if found.fates[-2]:
+            left_out[f"beyond the first {self._options.limit}"] = found.fates[-2]
+        refused = tuple(
+            Refusal(line, self._column(reason.role), reason.text, alike[reason.role, reason.text], value)
+            for line, number, value in found.refused
+            if (reason := reasons[number]) is not None
+        )
+        currencies = {each.upper() for each in found.judge.seen.currencies}
+        if not one_currency(currencies):
+            raise ImportRefused("The amounts are in more than one currency, and price bands are in one",
+                              hint="Export one currency at a time.")  # fmt: skip
+        taken = found.fates[0]
+        return Reading(
+            sources=self._sources(layout, found),
+            rows=found.rows,
+            taken=taken,
+            left_out=dict(left_out),
+            refused_count=sum(alike.values()),
+            refused=refused,
+            repeated=found.fates[-1],
+            columns=self._named(),
+            headers=self._header.names,
+            unknown_statuses={one_line(text): n for text, n in found.judge.seen.unknown_statuses.items()},
+            questions=tuple(self._questions(layout, found.judge)),
+            notes=(*self._facts(), *found.no_rows.values(), *_currency_notes(currencies)),
+            first_rows=tuple(found.first_rows),
+        )
+
+    def _column(self, role: str) -> str:
+        if role == "group":
+            return self._header.label(cast("int", self._group))
+        at = self._columns.get(cast("Role", role))
+        return "" if at is None else self._header.label(at)
+
+    def _questions(self, layout: Layout, judge: RowJudge) -> Iterator[Question]:
+        for role in _DATE_ROLES:
+            if role in self._columns and layout.orders[role] is None:
+                text = f"Dates of the column {self._column(role)} can be read with the day or the month first"
+                yield Question("dates", f"{text}: say which with --dates dmy or --dates mdy.")
+        if self._options.decimal is None and decimal_mark(judge.seen.says.get("decimal", 0)) is None:
+            text = f"Amounts of the column {self._column('amount')} can be read with a decimal point or comma"
+            yield Question("decimal", f"{text}: say which with --decimal . or --decimal ,")
+
+    def _facts(self) -> Iterator[Note]:
+        yield from (Note(fact) for fact in self._table.facts)
+        if self._tool is not None:
+            yield Note(f"The columns are those of {self._tool['name']}")
+        if self._header.above:
+            yield Note(
+                "title lines above the header", self._header.above[:_LISTED_LINES], len(self._header.above)
+            )
+        if "estimate_id" not in self._columns:
+            yield Note("No column has numbers of estimates: rows are told apart by their content")
+        if self._options.one_date:
+            yield Note("Without closing dates no latency is counted; weeks are those of created_at")
+
+    def _sources(self, layout: Layout, found: _Pass) -> tuple[ImportedSource, ...]:
+        source_type = self._options.source_type or (self._tool or {}).get("source_type") or "csv"
+        totals = found.counts.totals()
+        numbers = [number for number in range(min(len(totals), len(found.groups))) if totals[number]]
+        names = list(found.groups)
+        ordered = sorted(numbers, key=lambda number: names[number])
+        if self._group is None:
+            chunks = [lambda: (frame for _, frame in self._estimates(layout, found))]
+        else:
+            places = {number: place for place, number in enumerate(ordered)}
+            partitions = Partitions(lambda: self._estimates(layout, found), places, int(totals.sum()))
+            chunks = [partitions.reader(place) for place in range(len(ordered))]
+        if self._options.one_date:
+            chunks = [lambda: iter(())] * len(ordered)
+        return tuple(
+            ImportedSource(one_line(names[number], 200), str(source_type), int(totals[number]), counts, each)
+            for number, each in zip(ordered, chunks, strict=False)
+            if (counts := found.counts.of(number))
+        )
+
+    def _estimates(self, layout: Layout, first: _Pass) -> Iterator[tuple[Ints, pd.DataFrame]]:
+        """Taken rows anew, with the group of each; their number is what it was at first.
+
+        Raises:
+            ImportRefused: The file has changed.
+        """
+        import pandas as pd
+
+        found = _Pass(RowJudge(layout))
+        self._repeats = Repeats()
+        total = 0
+        for judged, reasons, groups in self._judged(found):
+            taken = reasons == 0
+            frame = judged.estimates[taken].assign(status="accepted")
+            kinds = judged.texts.get("job_type")
+            frame["job_type"] = (
+                None if kinds is None else pd.Series(kinds, dtype="str")[taken].replace("", None)
+            )
+            total += len(frame)
+            if len(frame):
+                yield groups[taken], frame.reset_index(drop=True)
+        if total != first.fates[0]:
+            raise ImportRefused("The file changed while it was read", hint="Import it again.")
 
 
-def _moments(texts: pd.Series[str]) -> pd.Series[pd.Timestamp]:
+def _zone(name: str) -> ZoneInfo | None:
+    from zoneinfo import ZoneInfo
+
+    if name.upper() == "UTC":
+        return None
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError):
+        raise ImportRefused(
+            f"There is no zone {one_line(name)}", hint="Zones are named as America/New_York."
+        ) from None
+
+
+def _keys(ids: pd.Series, groups: Ints) -> npt.NDArray[np.uint64]:
+    import numpy as np
     import pandas as pd
 
-    found = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
-    return found.astype("datetime64[us, UTC]")
+    keys = pd.util.hash_array(ids.to_numpy(dtype=object), categorize=False)
+    return keys ^ (groups.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
 
 
-def _first_rows(table: pd.DataFrame, taken: pd.DataFrame, columns: Mapping[str, str]) -> tuple[FirstRow, ...]:
-    shown: list[FirstRow] = []
-    for row in taken.index[:_PREVIEW]:
-        found: Any = taken.loc[row]
+def _limited(reasons: Ints, groups: Ints, used: Ints, limit: int) -> tuple[Ints, Ints]:
+    """Reasons with -2 for taken rows beyond each group's limit, and how many each group has had."""
+    import numpy as np
+    import pandas as pd
+
+    if not len(groups):
+        return reasons, used
+    size = max(len(used), int(groups.max()) + 1)
+    used = np.concatenate([used, np.zeros(size - len(used), dtype=np.int64)])
+    taken = np.flatnonzero(reasons == 0)
+    rank = pd.Series(groups[taken]).groupby(groups[taken]).cumcount().to_numpy() + used[groups[taken]]
+    reasons = reasons.copy()
+    reasons[taken[rank >= limit]] = -2
+    return reasons, used + np.bincount(groups[taken], minlength=size)
+
+
+def _first_row(judged: Judged, number: int, index: int, judge: RowJudge) -> FirstRow:
+    reason: Any = judge.reasons[number] if number > 0 else None
+    written = {role: one_line(str(text[index].as_py())) for role, text in judged.texts.items()}
+    fate = "taken" if number == 0 else {-1: "repeated", -2: "beyond the limit"}.get(number, "")
+    if reason is not None:
+        fate = f"{reason.fate}: {reason.text}"
+    row = judged.estimates.iloc[index]
+    read: Mapping[str, str] = {}
+    if number == 0:
         read = {
-            "estimate_id": str(found["estimate_id"]),
-            "created_at": f"{found['created_at']:%Y-%m-%d %H:%M:%S}",
-            "closed_at": f"{found['closed_at']:%Y-%m-%d %H:%M:%S}",
-            "amount": f"{found['amount_cents'] / 100:.2f}",
-            "status": str(found["status"]),
-            "job_type": str(found["job_type"] or ""),
+            "estimate_id": one_line(str(row["estimate_id"])),
+            "created_at": f"{row['created_at']:%Y-%m-%d %H:%M}",
+            "closed_at": "" if row["closed_at"] != row["closed_at"] else f"{row['closed_at']:%Y-%m-%d %H:%M}",
+            "amount": f"{int(row['amount_cents']) / 100:,.2f}",
+            "status": "accepted",
+            "job_type": written.get("job_type", ""),
         }
-        written = {role: str(table[name][row]) for role, name in columns.items()}
-        shown.append(FirstRow(int(row) + 2, written, read, "taken"))
-    return tuple(shown)
+    return FirstRow(int(judged.lines[index]), written, read, fate)
+
+
+def _currency_notes(currencies: set[str]) -> Iterator[Note]:
+    others = currencies - {"", "$", "USD"}
+    if others:
+        yield Note(f"Amounts are in {', '.join(sorted(others))}; the bands count them as they are")

@@ -15,7 +15,7 @@ from tests.tables import EmbeddedTables
 pytestmark = pytest.mark.browser
 
 CANARY = "Zebulon Canary"
-HEADER = "Quote,created_at,closed_at,amount,status,job_type"
+HEADER = "Quote,created_at,Day it ended,amount,status,job_type"
 
 
 def written(folder: Path) -> Path:
@@ -36,11 +36,11 @@ def written(folder: Path) -> Path:
 
 
 def drop(page: Page, path: Path) -> None:
-    """Drop a file, and choose the column of its numbers."""
+    """Drop a file, and choose the column that the page cannot find."""
     page.locator("input[type=file]").set_input_files(path)
-    expect(page.get_by_text("Which column is")).to_be_visible()
-    page.get_by_role("combobox", name="Estimate number").click()
-    page.get_by_role("option", name="Quote", exact=True).click()
+    expect(page.get_by_text("Choose the column for")).to_be_visible()
+    page.get_by_role("combobox", name="Closed").click()
+    page.get_by_role("option", name="Day it ended", exact=True).click()
     expect(page.get_by_role("heading", name="What becomes of each row")).to_be_visible()
     settle(page)
 

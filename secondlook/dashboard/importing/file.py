@@ -26,7 +26,7 @@ ROLES = {
     "status": "Status",
     "job_type": "Kind of work",
 }
-OPTIONAL = frozenset(("job_type",))
+OPTIONAL = frozenset(("estimate_id", "job_type"))
 UPLOADS = "uploads"
 """How many files have been stored: each gets an uploader of its own, which starts out empty."""
 
@@ -35,6 +35,13 @@ _DATES: dict[DateOrder, str] = {
     "mdy": "month first: March 4",
     "dmy": "day first: April 3",
     "ymd": "year first",
+}
+_QUESTIONS = {
+    "dates": "Dates can be read with the day or the month first. Say above which comes first.",
+    "decimal": "Amounts can be read with a decimal point or a decimal comma. Say above which it is.",
+    "status": "Choose the column for: Status. Or say above that every row counts.",
+    "close_dates": "Choose the column for: Closed, the day of the decision. Without it there is no latency. You "
+    "can count the weeks of the one date instead.",
 }
 _ZONES = (
     "UTC",
@@ -47,6 +54,7 @@ _ZONES = (
     "Pacific/Honolulu",
 )
 _READ = "read"
+_FIRST_ROWS = 6
 _MEGABYTES = 200
 
 
@@ -58,8 +66,8 @@ def show_file(services: Services, access: Access) -> Reading | None:
         f"Rows go into {where} and nowhere else: not to the agent, not into the ledger, not into a log."
     )
     uploaded = st.file_uploader(
-        f"File of estimates, CSV or TSV, up to {_MEGABYTES} MB",
-        type=["csv", "tsv", "txt"],
+        f"File of estimates, CSV or XLSX, up to {_MEGABYTES} MB",
+        type=["csv", "tsv", "txt", "xlsx", "xlsm"],
         key=f"file-{access.user_id}-{st.session_state.get(UPLOADS, 0)}",
         max_upload_size=_MEGABYTES,
     )
@@ -84,7 +92,7 @@ def show_file(services: Services, access: Access) -> Reading | None:
         _show_columns(uploaded.file_id, reading)
         _show_ways(uploaded.file_id, reading)
     for question in reading.questions:
-        st.warning(escape(question.message), icon=":material/help:")
+        st.warning(_ask(question.about), icon=":material/help:")
     _show_first_rows(reading)
     return reading
 
@@ -141,6 +149,11 @@ def _show_columns(file_id: str, reading: Reading) -> None:
             )
 
 
+def _ask(about: str) -> str:
+    """What a person must say first, in the words of this page."""
+    return _QUESTIONS.get(about) or f"Choose the column for: {ROLES.get(about, about)}."
+
+
 def _header(name: str) -> str:
     return "none" if name == _NONE else name[:80] or "(no name)"
 
@@ -178,8 +191,10 @@ def _show_first_rows(reading: Reading) -> None:
     if reading.first_rows:
         roles = [role for role in ROLES if role in reading.columns]
         left, right = st.columns(2)
-        _show_rows(left, "First rows in the file", roles, [row.written for row in reading.first_rows])
-        _show_rows(right, "As read", roles, [row.read for row in reading.first_rows])
+        _show_rows(
+            left, "First rows in the file", roles, [row.written for row in reading.first_rows[:_FIRST_ROWS]]
+        )
+        _show_rows(right, "As read", roles, [row.read for row in reading.first_rows[:_FIRST_ROWS]])
     for note in reading.notes:
         st.caption(escape(f"{note.text}: {note.count:,} lines" if note.count else note.text))
 
