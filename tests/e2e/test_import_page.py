@@ -15,7 +15,7 @@ from tests.tables import EmbeddedTables
 pytestmark = pytest.mark.browser
 
 CANARY = "Zebulon Canary"
-HEADER = "Quote,created_at,Day it ended,amount,status,job_type"
+HEADER = "Quote #,created_at,Day it ended,amount,status,job_type"
 
 
 def written(folder: Path) -> Path:
@@ -62,7 +62,7 @@ def test_the_walk(own_dashboard: Dashboard, tmp_path: Path) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download refused rows").click()
     refused = download.value.path().read_text(encoding="utf-8-sig")
-    assert refused.splitlines() == ["line,column,reason,value", "63,created_at,is no date,soon"]
+    assert refused.splitlines() == ["line,column,reason,value", "63,created_at,not a date,soon"]
     button.click()
     expect(
         page.get_by_text("Imported: Own estimates has 60 estimates (60 added, 0 changed).")

@@ -40,8 +40,8 @@ _QUESTIONS = {
     "dates": "Dates can be read with the day or the month first. Say above which comes first.",
     "decimal": "Amounts can be read with a decimal point or a decimal comma. Say above which it is.",
     "status": "Choose the column for: Status. Or say above that every row counts.",
-    "close_dates": "Choose the column for: Closed, the day of the decision. Without it there is no latency. You "
-    "can count the weeks of the one date instead.",
+    "close_dates": "Choose the column for: Closed, the day of the decision. Without it there is no latency, "
+    "and only the weeks of the one date can be counted.",
 }
 _ZONES = (
     "UTC",
@@ -191,20 +191,20 @@ def _show_first_rows(reading: Reading) -> None:
     if reading.first_rows:
         roles = [role for role in ROLES if role in reading.columns]
         left, right = st.columns(2)
-        _show_rows(
-            left, "First rows in the file", roles, [row.written for row in reading.first_rows[:_FIRST_ROWS]]
-        )
-        _show_rows(right, "As read", roles, [row.read for row in reading.first_rows[:_FIRST_ROWS]])
+        first = reading.first_rows[:_FIRST_ROWS]
+        names = {role: ROLES[role] for role in roles}
+        _show_rows(left, "First rows in the file", names, [row.written for row in first])
+        _show_rows(right, "As read", {"": "Fate", **names}, [{**row.read, "": row.fate} for row in first])
     for note in reading.notes:
         st.caption(escape(f"{note.text}: {note.count:,} lines" if note.count else note.text))
 
 
 def _show_rows(
-    place: DeltaGenerator, title: str, roles: list[str], rows: Sequence[Mapping[str, str]]
+    place: DeltaGenerator, title: str, names: Mapping[str, str], rows: Sequence[Mapping[str, str]]
 ) -> None:
     place.markdown(f"**{title}**")
     place.dataframe(  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-        arrow.of_columns({ROLES[role]: [row.get(role, "")[:200] for row in rows] for role in roles}),
+        arrow.of_columns({name: [row.get(role, "")[:200] for row in rows] for role, name in names.items()}),
         hide_index=True,
         alt=title,
     )
