@@ -17,6 +17,7 @@ CODES = {
     "buckets_invalid",
     "not_enough_estimates",
     "source_in_use",
+    "import_refused",
     "api_key_missing",
     "provider_error",
     "answer_rejected",

@@ -93,7 +93,12 @@ def test_a_killed_import_leaves_nothing(path: Path, point: str) -> None:
         stored = SqliteEstimates(store.database).put([imported(LATER), imported(LATER, "Two")], OWNER)
         assert [each.status for each in stored] == ["bucketed"] * 2
         assert store.list_sources(OWNER, SourceQuery()).total == 2
-    left = {each.name for each in path.parent.iterdir()} - {"store.db", "store.db-wal", "store.db-shm"}
+    left = {each.name for each in path.parent.iterdir()} - {
+        "data",
+        "store.db",
+        "store.db-wal",
+        "store.db-shm",
+    }
     assert left == set()
 
 

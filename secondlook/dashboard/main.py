@@ -15,6 +15,7 @@ st.logo(str(ICON.with_name("logo.svg")), size="large")
 page = st.navigation(
     [
         st.Page(PAGES / "sources.py", title="Sources", icon=":material/table_rows:", default=True),
+        st.Page(PAGES / "import.py", title="Import", icon=":material/upload_file:"),
         st.Page(PAGES / "snapshots.py", title="Snapshots", icon=":material/photo_camera:"),
         st.Page(PAGES / "runs.py", title="Runs", icon=":material/search:"),
         st.Page(PAGES / "usage.py", title="Usage", icon=":material/bar_chart:"),

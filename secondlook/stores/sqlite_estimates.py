@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database
-from secondlook.domain.bucket_rules import LATENCY_COLUMNS, PRICE_COLUMNS, RUNNABLE, WEEKS_COLUMN
+from secondlook.domain.bucket_rules import LATENCY_COLUMNS, PRICE_COLUMNS, RUNNABLE, WEEKS_COLUMN, price_total
 from secondlook.domain.identifiers import read_id
 from secondlook.domain.sources import Source
 from secondlook.errors import SourceNotFound
@@ -217,7 +217,7 @@ def _settle(connection: sa.Connection, plan: _Plan) -> StoredSource:
         source_name=plan.name,
         status=status if unchanged else RUNNABLE,
         change="new" if plan.is_new else "unchanged" if unchanged else "updated",
-        estimate_count=_count(connection, plan.stored_id),
+        estimate_count=_count(connection, plan.stored_id) or price_total(plan.made) or 0,
         added=plan.added,
         changed=plan.changed,
     )

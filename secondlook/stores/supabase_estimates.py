@@ -312,7 +312,7 @@ class SupabaseEstimates:
             self._upsert("sources", [row], "id")
             for chunk in source.chunks():
                 self._add(load, rows_of(chunk), tell)
-            load.made, load.count, load.writes = source.buckets.row(), load.added, True
+            load.made, load.count, load.writes = source.buckets.row(), source.count, True
             self._set_status(load.source_id, load.claim.user_id, INGESTED)
             return
         load.name = load.before.source_name
@@ -331,7 +331,7 @@ class SupabaseEstimates:
             load.replaced.update(row[0] for row in replaced)
             self._replace(load.claim.claim_id, replaced)
         load.made = (source.buckets + kept).row()
-        load.count = count + len(given)
+        load.count = (count + len(given)) or source.count
         load.changed = len(load.replaced)
         load.writes = len(same) < len(given) or not self._is_settled(load)
         if not load.writes:

@@ -17,6 +17,7 @@ STATUS = {
     "buckets_invalid": 422,
     "not_enough_estimates": 422,
     "source_in_use": 409,
+    "import_refused": 422,
     "in_doubt": 409,
     "over_budget": 429,
     "provider_error": 502,

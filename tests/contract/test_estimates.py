@@ -16,6 +16,7 @@ from secondlook.importing.bucketing import bucket
 from secondlook.importing.estimates import ImportedSource
 from secondlook.stores.base import Store
 from secondlook.stores.estimates import EstimateStore, StoredSource
+from secondlook.stores.samples import practice_sources
 from secondlook.stores.sqlite import SqliteStore
 from secondlook.stores.sqlite_estimates import SqliteEstimates
 from tests.contract.test_stores import snapshot
@@ -76,7 +77,7 @@ class Kind:
 def embedded(request: pytest.FixtureRequest) -> Kind:
     """The store in an SQLite file."""
     path: Path = request.getfixturevalue("tmp_path") / "store.db"
-    store = SqliteStore(path)
+    store = SqliteStore(path, practice_sources)
     return Kind(store, SqliteEstimates(store.database), EmbeddedTables(path))
 
 
