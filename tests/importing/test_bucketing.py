@@ -86,7 +86,7 @@ def test_groups_are_counted_apart(rows: list[Row], groups: int) -> None:
 
 
 def test_the_model_of_the_time() -> None:
-    """Created 2026-03-01T23:30-05:00, closed 2026-03-04T23:00-05:00: two whole days, the week of March 5 in UTC."""
+    """A minute of the day short of three days is two whole days; its week is that of March 5 in UTC."""
     created, closed = (
         datetime.fromisoformat(f"2026-03-{text}:00-05:00") for text in ("01T23:30", "04T23:00")
     )
@@ -101,7 +101,7 @@ def test_an_estimate_without_a_closing_date() -> None:
 
 
 def test_the_practice_data() -> None:
-    """All 85 sources of the samples come out of the public dataset that they were made from, to the last count."""
+    """All 85 sources of the samples come out of the public dataset that they were made from."""
     text = resources.files("secondlook.stores").joinpath("sample_sources.json").read_text(encoding="utf-8")
     samples = {
         entry["source_name"].removesuffix(" (CRM export)"): entry["buckets"] for entry in json.loads(text)

@@ -144,12 +144,14 @@ def workbook(
     sheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
     book = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
     parts = {
-        "[Content_Types].xml": f'<Types xmlns="{types}"><Default Extension="rels" ContentType="application/xml"/>'
+        "[Content_Types].xml": f'<Types xmlns="{types}">'
+        '<Default Extension="rels" ContentType="application/xml"/>'
         f'<Override PartName="/xl/workbook.xml" ContentType="{book}"/>'
         f'<Override PartName="/xl/worksheets/s1.xml" ContentType="{sheet}"/></Types>',
-        "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" Type="{relations}/officeDocument" '
-        'Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{relations}"><sheets>{sheets}</sheets></workbook>',
+        "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" '
+        f'Type="{relations}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{relations}">'
+        f"<sheets>{sheets}</sheets></workbook>",
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" '
         f'Type="{relations}/worksheet" Target="worksheets/s1.xml"/></Relationships>',
         "xl/worksheets/s1.xml": f'<worksheet xmlns="{main}"><sheetData>{rows}</sheetData></worksheet>',

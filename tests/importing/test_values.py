@@ -55,9 +55,12 @@ def test_no_amount(text: str, reason: str) -> None:
 
 DATES = {
     "2026-03-05": "2026-03-05T00:00", "2026-03-05T23:30-05:00": "2026-03-06T04:30",
-    "2026-03-05 09:15:30Z": "2026-03-05T09:15:30", "2026/3/5": "2026-03-05T00:00", "03/05/2026": "2026-03-05T00:00",
-    "3/5/26 9:15 PM": "2026-03-05T21:15", "Mar 5, 2026": "2026-03-05T00:00", "5 March 2026": "2026-03-05T00:00",
-    "05-Mar-26": "2026-03-05T00:00", "Thu, Mar 5th, 2026 12:05 am": "2026-03-05T00:05", "46086": "2026-03-05T00:00",
+    "2026-03-05 09:15:30Z": "2026-03-05T09:15:30", "2026/3/5": "2026-03-05T00:00",
+    "03/05/2026": "2026-03-05T00:00",
+    "3/5/26 9:15 PM": "2026-03-05T21:15", "Mar 5, 2026": "2026-03-05T00:00",
+    "5 March 2026": "2026-03-05T00:00",
+    "05-Mar-26": "2026-03-05T00:00",
+    "Thu, Mar 5th, 2026 12:05 am": "2026-03-05T00:05", "46086": "2026-03-05T00:00",
     "46086.5": "2026-03-05T12:00", "Sept 1 2026": "2026-09-01T00:00",
 }  # fmt: skip
 
@@ -150,7 +153,7 @@ STATUSES = {
     "Converted": True, "Invoiced": True, "Copied to job": True, "Unscheduled": True, "Lost": False,
     "Declined": False, "Rejected": False, "Draft": False, "Open": False, "Pending": False, "Sent": False,
     "Awaiting response": False, "Expired": False, "Cancelled": False, "Archived": False, "Unsigned": False,
-    "Unsold": False, "Not sold - waiting on HOA": False, "Won't proceed": False, "Won’t proceed": False,
+    "Unsold": False, "Not sold - waiting on HOA": False, "Won't proceed": False, "Won\u2019t proceed": False,
     "Wonderful": None, "Not won": None, "accepted?": None, "": None,
 }  # fmt: skip
 
@@ -206,7 +209,8 @@ def test_a_column_that_cannot_be_chosen(columns: dict[str, str], message: str) -
 
 def test_a_currency_for_all() -> None:
     """Bands are in one currency: two are refused, one other is said."""
-    file = "id,created at,closed at,amount,status\n1,2026-03-01,2026-03-02,$5,won\n2,2026-03-01,2026-03-02,{},won\n"
+    file = "id,created at,closed at,amount,status\n1,2026-03-01,2026-03-02,$5,won\n"
+    file += "2,2026-03-01,2026-03-02,{},won\n"
     with pytest.raises(ImportRefused, match="more than one currency"):
         read(file.format("€6"))
     assert read(file.format("USD 6")).taken == 2
