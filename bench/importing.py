@@ -131,6 +131,7 @@ def measured(name: str, command: list[str]) -> tuple[float | None, float]:
 
 
 if __name__ == "__main__":
-    {"ours": _ours, "pandas": _pandas, "pyarrow": lambda path: _pandas(path, engine="pyarrow")}[sys.argv[1]](
-        sys.argv[2]
-    )
+    if sys.argv[1] == "ours":
+        _ours(sys.argv[2])
+    else:
+        _pandas(sys.argv[2], "pyarrow" if sys.argv[1] == "pyarrow" else "c")

@@ -129,7 +129,7 @@ class GroupedCounts:
             self._bands = grown
         created, closed = (_microseconds(estimates[name]) for name in ("created_at", "closed_at"))
         is_closed = closed != _NO_TIME
-        cents = estimates["amount_cents"].to_numpy(np.int64)
+        cents: Ints = estimates["amount_cents"].to_numpy(np.int64)
         price = np.digitize(cents, _PRICE_LIMITS)
         days = np.where(is_closed, closed - created, 0) // _DAY
         latency = 4 + np.digitize(days, _LATENCY_LIMITS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -187,7 +187,7 @@ def _find_by_content(
     }
     texts = {position: [cell for cell in cells if cell not in BLANKS] for position, cells in texts.items()}
     statuses = {status for each in synonyms()["statuses"].values() for status in each}
-    tests = {
+    tests: dict[str, Callable[[str], bool]] = {
         "date": lambda cell: not cell.isdigit() and read_date(cell, "mdy", None).reason != "not a date",
         "status": lambda cell: cell.casefold() in statuses,
         "amount": looks_like_amount,
@@ -200,7 +200,7 @@ def _find_by_content(
     free: set[Role] = set(ROLES) - set(found) - cast("set[Role]", set(chosen))
     for kind, role in (("status", "status"), ("amount", "amount")):
         if role in free and len(kinds[kind]) == 1:
-            found[cast("Role", role)] = kinds[kind][0]
+            found[role] = kinds[kind][0]
     if {"created_at", "closed_at"} <= free and len(kinds["date"]) == 2:
         pairs = [
             [read_date(line.cells[position].strip(), "mdy", None).micros for position in kinds["date"]]

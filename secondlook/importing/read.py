@@ -206,7 +206,7 @@ class _File:
                 keys = judged.ids.hashes() ^ (groups.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
                 repeats.add(keys[stands], numbers[stands])
                 taken = reasons == 0
-                found.counts.add(groups[taken], judged.estimates[taken])
+                found.counts.add(groups[taken], judged.estimates.take(np.flatnonzero(taken)))
                 self._note(found, judged, reasons)
             found.come_again = repeats.find()
         return found
@@ -371,11 +371,13 @@ class _File:
         Raises:
             ImportRefused: The file has changed.
         """
+        import numpy as np
+
         found = _Pass(RowJudge(layout))
         total = 0
         for judged, reasons, groups in self._judged(found):
             taken = reasons == 0
-            frame = judged.estimates[taken].reset_index(drop=True)
+            frame = judged.estimates.take(np.flatnonzero(taken)).reset_index(drop=True)
             frame.insert(0, "estimate_id", judged.ids.where(taken).series())
             frame["status"] = "accepted"
             kinds = judged.texts.get("job_type")

@@ -28,11 +28,11 @@ class WorkbookTable:
 
     def __init__(self, content: Content, sheet: str | None) -> None:
         _check_archive(content)
-        from python_calamine import CalamineError, SheetVisibleEnum, load_workbook
+        from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
         try:
             with content.open() as stream:
-                book = load_workbook(stream)
+                book = CalamineWorkbook.from_filelike(stream)
                 visible = [each.name for each in book.sheets_metadata
                            if each.visible == SheetVisibleEnum.Visible]  # fmt: skip
                 if sheet is not None and sheet not in book.sheet_names:

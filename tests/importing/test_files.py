@@ -176,10 +176,14 @@ def cells(number: int, *values: str | float) -> str:
     return f'<row r="{number}">{"".join(written)}</row>'
 
 
-LMN = cells(1, "LMN estimates") + cells(
-    3, "Estimate ID", "Estimate Type", "Estimate Date", "Estimate Close Date", "Total Price"
+LMN = "".join(
+    (
+        cells(1, "LMN estimates"),
+        cells(3, "Estimate ID", "Estimate Type", "Estimate Date", "Estimate Close Date", "Total Price"),
+        cells(4, 12, "Design", 46086, 46090.5, 1234.567),
+        cells(6, 13, "Design", 46086, 46080, 10),
+    )
 )
-LMN += cells(4, 12, "Design", 46086, 46090.5, 1234.567) + cells(6, 13, "Design", 46086, 46080, 10)
 
 
 def test_a_worksheet() -> None:
