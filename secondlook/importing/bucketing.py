@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from secondlook.domain.bucket_rules import LATENCY_COLUMNS, PRICE_COLUMNS, WEEKS_COLUMN
@@ -27,7 +28,7 @@ _DAY = 86_400_000_000  # microseconds
 _NO_TIME = -(2**63)
 _FIRST_MONDAY = date(1, 1, 1)
 _DAYS_TO_1970 = 719_162  # from the first Monday
-_PENDING = 2_000_000  # keys of weeks that wait to be added up
+_PENDING = 4_000_000  # keys of weeks that wait to be added up
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,9 @@ class GroupedCounts:
         created, closed = (_microseconds(estimates[name]) for name in ("created_at", "closed_at"))
         is_closed = closed != _NO_TIME
         cents = estimates["amount_cents"].to_numpy(np.int64)
-        price: Ints = np.searchsorted(np.array(_PRICE_LIMITS), cents, side="right")
+        price = np.digitize(cents, _PRICE_LIMITS)
         days = np.where(is_closed, closed - created, 0) // _DAY
-        latency: Ints = 4 + np.searchsorted(np.array(_LATENCY_LIMITS), days, side="right")
+        latency = 4 + np.digitize(days, _LATENCY_LIMITS)
         cells: Ints = np.concatenate([groups * 8 + price, (groups * 8 + latency)[is_closed]])
         self._bands += np.bincount(cells, minlength=self._bands.size).reshape(-1, 8)
         weeks = (np.where(is_closed, closed, created) // _DAY + _DAYS_TO_1970) // 7
@@ -149,11 +150,9 @@ class GroupedCounts:
             return BucketCounts()
         keys, counts = self._weeks
         first, last = np.searchsorted(keys, [group << 20, (group + 1) << 20])
-        bands = [int(count) for count in self._bands[group]]
-        weeks = {
-            week_of(_FIRST_MONDAY + timedelta(weeks=int(key) & 0xFFFFF)): int(count)
-            for key, count in zip(keys[first:last], counts[first:last], strict=True)
-        }
+        bands = self._bands[group].tolist()
+        names = [_week(key & 0xFFFFF) for key in keys[first:last].tolist()]
+        weeks = dict(zip(names, counts[first:last].tolist(), strict=True))
         return BucketCounts(price=tuple(bands[:4]), latency=tuple(bands[4:]), weeks=weeks)
 
     def totals(self) -> Ints:
@@ -171,6 +170,11 @@ class GroupedCounts:
         starts = np.flatnonzero(np.diff(keys, prepend=-1))
         self._weeks = (keys[starts], np.add.reduceat(counts, starts))
         self._pending = []
+
+
+@cache
+def _week(number: int) -> str:
+    return week_of(_FIRST_MONDAY + timedelta(weeks=number))
 
 
 def _microseconds(times: pd.Series) -> Ints:

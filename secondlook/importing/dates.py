@@ -127,8 +127,10 @@ def _instant(local: datetime, zone: ZoneInfo | None, *, whole: bool) -> Date:
     if early != late and not whole:
         exists = early.astimezone(zone).replace(tzinfo=None) == local
         return Date(reason=f"a time that {'comes twice in' if exists else 'does not exist in'} this zone")
-    first = early.astimezone(zone).date() == local.date()
-    return Date(_micros(min(early, late) if first else max(early, late)))
+    of_the_day = [each for each in (early, late) if each.astimezone(zone).date() == local.date()]
+    if not of_the_day:
+        return Date(reason="a day that does not exist in this zone")
+    return Date(_micros(min(of_the_day)))
 
 
 def _micros(instant: datetime) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO, TYPE_CHECKING
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, overload
+
+from secondlook.importing.estimates import ImportedSource
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +49,8 @@ class Partitions:
 
             found, frame = self._part(place // self._per_part)
             first, last = np.searchsorted(found, [place, place + 1])
-            yield frame.iloc[int(first) : int(last)].reset_index(drop=True)
+            if last > first:
+                yield frame.iloc[int(first) : int(last)].reset_index(drop=True)
 
         return read
 
@@ -56,6 +60,7 @@ class Partitions:
 
         if self._files is None:
             self._files = self._write()
+            weakref.finalize(self, _close, self._files)
         if self._loaded is None or self._loaded[0] != number:
             self._loaded = None
             file = self._files[number]
@@ -65,9 +70,10 @@ class Partitions:
             file.seek(0)
             while file.tell() < size:
                 pieces.append(pickle.load(file))  # noqa: S301 -- written by this process, in a file without a name
-            places = np.concatenate([piece[0] for piece in pieces])
+            places = np.concatenate([np.zeros(0, dtype=np.int64), *(piece[0] for piece in pieces)])
             order = np.argsort(places, kind="stable")
-            frame = pd.concat([piece[1] for piece in pieces], ignore_index=True).iloc[order]
+            frames = [piece[1] for piece in pieces] or [pd.DataFrame()]
+            frame = pd.concat(frames, ignore_index=True).iloc[order]
             self._loaded = (number, places[order], frame)
         return self._loaded[1], self._loaded[2]
 
@@ -75,7 +81,7 @@ class Partitions:
         import numpy as np
 
         parts = (len(self._places) - 1) // self._per_part + 1
-        files: list[IO[bytes]] = [tempfile.TemporaryFile() for _ in range(parts)]  # noqa: SIM115 -- closed with the process
+        files: list[IO[bytes]] = [tempfile.TemporaryFile() for _ in range(parts)]  # noqa: SIM115 -- closed with the last of its readers
         place_of = np.full(max(self._places) + 1, -1, dtype=np.int64)
         for group, place in self._places.items():
             place_of[group] = place
@@ -86,3 +92,34 @@ class Partitions:
                 own = part_of == part
                 pickle.dump((places[own], frame[own]), files[int(part)], protocol=5)
         return files
+
+
+def _close(files: list[IO[bytes]]) -> None:
+    for file in files:
+        file.close()
+
+
+class Sources(Sequence[ImportedSource]):
+    """Sources, each made when it is looked at: 100,000 at once would fill the memory.
+
+    Args:
+        count: How many there are.
+        make: Makes the one at a place.
+    """
+
+    def __init__(self, count: int, make: Callable[[int], ImportedSource]) -> None:
+        self._places = range(count)
+        self._make = make
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> ImportedSource: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[ImportedSource]: ...
+    def __getitem__(self, place: int | slice) -> ImportedSource | Sequence[ImportedSource]:
+        """The one at a place, or those of a slice."""
+        found = self._places[place]
+        return self._make(found) if isinstance(found, int) else [self._make(each) for each in found]

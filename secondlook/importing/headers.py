@@ -127,10 +127,7 @@ def find_header(head: Sequence[Line], named: Sequence[str]) -> Header:
         widths = [sum(1 for cell in line.cells if cell.strip()) for line in candidates]
         best = candidates[widths.index(max(widths))]
     cells = [one_line(cell.strip()) for cell in best.cells]
-    while cells and not cells[-1]:
-        cells.pop()
-    width = max([len(cells), *(_filled(line.cells) for line in head if line.number > best.number)])
-    cells += [""] * (width - len(cells))
+    width = len(cells)
     if width < 2:
         raise ImportRefused("The file has one column",
                           hint="Columns are separated by comma, semicolon, tab or bar.")  # fmt: skip
@@ -138,10 +135,6 @@ def find_header(head: Sequence[Line], named: Sequence[str]) -> Header:
         raise ImportRefused(f"The file has {width:,} columns; at most 16,384 are read")
     above = tuple(line.number for line in head if line.number < best.number)
     return Header(best.number, tuple(cells), above)
-
-
-def _filled(cells: Sequence[str]) -> int:
-    return max((position for position, cell in enumerate(cells, 1) if cell.strip()), default=0)
 
 
 def tool_of(header: Header) -> Tool | None:

@@ -7,11 +7,11 @@ estimates come again) is guessed from the first rows; where the whole file says 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from secondlook.domain.untrusted_text import one_line
 from secondlook.errors import ImportRefused
@@ -29,7 +29,7 @@ from secondlook.importing.estimates import (
     Refusal,
     Role,
 )
-from secondlook.importing.groups import Partitions
+from secondlook.importing.groups import Partitions, Sources
 from secondlook.importing.headers import ROLES, find_columns, find_header, tool_of
 from secondlook.importing.repeats import Repeats
 from secondlook.importing.rows import LEFT_OUT, REFUSED, Judged, Layout, RowJudge
@@ -96,10 +96,7 @@ class _Pass:
     no_rows: dict[str, Note] = field(default_factory=dict[str, Note])
     first_rows: list[FirstRow] = field(default_factory=list[FirstRow])
     rows: int = 0
-    taken: int = 0
-    repeated: int = 0
-    beyond_limit: int = 0
-    without_id: int = 0
+    come_again: Sequence[int] | Ints = ()
 
 
 class _File:
@@ -123,6 +120,8 @@ class _File:
 
     def read(self) -> Reading:
         """The reading; the file is read until what was assumed of all rows is what all rows say."""
+        import numpy as np
+
         missing = self._missing()
         if missing:
             return self._unread(missing)
@@ -130,11 +129,10 @@ class _File:
         for _ in range(_PASSES):
             found = self._pass(layout)
             said = self._layout_of(layout, found.judge)
-            repeats = self._repeats.find()
-            again = self._drop is None and len(repeats) > 0
+            again = self._drop is None and len(found.come_again) > 0
             if said == layout and not again:
                 break
-            layout, self._drop = said, repeats if len(repeats) else None
+            layout, self._drop = said, np.asarray(found.come_again, dtype=np.int64)
         else:
             raise ImportRefused("The file changed while it was read", hint="Import it again.")
         return self._reading(layout, found)
@@ -198,12 +196,19 @@ class _File:
     # -- one pass over all rows ----------------------------------------------------------------------------
 
     def _pass(self, layout: Layout) -> _Pass:
+        import numpy as np
+
         found = _Pass(RowJudge(layout))
-        self._repeats = Repeats()
-        for judged, reasons, groups in self._judged(found):
-            taken = reasons == 0
-            found.counts.add(groups[taken], judged.estimates[taken])
-            self._note(found, judged, reasons)
+        with Repeats() as repeats:
+            for judged, reasons, groups in self._judged(found):
+                numbers = np.arange(found.rows - len(reasons), found.rows, dtype=np.int64)
+                stands = self._stands(judged.reasons, found.judge)
+                keys = judged.ids.hashes() ^ (groups.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+                repeats.add(keys[stands], numbers[stands])
+                taken = reasons == 0
+                found.counts.add(groups[taken], judged.estimates[taken])
+                self._note(found, judged, reasons)
+            found.come_again = repeats.find()
         return found
 
     def _judged(self, found: _Pass) -> Iterator[tuple[Judged, Ints, Ints]]:
@@ -215,9 +220,6 @@ class _File:
             judged = found.judge.judge(chunk)
             groups = self._groups(judged, found)
             reasons = judged.reasons
-            stands = self._stands(reasons, found.judge)
-            numbers = np.arange(found.rows, found.rows + len(reasons), dtype=np.int64)
-            self._repeats.add(_keys(judged.estimates["estimate_id"][stands], groups[stands]), numbers[stands])
             if self._drop is not None:
                 first, last = np.searchsorted(self._drop, [found.rows, found.rows + len(reasons)])
                 reasons = reasons.copy()
@@ -240,15 +242,13 @@ class _File:
 
     def _groups(self, judged: Judged, found: _Pass) -> Ints:
         import numpy as np
-        import pyarrow.compute as pc
 
         if "group" not in judged.texts:
             found.groups.setdefault(self._name, 0)
             return np.zeros(len(judged.reasons), dtype=np.int64)
-        coded = pc.dictionary_encode(judged.texts["group"])
-        own = [found.groups.setdefault(text, len(found.groups)) for text in coded.dictionary.to_pylist()]
-        codes: Ints = coded.indices.to_numpy(zero_copy_only=False)
-        return np.array(own, dtype=np.int64)[codes] if own else np.zeros(0, dtype=np.int64)
+        codes, texts = judged.texts["group"].coded()
+        own = np.array([found.groups.setdefault(text, len(found.groups)) for text in texts], dtype=np.int64)
+        return own[codes] if len(own) else codes
 
     def _note(self, found: _Pass, judged: Judged, reasons: Ints) -> None:
         import numpy as np
@@ -261,7 +261,7 @@ class _File:
                 reason = found.judge.reasons[int(reasons[index])]
                 role = reason.role if reason is not None else ""
                 text = judged.texts.get(role)
-                value = "" if text is None else one_line(str(text[int(index)].as_py()))
+                value = "" if text is None else one_line(text[int(index)])
                 found.refused.append((int(judged.lines[index]), int(reasons[index]), value))
         for kind, lines in judged.no_rows.items():
             note = found.no_rows.get(kind, Note(kind))
@@ -338,25 +338,32 @@ class _File:
         if self._options.one_date:
             yield Note("Without closing dates no latency is counted; weeks are those of created_at")
 
-    def _sources(self, layout: Layout, found: _Pass) -> tuple[ImportedSource, ...]:
-        source_type = self._options.source_type or (self._tool or {}).get("source_type") or "csv"
+    def _sources(self, layout: Layout, found: _Pass) -> Sequence[ImportedSource]:
         totals = found.counts.totals()
-        numbers = [number for number in range(min(len(totals), len(found.groups))) if totals[number]]
         names = list(found.groups)
-        ordered = sorted(numbers, key=lambda number: names[number])
-        if self._group is None:
-            chunks = [lambda: (frame for _, frame in self._estimates(layout, found))]
-        else:
-            places = {number: place for place, number in enumerate(ordered)}
-            partitions = Partitions(lambda: self._estimates(layout, found), places, int(totals.sum()))
-            chunks = [partitions.reader(place) for place in range(len(ordered))]
-        if self._options.one_date:
-            chunks = [lambda: iter(())] * len(ordered)
-        return tuple(
-            ImportedSource(one_line(names[number], 200), str(source_type), int(totals[number]), counts, each)
-            for number, each in zip(ordered, chunks, strict=False)
-            if (counts := found.counts.of(number))
-        )
+        taken = [number for number in range(min(len(totals), len(names))) if totals[number]]
+        ordered = sorted(taken, key=lambda number: names[number])
+        source_type = str(self._options.source_type or (self._tool or {}).get("source_type") or "csv")
+
+        def estimates() -> Iterator[tuple[Ints, pd.DataFrame]]:
+            return iter(()) if self._options.one_date else self._estimates(layout, found)
+
+        places = {number: place for place, number in enumerate(ordered)}
+        partitions = None if self._group is None else Partitions(estimates, places, int(totals.sum()))
+
+        def source(place: int) -> ImportedSource:
+            number = ordered[place]
+            return ImportedSource(
+                name=one_line(names[number], 200),
+                source_type=source_type,
+                count=int(totals[number]),
+                buckets=found.counts.of(number),
+                chunks=(lambda: (frame for _, frame in estimates()))
+                if partitions is None
+                else partitions.reader(place),
+            )
+
+        return Sources(len(ordered), source)
 
     def _estimates(self, layout: Layout, first: _Pass) -> Iterator[tuple[Ints, pd.DataFrame]]:
         """Taken rows anew, with the group of each; their number is what it was at first.
@@ -364,21 +371,18 @@ class _File:
         Raises:
             ImportRefused: The file has changed.
         """
-        import pandas as pd
-
         found = _Pass(RowJudge(layout))
-        self._repeats = Repeats()
         total = 0
         for judged, reasons, groups in self._judged(found):
             taken = reasons == 0
-            frame = judged.estimates[taken].assign(status="accepted")
+            frame = judged.estimates[taken].reset_index(drop=True)
+            frame.insert(0, "estimate_id", judged.ids.where(taken).series())
+            frame["status"] = "accepted"
             kinds = judged.texts.get("job_type")
-            frame["job_type"] = (
-                None if kinds is None else pd.Series(kinds, dtype="str")[taken].replace("", None)
-            )
+            frame["job_type"] = None if kinds is None else kinds.where(taken).series().replace("", None)
             total += len(frame)
             if len(frame):
-                yield groups[taken], frame.reset_index(drop=True)
+                yield groups[taken], frame
         if total != first.fates[0]:
             raise ImportRefused("The file changed while it was read", hint="Import it again.")
 
@@ -394,14 +398,6 @@ def _zone(name: str) -> ZoneInfo | None:
         raise ImportRefused(
             f"There is no zone {one_line(name)}", hint="Zones are named as America/New_York."
         ) from None
-
-
-def _keys(ids: pd.Series, groups: Ints) -> npt.NDArray[np.uint64]:
-    import numpy as np
-    import pandas as pd
-
-    keys = pd.util.hash_array(ids.to_numpy(dtype=object), categorize=False)
-    return keys ^ (groups.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
 
 
 def _limited(reasons: Ints, groups: Ints, used: Ints, limit: int) -> tuple[Ints, Ints]:
@@ -421,8 +417,8 @@ def _limited(reasons: Ints, groups: Ints, used: Ints, limit: int) -> tuple[Ints,
 
 
 def _first_row(judged: Judged, number: int, index: int, judge: RowJudge) -> FirstRow:
-    reason: Any = judge.reasons[number] if number > 0 else None
-    written = {role: one_line(str(text[index].as_py())) for role, text in judged.texts.items()}
+    reason = judge.reasons[number] if number > 0 else None
+    written = {role: one_line(text[index]) for role, text in judged.texts.items()}
     fate = "taken" if number == 0 else {-1: "repeated", -2: "beyond the limit"}.get(number, "")
     if reason is not None:
         fate = f"{reason.fate}: {reason.text}"
@@ -430,7 +426,7 @@ def _first_row(judged: Judged, number: int, index: int, judge: RowJudge) -> Firs
     read: Mapping[str, str] = {}
     if number == 0:
         read = {
-            "estimate_id": one_line(str(row["estimate_id"])),
+            "estimate_id": one_line(judged.ids[index]),
             "created_at": f"{row['created_at']:%Y-%m-%d %H:%M}",
             "closed_at": "" if row["closed_at"] != row["closed_at"] else f"{row['closed_at']:%Y-%m-%d %H:%M}",
             "amount": f"{int(row['amount_cents']) / 100:,.2f}",

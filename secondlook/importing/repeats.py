@@ -21,7 +21,7 @@ class Repeats:
     """Keys of rows, and which of them come again."""
 
     def __init__(self) -> None:
-        self._parts = [tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) for _ in range(_PARTS)]  # noqa: SIM115 -- closed when they are read
+        self._parts = [tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) for _ in range(_PARTS)]  # noqa: SIM115 -- closed at the end of the block
 
     def add(self, keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64]) -> None:
         """Note rows.
@@ -32,7 +32,7 @@ class Repeats:
         """
         import numpy as np
 
-        part = (keys >> np.uint64(58)).astype(np.int64)
+        part = (keys >> np.uint64(58)).astype(np.uint8)
         order = np.argsort(part, kind="stable")
         pairs = np.stack([keys[order].view(np.int64), rows[order]], axis=1)
         ends = np.cumsum(np.bincount(part, minlength=_PARTS))
@@ -40,15 +40,23 @@ class Repeats:
             if end > start:
                 self._parts[number].write(pairs[start:end].tobytes())
 
+    def __enter__(self) -> Repeats:
+        """Keep them until the end of the block."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Forget them."""
+        for part in self._parts:
+            part.close()
+
     def find(self) -> npt.NDArray[np.int64]:
-        """The numbers of all rows but the last of each key, in order; the keys are forgotten."""
+        """The numbers of all rows but the last of each key, in order."""
         import numpy as np
 
         found = [np.zeros(0, dtype=np.int64)]
         for part in self._parts:
             part.seek(0)
             pairs = np.frombuffer(part.read(), dtype=np.int64).reshape(-1, 2)
-            part.close()
             order = np.argsort(pairs[:, 0], kind="stable")  # rows of one key stay in the file's order
             keys = pairs[order, 0]
             found.append(pairs[order[:-1][keys[1:] == keys[:-1]], 1])

@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from secondlook.importing import amounts, dates
 from secondlook.importing.estimates import Options, Role
 from secondlook.importing.headers import BLANKS, synonyms
 from secondlook.importing.table import Chunk
+from secondlook.importing.texts import Texts
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
-    import pyarrow as pa
 
     Ints = npt.NDArray[np.int64]
 
@@ -97,16 +97,18 @@ class Judged:
 
     Attributes:
         lines: The line of each.
-        estimates: Columns as `estimates.COLUMNS`; rows that are not taken hold anything.
+        ids: The id of each estimate.
+        estimates: Columns created_at, closed_at and amount_cents; rows that are not taken hold anything.
         reasons: Why each is not taken, an index into `JudgedRows.reasons`; 0: it is taken.
         texts: The texts of each role, and of `group`, without blanks around them.
         no_rows: Lines that are no rows, by kind.
     """
 
     lines: Ints
+    ids: Texts
     estimates: pd.DataFrame
     reasons: Ints
-    texts: Mapping[str, pa.Array[Any]]
+    texts: Mapping[str, Texts]
     no_rows: Mapping[str, Ints]
 
 
@@ -162,37 +164,38 @@ class RowJudge:
         """
         import pandas as pd
 
-        texts: dict[str, Any] = {role: _trimmed(chunk.cells[at]) for role, at in self._layout.columns.items()}
+        texts: dict[str, Texts] = {
+            role: Texts.trimmed(chunk.cells[at]) for role, at in self._layout.columns.items()
+        }
         if self._layout.group is not None:
-            texts["group"] = _trimmed(chunk.cells[self._layout.group])
+            texts["group"] = Texts.trimmed(chunk.cells[self._layout.group])
         is_row, no_rows = self._rows(chunk, texts)
         if not is_row.all():
-            texts = {role: text.filter(_arrow(is_row)) for role, text in texts.items()}
+            texts = {role: text.where(is_row) for role, text in texts.items()}
         verdicts = _Verdicts(self._number, int(is_row.sum()))
         verdicts.give(REFUSED, "", "more cells than the header has", chunk.overlong[is_row])
         if "status" in texts:
             verdicts.give_each(self._by_value(texts["status"], self._status))
         if "group" in texts:
-            verdicts.give(REFUSED, "group", "blank", _blank(texts["group"]))
+            verdicts.give(REFUSED, "group", "blank", texts["group"].is_in(BLANKS))
         created, closed = self._dates(texts, verdicts)
         cents, why = self._amounts(texts)
         verdicts.give_each(why)
         if self._layout.options.window is not None:
             self._window(self._layout.options.window, created, closed, verdicts)
         if "currency" in texts:
-            self.seen.currencies |= set(texts["currency"].unique().to_pylist()) - set(BLANKS)
+            self.seen.currencies |= set(texts["currency"].coded()[1]) - set(BLANKS)
         ids = self._ids(texts.get("estimate_id"), chunk.cells, is_row)
         estimates = pd.DataFrame(
             {
-                "estimate_id": pd.Series(ids, dtype="str"),
                 "created_at": _times_column(created),
                 "closed_at": _times_column(closed),
                 "amount_cents": cents,
             }
         )
-        return Judged(chunk.lines[is_row], estimates, verdicts.reasons, texts, no_rows)
+        return Judged(chunk.lines[is_row], ids, estimates, verdicts.reasons, texts, no_rows)
 
-    def _dates(self, texts: Mapping[str, Any], verdicts: _Verdicts) -> tuple[Ints, Ints]:
+    def _dates(self, texts: Mapping[str, Texts], verdicts: _Verdicts) -> tuple[Ints, Ints]:
         """Created and closed of each row, with what is wrong with them."""
         import numpy as np
 
@@ -203,7 +206,7 @@ class RowJudge:
             closed, why = self._times("closed_at", texts)
             if "closed_at_2" in texts:
                 second, why_2 = self._times("closed_at_2", texts)
-                blank = _blank(texts["closed_at"]) & ~_blank(texts["closed_at_2"])
+                blank = texts["closed_at"].is_in(BLANKS) & ~texts["closed_at_2"].is_in(BLANKS)
                 closed, why = np.where(blank, second, closed), np.where(blank, why_2, why)
             verdicts.give_each(why)
         for role, times in (("created_at", created), ("closed_at", closed)):
@@ -227,17 +230,13 @@ class RowJudge:
             self.reasons.append(reason)
         return self._numbers[reason]
 
-    def _by_value(self, texts: pa.Array[Any], reason: Callable[[str, int], Reason | None]) -> Ints:
+    def _by_value(self, texts: Texts, reason: Callable[[str, int], Reason | None]) -> Ints:
         """Reasons that depend on a text alone: each text is looked at once."""
         import numpy as np
-        import pyarrow.compute as pc
 
-        coded = pc.dictionary_encode(texts)
-        codes = coded.indices.to_numpy(zero_copy_only=False)
-        counts = np.bincount(codes, minlength=len(coded.dictionary))
-        found = [
-            reason(text, int(count)) for text, count in zip(coded.dictionary.to_pylist(), counts, strict=True)
-        ]
+        codes, distinct = texts.coded()
+        counts = np.bincount(codes, minlength=len(distinct))
+        found = [reason(text, int(count)) for text, count in zip(distinct, counts, strict=True)]
         numbers = np.array([0 if each is None else self._number(each) for each in found], dtype=np.int64)
         return numbers[codes] if len(numbers) else np.zeros(len(texts), dtype=np.int64)
 
@@ -249,17 +248,18 @@ class RowJudge:
             return Reason(REFUSED, "status", "blank" if text in BLANKS else "a status that is not known")
         return None if counts else Reason(LEFT_OUT, "status", f"status {folded}")
 
-    def _rows(self, chunk: Chunk, texts: Mapping[str, Any]) -> tuple[npt.NDArray[np.bool_], dict[str, Ints]]:
+    def _rows(
+        self, chunk: Chunk, texts: Mapping[str, Texts]
+    ) -> tuple[npt.NDArray[np.bool_], dict[str, Ints]]:
         """Which lines are rows, and the kinds of those that are none."""
         import numpy as np
-        import pyarrow.compute as pc
 
         is_row = np.ones(len(chunk.lines), dtype=bool)
-        bare = _blank(texts["created_at"])
+        bare = texts["created_at"].is_in(BLANKS)
         if "status" in texts:
-            bare &= _blank(texts["status"])
+            bare &= texts["status"].is_in(BLANKS)
         own = self._layout.header[self._layout.columns["created_at"]]
-        again = pc.equal(texts["created_at"], own).to_numpy(zero_copy_only=False)
+        again = texts["created_at"].is_in([own])
         lines: dict[str, list[int]] = {}
         for index in np.flatnonzero(bare | again):
             cells = [str(cell).strip() for cell in chunk.cells.iloc[int(index)]]
@@ -288,14 +288,15 @@ class RowJudge:
             return TOTALS_LINE
         return SECTION_LINE if len(filled) == 1 else None
 
-    def _times(self, role: str, texts: Mapping[str, Any]) -> tuple[Ints, Ints]:
+    def _times(self, role: str, texts: Mapping[str, Texts]) -> tuple[Ints, Ints]:
         """Microseconds of each row and why it has none."""
         import numpy as np
 
         column = texts[role]
-        fast = _iso_times(column, self._layout.zone)
-        if fast is not None:
-            return fast, np.zeros(len(fast), dtype=np.int64)
+        for zoned in (False, True) if self._layout.zone is None else (True,):
+            micros = column.iso_micros(zoned=zoned)
+            if micros is not None:
+                return micros, np.zeros(len(micros), dtype=np.int64)
         order = self._layout.orders.get(role)
 
         def read(text: str) -> tuple[int | None, str, int]:
@@ -308,18 +309,16 @@ class RowJudge:
 
     def _read(
         self,
-        column: pa.Array[Any],
+        column: Texts,
         role: str,
         read: Callable[[str], tuple[int | None, str, int]],
         missing: int,
     ) -> tuple[Ints, Ints]:
         """Values and reasons, each text read once."""
         import numpy as np
-        import pyarrow.compute as pc
 
-        coded = pc.dictionary_encode(column)
-        codes = coded.indices.to_numpy(zero_copy_only=False)
-        found = [read(text) for text in coded.dictionary.to_pylist()]
+        codes, distinct = column.coded()
+        found = [read(text) for text in distinct]
         said = self.seen.says.get(role, 0)
         for _, _, says in found:
             said |= says
@@ -333,7 +332,7 @@ class RowJudge:
             return empty, empty.copy()
         return values[codes], np.array(reasons, dtype=np.int64)[codes]
 
-    def _amounts(self, texts: Mapping[str, Any]) -> tuple[Ints, Ints]:
+    def _amounts(self, texts: Mapping[str, Texts]) -> tuple[Ints, Ints]:
         """Cents of each row and why it has none; of several columns the first that is neither blank nor 0."""
         import numpy as np
 
@@ -342,22 +341,20 @@ class RowJudge:
             if role not in texts:
                 continue
             other, why_other = self._cents(role, texts[role])
-            empty = _blank(texts["amount"]) | ((cents == 0) & (why == 0))
-            better = empty & ~_blank(texts[role])
+            empty = texts["amount"].is_in(BLANKS) | ((cents == 0) & (why == 0))
+            better = empty & ~texts[role].is_in(BLANKS)
             cents, why = np.where(better, other, cents), np.where(better, why_other, why)
         return cents, why
 
-    def _cents(self, role: str, column: pa.Array[Any]) -> tuple[Ints, Ints]:
+    def _cents(self, role: str, column: Texts) -> tuple[Ints, Ints]:
         import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
 
         decimal = self._layout.decimal
-        if decimal == "." and pc.all(pc.match_substring_regex(column, _PLAIN)).as_py() is True:
+        if decimal == "." and column.all_match(_PLAIN):
             said = self.seen.says.get("decimal", 0)
-            if not said & amounts.POINT and pc.any(pc.match_substring(column, ".")).as_py():
+            if not said & amounts.POINT and column.any_contains("."):
                 self.seen.says["decimal"] = said | amounts.POINT
-            plain = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+            plain = column.floats()
             return np.rint(plain * 100).astype(np.int64), np.zeros(len(plain), dtype=np.int64)
 
         def read(text: str) -> tuple[int | None, str, int]:
@@ -371,20 +368,18 @@ class RowJudge:
 
         return self._read(column, role, read, 0)
 
-    def _ids(
-        self, column: pa.Array[Any] | None, cells: pd.DataFrame, is_row: npt.NDArray[np.bool_]
-    ) -> list[str] | pa.Array[Any]:
+    def _ids(self, column: Texts | None, cells: pd.DataFrame, is_row: npt.NDArray[np.bool_]) -> Texts:
         """Each row's id; a row without one is known by its content."""
         import numpy as np
 
         rows = np.flatnonzero(is_row)
-        blank = np.ones(len(rows), dtype=bool) if column is None else _blank(column)
+        blank = np.ones(len(rows), dtype=bool) if column is None else column.is_in(BLANKS)
         if column is not None and not blank.any():
             return column
-        ids: list[str] = [""] * len(rows) if column is None else column.to_pylist()
+        ids = [""] * len(rows) if column is None else column.to_list()
         for index in np.flatnonzero(blank):
             ids[int(index)] = _content_id([str(cell) for cell in cells.iloc[int(rows[index])]])
-        return ids
+        return Texts.of(ids)
 
 
 def _content_id(cells: list[str]) -> str:
@@ -396,47 +391,7 @@ def _folded(status: str) -> str:
     return " ".join(status.replace("’", "'").casefold().split())  # noqa: RUF001 -- as typed by word processors
 
 
-def _trimmed(column: pd.Series) -> pa.Array[Any]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    array = pa.array(column, pa.large_string(), from_pandas=True)
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    return pc.fill_null(pc.utf8_trim_whitespace(array), "")
-
-
-def _blank(column: pa.Array[Any]) -> npt.NDArray[np.bool_]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    found = pc.is_in(column, value_set=pa.array(BLANKS, pa.large_string()))
-    return found.to_numpy(zero_copy_only=False)
-
-
-def _arrow(mask: npt.NDArray[np.bool_]) -> pa.Array[Any]:
-    import pyarrow as pa
-
-    return pa.array(mask)
-
-
-def _iso_times(column: pa.Array[Any], zone: ZoneInfo | None) -> Ints | None:
-    """All texts as ISO times of UTC; None where one is written in another way."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if len(column) == 0 or pc.any(pc.less(pc.binary_length(column), 10)).as_py():
-        return None
-    kinds = (pa.timestamp("us"), pa.timestamp("us", "UTC")) if zone is None else (pa.timestamp("us", "UTC"),)
-    for kind in kinds:
-        try:
-            return pc.cast(pc.cast(column, kind), pa.int64()).to_numpy(zero_copy_only=False)
-        except pa.ArrowInvalid:
-            continue
-    return None
-
-
-def _times_column(micros: Ints) -> pd.Series:
+def _times_column(micros: Ints) -> pd.Series[pd.Timestamp]:
     import pandas as pd
 
-    return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
+    return pd.Series(pd.DatetimeIndex(micros.view("datetime64[us]"), tz="UTC"))

@@ -17,6 +17,7 @@ from secondlook.importing.headers import header_score
 from secondlook.importing.table import HEAD_ROWS, Chunk, Line, as_chunk
 
 _BLOCK = 1 << 24  # characters read at a time, and the most that a line may have
+_HEAD = 1 << 18
 _SEPARATORS = ",;\t|"
 _MAX_CELL = 1 << 17
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -40,7 +41,13 @@ class TextTable:
             raise ImportRefused(f"Line {text[: text.index(chr(0))].count(chr(10)) + 1} has a NUL character",
                               hint="The file is damaged or no text: export it again.")  # fmt: skip
         self._separator = _separator(text, whole=content.size <= len(content.head))
-        self.head = self._read_head()
+        try:
+            self.head = self._read_head()
+        except UnicodeDecodeError:
+            if self._encoding != "utf-8-sig":
+                raise _unknown_encoding() from None
+            self._encoding = "cp1252"
+            self.head = self._read_head()
         name = {"utf-8-sig": "UTF-8"}.get(self._encoding, self._encoding.upper())
         self.facts = [f"Text in {name}, separated by {_NAMES[self._separator]}"]
 
@@ -50,7 +57,7 @@ class TextTable:
             yield from self._chunks(after, width)
         except UnicodeDecodeError:
             if self._encoding != "utf-8-sig":
-                raise ImportRefused("The file's encoding is not known", hint="Save it as UTF-8.") from None
+                raise _unknown_encoding() from None
             raise NotUtf8 from None
 
     def read_as_windows(self) -> None:
@@ -61,7 +68,7 @@ class TextTable:
 
     def _read_head(self) -> list[Line]:
         with self._open() as stream:
-            rows = _Rows(stream.read(_BLOCK), stream, 1, self._separator)
+            rows = _Rows(stream.read(_HEAD), stream, 1, self._separator)
             kept = (row for row in rows.all() if any(cell.strip() for cell in row[1]))
             return [Line(number, cells) for number, cells in islice(kept, HEAD_ROWS)]
 
@@ -69,11 +76,30 @@ class TextTable:
         # Line ends of every kind become one.
         return io.TextIOWrapper(self._content.open(), encoding=self._encoding, newline=None)
 
+    def _skip(self, stream: io.TextIOWrapper, after: int) -> tuple[int, str]:
+        """The line that rows begin in, and what was read of them.
+
+        Args:
+            stream: The file at its start.
+            after: The header's line.
+        """
+        text = stream.read(_HEAD)
+        rows = _Rows(text, stream, 1, self._separator)
+        for line, _ in rows.all():
+            if line >= after:
+                break
+        place = 0
+        for _ in range(min(rows.used, text.count("\n"))):
+            place = text.index("\n", place) + 1
+        if rows.used > text.count("\n"):  # the header is all of what was read, or goes on beyond it
+            place = len(text)
+        return rows.used + 1, text[place:] + rows.rest
+
     def _chunks(self, after: int, width: int) -> Iterator[Chunk]:
         size = max(1, self._content.size)
-        with self._open() as stream:
-            line = 1
-            rest = ""
+        raw = self._content.open()
+        with io.TextIOWrapper(raw, encoding=self._encoding, newline=None) as stream:
+            line, rest = self._skip(stream, after)
             while text := rest + stream.read(_BLOCK):
                 cut = text.rfind("\n") + 1
                 if not cut:
@@ -86,19 +112,20 @@ class TextTable:
                     at = line + block[: block.index("\0")].count("\n")
                     raise ImportRefused(f"Line {at} has a NUL character",
                                       hint="The file is damaged or no text: export it again.")  # fmt: skip
-                done = min(1.0, stream.buffer.tell() / size)
+                done = min(1.0, raw.tell() / size)
                 count = block.count("\n") + (not block.endswith("\n"))
-                chunk = (
-                    None if line <= after else _read_at_once(block, line, count, self._separator, width, done)
-                )
+                chunk = _read_at_once(block, line, count, self._separator, width, done)
                 if chunk is None:
                     rows = _Rows(block, stream, line, self._separator, rest)
-                    read = [row for row in rows.all() if row[0] > after]
+                    chunk = as_chunk(list(rows.all()), width, done)
                     rest, count = rows.rest, rows.used
-                    chunk = as_chunk(read, width, done)
                 line += count
                 yield chunk
         self._content.check_unchanged()
+
+
+def _unknown_encoding() -> ImportRefused:
+    return ImportRefused("The file's encoding is not known", hint="Save it as UTF-8.")
 
 
 class NotUtf8(Exception):
