@@ -30,7 +30,6 @@ from secondlook.providers.openai.protocol import OpenAI
 from secondlook.providers.table import find_provider
 from secondlook.settings import load_settings
 from secondlook.stores.base import Store
-from secondlook.stores.samples import practice_sources
 from secondlook.tasks.snapshot.offline import ANSWERERS
 from tests.examples import (
     MODEL,
@@ -131,7 +130,7 @@ class House:
 def house(tmp_path: Path) -> Generator[House]:
     """One bucketed source, nothing run yet."""
     with (
-        closing(RecordingStore(tmp_path / "store.db", practice_sources)) as store,
+        closing(RecordingStore(tmp_path / "store.db")) as store,
         closing(open_ledger(tmp_path / "ledger.db", lease_seconds=15)) as ledger,
     ):
         made = House(tmp_path, store, ledger)
