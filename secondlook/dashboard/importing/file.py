@@ -67,7 +67,7 @@ def show_file(services: Services, access: Access) -> Reading | None:
     )
     uploaded = st.file_uploader(
         f"File of estimates, CSV or XLSX, up to {_MEGABYTES} MB",
-        type=["csv", "tsv", "txt", "xlsx", "xlsm"],
+        type=["csv", "tsv", "txt", "xlsx"],
         key=f"file-{access.user_id}-{st.session_state.get(UPLOADS, 0)}",
         max_upload_size=_MEGABYTES,
     )
