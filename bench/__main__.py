@@ -19,6 +19,7 @@ from bench import (
     batch,
     crowd,
     first_load,
+    importing,
     insights,
     memory,
     queued,
@@ -54,6 +55,7 @@ TABLES: dict[str, Callable[[], None]] = {
     "queued": queued.main,
     "prompt": tokens.main,
     "models": models.main,
+    "importing": importing.main,
 }
 
 

@@ -27,7 +27,7 @@ from secondlook.domain.batches import BatchStatus
 from secondlook.execution import batches
 from secondlook.execution.runner import Runner
 from secondlook.services import connect
-from secondlook.stores.samples import SAMPLE_USERS
+from secondlook.stores.samples import PRACTICE_USERS
 
 RUNS = 320
 AT_ONCE = 32
@@ -99,7 +99,7 @@ def execute() -> None:
     # What the page and the command do before anything is sent: imports are no part of a run.
     services.agent(services.agent_name())
     names = [source_id(number) for number in range(1, RUNS + 1)]
-    access = Access(next(iter(SAMPLE_USERS)))
+    access = Access(PRACTICE_USERS[0])
     selection = batches.Selection(source_ids=names)
     batches.forecast(services, access, selection)
     began = time.process_time()

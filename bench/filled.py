@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import DEVNULL
 
 from bench.environment import clean
-from secondlook.stores.samples import SAMPLE_USERS
+from secondlook.stores.samples import PRACTICE_USERS
 from secondlook.stores.sqlite import SqliteStore
 
 SOURCES = 10_000
@@ -37,7 +37,7 @@ def fill_sources(folder: Path, number: int) -> None:
     """Add so many bucketed sources to the samples."""
     path = folder / "store.db"
     SqliteStore(path).close()
-    user = next(iter(SAMPLE_USERS))
+    user = PRACTICE_USERS[0]
     with closing(sqlite3.connect(path)) as connection, connection:
         taken = {"id": "printf('b%d', n)", "source_id": _SOURCE.format("n")}
         connection.execute(

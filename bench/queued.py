@@ -14,7 +14,7 @@ from secondlook.domain.access import Access
 from secondlook.domain.runs import RunStatus
 from secondlook.execution import batches
 from secondlook.services import connect
-from secondlook.stores.samples import SAMPLE_USERS
+from secondlook.stores.samples import PRACTICE_USERS
 
 SIZES = (100, 10_000)
 TURNS = 40
@@ -30,7 +30,7 @@ def main() -> None:
 
 def row(number: int) -> list[str]:
     """Medians with so many runs queued."""
-    user = next(iter(SAMPLE_USERS))
+    user = PRACTICE_USERS[0]
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(SECONDLOOK_DATA_DIR=folder, SECONDLOOK_AGENT="offline")
         fill_sources(Path(folder), number)

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from secondlook.dashboard import resources, session
-from secondlook.dashboard.parts import body
-from secondlook.dashboard.sources import generate, header, listing
+from secondlook.dashboard.parts import body, links
+from secondlook.dashboard.sources import deletion, generate, header, listing
 from secondlook.domain.identifiers import canonical
 from secondlook.errors import SourceNotFound
 from secondlook.pipeline.preview import preview
@@ -19,7 +19,10 @@ def draw() -> None:
     services = resources.services()
     store = services.store(access)
 
-    st.title("Sources", anchor=False)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.title("Sources", anchor=False, width="content")
+        links.show_import_link()
+    deletion.show_deleted()
     listing.show_sources(store, access.user_id)
     chosen = st.query_params.get("source")
     if chosen is None:
@@ -36,6 +39,7 @@ def draw() -> None:
     generate.show_generate(view, run)
     generate.show_result(view, run, snapshot)
     header.show_buckets(view, marked)
+    deletion.show_deletion(view.source)
 
 
 body.show_body(draw)

@@ -7,6 +7,8 @@
     │   ├── BucketsMissing          buckets_missing
     │   ├── BucketsInvalid          buckets_invalid
     │   ├── NotEnoughEstimates      not_enough_estimates
+    │   ├── SourceInUse             source_in_use
+    │   ├── ImportRefused           import_refused
     │   ├── InDoubt                 in_doubt
     │   ├── OverBudget              over_budget
     │   ├── NotSignedIn             not_signed_in
@@ -106,6 +108,20 @@ class NotEnoughEstimates(SecondlookError):
 
     code = "not_enough_estimates"
     default_hint = "Upload more estimates, bucket the source again, then generate its snapshot."
+
+
+class SourceInUse(SecondlookError):
+    """A run or an import of the source has not ended."""
+
+    code = "source_in_use"
+    default_hint = "Wait until it has ended, then try again."
+
+
+class ImportRefused(SecondlookError):
+    """A file of estimates cannot be imported as it is."""
+
+    code = "import_refused"
+    default_hint = "Correct the file, or say how to read it. Nothing was stored."
 
 
 class InDoubt(SecondlookError):

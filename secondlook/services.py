@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from secondlook.ledger.usage import UsageLog
     from secondlook.pipeline.submit import Door
     from secondlook.providers.base import Answerers, Provider
+    from secondlook.stores.estimates import EstimateStore
     from secondlook.stores.row_security import RowSecurity
+    from secondlook.stores.sqlite import SqliteStore
     from secondlook.telemetry.tracing import Backlog
     from secondlook.webhook import Webhook
 
@@ -140,6 +142,24 @@ class Services:
         self.row_security.refuse_if_broken()
         return SupabaseStore(self.project, access.token)
 
+    def estimates(self, access: Access) -> EstimateStore:
+        """What writes estimates to the store, with the rights of an access.
+
+        Raises:
+            StoreUnavailable: It cannot be opened, or its row security does not hold.
+            SettingInvalid: The key for who asks is not set.
+        """
+        if not self.requires_sign_in:
+            from secondlook.stores.sqlite_estimates import SqliteEstimates
+
+            return SqliteEstimates(self._embedded_store.database)
+        from secondlook.stores.supabase_estimates import SupabaseEstimates
+
+        if access.token is None:
+            return SupabaseEstimates(self._secret_project)
+        self.row_security.refuse_if_broken()
+        return SupabaseEstimates(self.project, access.token)
+
     def ping_store(self) -> None:
         """Check that the store can be reached with this process's credentials.
 
@@ -179,7 +199,7 @@ class Services:
         return RowSecurity(self.project)
 
     @part
-    def _embedded_store(self) -> Store:
+    def _embedded_store(self) -> SqliteStore:
         from secondlook.stores.sqlite import SqliteStore
 
         return SqliteStore(self._folder / "store.db")

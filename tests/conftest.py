@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import shutil
 import socket
 from collections.abc import Generator
 from pathlib import Path
@@ -16,9 +17,11 @@ from hypothesis import settings as hypothesis_settings
 
 from secondlook import services
 from secondlook.settings import Settings
+from secondlook.stores.samples import PRACTICE_USERS
 
 pytest_plugins = ("tests.provider", "tests.processes", "tests.postgres_server", "tests.supabase_server")
 
+USER = PRACTICE_USERS[0]
 Address: TypeAlias = Any  # a tuple, a path or a packed name, by the socket's family
 
 hypothesis_settings.register_profile(
@@ -50,13 +53,16 @@ def _needs_server(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting comes from the machine that runs the tests."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, filled_store: Path) -> None:
+    """No setting comes from the machine that runs the tests; the data folder has the practice data."""
     for name in list(os.environ):
         if name.startswith(("SECONDLOOK_", "OPENAI_", "AZURE_OPENAI_", "SUPABASE_", "NEXT_PUBLIC_SUPABASE_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECONDLOOK_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir(mode=0o700)
+    shutil.copy(filled_store, tmp_path / "data")
+    monkeypatch.setenv("SECONDLOOK_USER", USER)  # the first user of the practice data
 
 
 @pytest.fixture(autouse=True)

@@ -17,12 +17,12 @@ from secondlook.domain.snapshots import Snapshot, SnapshotResult
 from secondlook.domain.usage import Usage
 from secondlook.providers.openai.protocol import OpenAI
 from secondlook.settings import load_settings
-from secondlook.stores.samples import SAMPLE_USERS
+from secondlook.stores.samples import PRACTICE_USERS
 from secondlook.tasks.snapshot.prompt import PROMPT_VERSION, question
 
 Json: TypeAlias = Any  # whatever JSON holds
 
-USER, OTHER_USER = SAMPLE_USERS
+USER, OTHER_USER = PRACTICE_USERS
 NOBODY = "c0000000-0000-4000-8000-00000000000c"
 SOURCE = "11111111-2222-4333-8444-555555555555"
 SNAPSHOT = "99999999-2222-4333-8444-555555555555"

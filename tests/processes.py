@@ -22,7 +22,7 @@ import pytest
 
 from secondlook.cli import main
 from secondlook.services import Services, connect
-from secondlook.stores.samples import SAMPLE_USERS, sample_sources
+from secondlook.stores.samples import PRACTICE_USERS, practice_sources
 from secondlook.stores.sqlite import SqliteStore
 from tests.forked import Forked
 from tests.provider import Json, Provider, answering, right_answer
@@ -30,7 +30,7 @@ from tests.provider import Json, Provider, answering, right_answer
 ROOT = Path(__file__).resolve().parent.parent
 DRIVER = Path(__file__).with_name("kill_driver.py")
 API_KEY = "sk-test-Zq81mWv5LpX0tYb7"
-USER, OTHER_USER = SAMPLE_USERS
+USER, OTHER_USER = PRACTICE_USERS
 Process: TypeAlias = subprocess.Popen[str] | Forked
 T = TypeVar("T")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -97,7 +97,7 @@ def samples() -> list[Sample]:
         Sample(
             str(made.source["id"]), str(made.source["source_name"]), made.buckets, right_answer(made.buckets)
         )
-        for made in sample_sources()
+        for made in practice_sources()
         if made.source["user_id"] == USER and made.source["status"] == "bucketed" and made.buckets is not None
     ]
     return [sample for sample in found if sample.answer["meta"]["estimate_count"] >= 25]
@@ -130,7 +130,7 @@ class Outcome:
 
 @dataclass
 class Home:
-    """A data folder filled with the samples, a provider, and the environment that joins them."""
+    """A data folder filled with the practice data, a provider, and the environment that joins them."""
 
     folder: Path
     provider: Provider
@@ -278,9 +278,9 @@ def eventually(so: Callable[[], object], seconds: float = 20) -> None:
 
 @pytest.fixture(scope="session")
 def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the samples, made once."""
+    """A store with the practice data, made once."""
     path = tmp_path_factory.mktemp("filled") / "store.db"
-    SqliteStore(path).close()
+    SqliteStore(path, practice_sources).close()
     return path
 
 
@@ -305,7 +305,7 @@ def furnish(home: Home) -> Home:
         PYTHONPATH=str(ROOT),
         PYTHONDONTWRITEBYTECODE="1",  # a process on a full disk would leave truncated byte code behind
     )
-    home.set(SECONDLOOK_DATA_DIR=str(home.data), **settings_for(home.provider))
+    home.set(SECONDLOOK_DATA_DIR=str(home.data), SECONDLOOK_USER=USER, **settings_for(home.provider))
     home.provider.behaviour = answering(home.sample.answer)
     return home
 
@@ -320,7 +320,7 @@ def own_home(
 ) -> Generator[Home]:
     """A home of the test's own; the provider answers the sample properly."""
     made = Home(tmp_path, provider, monkeypatch, capsys)
-    made.data.mkdir()
+    made.data.mkdir(exist_ok=True)
     shutil.copy(filled_store, made.data)
     yield furnish(made)
     made.close()

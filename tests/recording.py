@@ -7,6 +7,7 @@ from pathlib import Path
 from secondlook.domain.snapshots import Snapshot
 from secondlook.domain.sources import SourceRecord
 from secondlook.errors import StoreUnavailable
+from secondlook.stores.samples import practice_sources
 from secondlook.stores.sqlite import SqliteStore
 
 
@@ -18,7 +19,7 @@ class RecordingStore(SqliteStore):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
+        super().__init__(path, practice_sources)
         self.asked: list[str] = []
         self.down: set[str] = set()
 

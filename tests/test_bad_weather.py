@@ -343,7 +343,7 @@ def test_emptied_store(home: Home) -> None:
 
     tidy(outcome)
     assert len(outcome.items) >= 42
-    assert home.store("select count(*) as n from sources") == [{"n": 90}]
+    assert home.store("select count(*) as n from sources") == [{"n": 102}]
     assert home.snapshot().code == 0
 
 

@@ -12,22 +12,23 @@ from typing import Any
 import pytest
 
 from secondlook import cli
+from secondlook.domain.access import Access
 from secondlook.errors import ERRORS
 from secondlook.execution.runner import Runner
 from secondlook.providers.rehearsal import KINDS
 from secondlook.services import connect
 from secondlook.settings import Settings, environment_names
-from secondlook.stores.samples import SAMPLE_USERS, sample_sources
+from secondlook.stores.samples import MADE_UP_USER, SAMPLE_USERS, sample_sources
 from secondlook.web.api import build_api
 from secondlook.web.health import Health
 from tests.documents import PAGES, README, ROOT, anchors, blocks, prose, rows, section
-from tests.examples import USER
 from tests.processes import Home
+from tests.provider import answering, right_answer
 from tests.tables import EmbeddedTables
 
 ALL = "\n".join(PAGES.values())
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-SAMPLE = "4bb9bd05-cd46-52e5-8032-8c5993b8c91a"
+SAMPLE = "3f9b947b-e087-5813-9ebc-7182f1173d4c"
 CODE = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for folder in ("secondlook", "pages", "tests", "bench", "dev", "supabase/migrations")
@@ -96,12 +97,19 @@ def test_the_sample_users() -> None:
     ids = {str(sample.source["id"]): str(sample.source["user_id"]) for sample in sample_sources()}
     assert [each for each in dict.fromkeys(named) if each in SAMPLE_USERS] == list(SAMPLE_USERS)
     assert [each for each in named if each not in SAMPLE_USERS and each not in ids] == []
-    assert ids[SAMPLE] == USER
+    assert ids[SAMPLE] == MADE_UP_USER
 
 
 @pytest.mark.parametrize("line", re.findall(r"^\.venv/bin/secondlook (.+)$", ALL, re.MULTILINE))
 def test_every_command_to_copy_runs(home: Home, line: str) -> None:
-    """As it stands, on a new machine with a key."""
+    """As it stands, on a new machine with a key, and with the samples that it starts with."""
+    (home.data / "store.db").unlink()
+    home.env.pop("SECONDLOOK_USER")
+    home.monkeypatch.delenv("SECONDLOOK_USER")
+    services = home.services()
+    record = services.store(Access(MADE_UP_USER)).load(SAMPLE, MADE_UP_USER)
+    assert record is not None
+    home.provider.behaviour = answering(right_answer(dict(record.buckets or {})))
     assert home.call(*line.split()).code == 0
 
 

@@ -20,6 +20,7 @@ from secondlook.domain.runs import RunStatus
 from secondlook.errors import SourceNotBucketed
 from secondlook.execution.runner import Runner
 from secondlook.services import Services, connect
+from secondlook.stores.samples import MADE_UP_USER
 from tests.documents import PAGES, blocks
 from tests.examples import NOBODY, SOURCE, USER, example_answer
 from tests.ledger.executing import claimed, expire
@@ -27,7 +28,7 @@ from tests.processes import eventually
 from tests.tables import EmbeddedTables, own_tables
 
 EXAMPLES = [block for page in PAGES for block in blocks(page, "python")]
-SAMPLE = "4bb9bd05-cd46-52e5-8032-8c5993b8c91a"
+SAMPLE = "3f9b947b-e087-5813-9ebc-7182f1173d4c"
 
 
 def run_block(number: int) -> dict[str, Any]:
@@ -39,9 +40,10 @@ def run_block(number: int) -> dict[str, Any]:
 
 @pytest.fixture
 def tables() -> EmbeddedTables:
-    """The tables of the embedded store, with one source of a user without samples."""
+    """The tables of the embedded store, with the example's source and one of a user without samples."""
     made = own_tables()
     made.add_source(SOURCE, user_id=NOBODY)
+    made.add_source(SAMPLE, user_id=MADE_UP_USER)
     return made
 
 

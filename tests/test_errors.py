@@ -14,6 +14,7 @@ CODES = {
     *("source_not_found", "source_not_bucketed", "buckets_missing", "buckets_invalid"),
     *("not_enough_estimates", "api_key_missing", "provider_error", "answer_rejected", "in_doubt"),
     *("store_unavailable", "ledger_unavailable", "over_budget", "setting_invalid", "not_signed_in"),
+    *("source_in_use", "import_refused"),
     "request_invalid",
 }
 

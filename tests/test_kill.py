@@ -167,7 +167,7 @@ def test_killed_while_the_store_is_made(mortal: Home, moment: str) -> None:
     outcome = mortal.call("sources")
 
     assert outcome.code == 0, outcome.out
-    assert mortal.store("select count(*) as n from sources") == [{"n": 90}]
+    assert mortal.store("select count(*) as n from sources") == [{"n": 102}]
     assert mortal.snapshot().code == 0
 
 

@@ -30,7 +30,8 @@ STATES = ("done", "queued", "calling", "answered", "in_doubt", "failed", "cancel
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     """What a process of this version works with, on the older folder."""
     folder = tmp_path / "data"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
+    (folder / "store.db").unlink()
     for name in ("ledger", "store"):
         with closing(sqlite3.connect(folder / f"{name}.db")) as made:
             made.executescript((OLDER / f"{name}.sql").read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ import pytest
 from secondlook.domain.access import Access
 from secondlook.errors import ApiKeyMissing, LedgerUnavailable, SettingInvalid, StoreUnavailable
 from secondlook.services import Services, connect
+from secondlook.stores.samples import MADE_UP_USER, SAMPLE_USERS
 from tests.examples import OTHER_USER, USER
 
 KEY = {"OPENAI_API_KEY": "sk-a1b2c3"}
@@ -64,7 +65,8 @@ def test_which_agent(
 
 def test_default_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """SECONDLOOK_USER, or the first sample user."""
-    assert connect().default_user() == USER
+    monkeypatch.delenv("SECONDLOOK_USER")
+    assert connect().default_user() == MADE_UP_USER == next(iter(SAMPLE_USERS))
     monkeypatch.setenv("SECONDLOOK_USER", OTHER_USER)
     assert connect().default_user() == OTHER_USER
 
@@ -72,6 +74,7 @@ def test_default_user(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_supabase_needs_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no first sample user of a real project."""
     set_all(monkeypatch, SUPABASE)
+    monkeypatch.delenv("SECONDLOOK_USER")
     with pytest.raises(SettingInvalid, match=r"^No user is named$") as caught:
         connect().default_user()
     assert "--user" in caught.value.hint
@@ -102,6 +105,7 @@ def test_a_supabase_key_that_is_missing(monkeypatch: pytest.MonkeyPatch, what: s
     environment, look, missing = LOOKS[what]
     set_all(monkeypatch, SUPABASE | environment)
     services = connect()
+    (services.settings.data_dir / "store.db").unlink()
     with pytest.raises(SettingInvalid, match=f"^{missing} is not set") as caught:
         look(services)
     assert caught.value.hint

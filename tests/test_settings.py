@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from secondlook.errors import SettingInvalid
 from secondlook.services import connect
 from secondlook.settings import Settings, environment_names, load_settings
+from secondlook.stores.samples import MADE_UP_USER
 from tests.documents import PAGES
 from tests.examples import USER
 
@@ -30,6 +31,7 @@ def refusal() -> SettingInvalid:
 def test_the_defaults_are_v01s(monkeypatch: pytest.MonkeyPatch) -> None:
     """What holds where nothing is set, as the seeds fix it."""
     monkeypatch.delenv("SECONDLOOK_DATA_DIR")
+    monkeypatch.delenv("SECONDLOOK_USER")
     settings = load_settings()
     assert (settings.env, settings.agent, settings.model) == ("development", "auto", "gpt-4o-2024-08-06")
     assert (settings.max_tokens, settings.deadline_seconds, settings.lease_seconds) == (2000, 60, 15)
@@ -68,6 +70,7 @@ def test_precedence(
 @pytest.mark.parametrize("field", list(Settings.model_fields))
 def test_empty_is_unset(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty value is no value."""
+    monkeypatch.delenv("SECONDLOOK_USER")
     expected = getattr(load_settings(), field) if field != "data_dir" else Path(".secondlook")
     for name in environment_names(field):
         monkeypatch.setenv(name, "")
@@ -358,10 +361,11 @@ def test_the_pages_defaults_are_the_real_ones(field: str, monkeypatch: pytest.Mo
     assert default == written(getattr(load_settings(), field))
 
 
-def test_the_pages_default_user_is_the_real_one() -> None:
-    """Unset, the first sample user asks."""
+def test_the_pages_default_user_is_the_real_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unset, the first sample user asks: the made-up contractor."""
+    monkeypatch.delenv("SECONDLOOK_USER")
     assert table()[("SECONDLOOK_USER",)][0] == "the first sample user"
-    assert (load_settings().user, connect().default_user()) == (None, USER)
+    assert (load_settings().user, connect().default_user()) == (None, MADE_UP_USER)
 
 
 @pytest.mark.parametrize("field", list(Settings.model_fields))

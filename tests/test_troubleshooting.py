@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import SimpleNamespace
@@ -32,6 +33,29 @@ def refused(home: Home, **buckets: object) -> str:
     """Why a source with these buckets is refused."""
     EmbeddedTables(home.data / "store.db").add_source(SOURCE, buckets=bucket_row(**buckets))
     return str(home.call("snapshot", SOURCE).error["message"])
+
+
+def run_of_a_deleted_source(home: Home) -> str:
+    """A run is queued, and its source is to be deleted."""
+    Runner(home.services()).submit(home.sample.source_id, Access(USER))
+    return str(home.call("delete", home.sample.source_id).error["message"])
+
+
+def import_twice(home: Home) -> str:
+    """A project has the claim of an import that began a moment ago."""
+    claimed = {
+        "id": SOURCE,
+        "user_id": USER,
+        "source_type": "import",
+        "source_name": "Import in progress (0123456789abcde)",
+        "status": "pending",
+        "created_at": datetime.now(UTC).isoformat(),
+    }
+    with project(
+        home, 200, [claimed], to_insert=(409, {"code": "23505", "message": "duplicate"})
+    ) as services:
+        estimates = services.estimates(Access(USER, token=lambda: "token"))
+        return message(lambda: estimates.bucket(SOURCE, USER))
 
 
 def told(behave: Behaviour | None = None, *, sql: str = "", **settings: str) -> Callable[[Home], str]:
@@ -115,12 +139,23 @@ def full_disk(home: Home) -> str:
 
 
 @contextmanager
-def project(home: Home, status: int, body: object) -> Generator[Services]:
+def project(
+    home: Home, status: int, body: object, to_insert: tuple[int, object] = (500, {})
+) -> Generator[Services]:
     """A Supabase project, as pages reach it, that gives one answer to whatever it is asked."""
 
     class OneAnswer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             """Give it."""
+            self.give(status, body)
+
+        def do_POST(self) -> None:
+            """Give the answer to an insert."""
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.give(*to_insert)
+
+        def give(self, status: int, body: object) -> None:
+            """Answer with JSON."""
             content = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -223,6 +258,8 @@ PROVOKED: dict[str, Callable[[Home], str]] = {
     "Minimum 25 estimates required for snapshot (found: …)": lambda home: refused(
         home, price_band_500_1500=5
     ),
+    "The source has a run that has not ended (…)": run_of_a_deleted_source,
+    "Another import of this source is in progress": import_twice,
     "weekly_volume …": lambda home: refused(home, weekly_volume="[{"),
     "price_band_… must be …": lambda home: refused(home, price_band_lt_500="x"),
     "… the answer would take about N tokens, SECONDLOOK_MAX_TOKENS is M": lambda home: refused(

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from secondlook.stores.samples import SAMPLE_USERS, sample_sources
+from secondlook.stores.samples import MADE_UP_USER, PRACTICE_USERS, sample_sources
 
 from .server import Server
 
@@ -19,16 +19,16 @@ class Person:
 
     email: str
     password: str
-    sample_user: str | None = None
+    sample_users: tuple[str, ...] = ()
     """Whose sample sources are theirs."""
     role: str | None = None
     """In app_metadata, which nobody can write about themselves."""
 
 
-_FIRST, _SECOND = SAMPLE_USERS
+_FIRST, _SECOND = PRACTICE_USERS
 PEOPLE = (
-    Person("ana@example.com", "ana-looks-twice", sample_user=_FIRST),
-    Person("ben@example.com", "ben-looks-twice", sample_user=_SECOND),
+    Person("ana@example.com", "ana-looks-twice", sample_users=(MADE_UP_USER, _FIRST)),
+    Person("ben@example.com", "ben-looks-twice", sample_users=(_SECOND,)),
     Person("rev@example.com", "rev-looks-twice", role="reviewer"),
 )
 
@@ -41,8 +41,8 @@ def welcome(server: Server, person: Person) -> str:
     user_id = str(server.sql("select id from auth.users where email = $1", person.email)[0]["id"])
     if person.role:
         give_role(server, user_id, person.role)
-    if person.sample_user and not _owns_sources(server, user_id):
-        _fill(server, person.sample_user, user_id)
+    if person.sample_users and not _owns_sources(server, user_id):
+        _fill(server, person.sample_users, user_id)
     return user_id
 
 
@@ -62,11 +62,14 @@ def _owns_sources(server: Server, user_id: str) -> bool:
     return bool(found.expect(200))
 
 
-def _fill(server: Server, sample_user: str, user_id: str) -> None:
-    mine = [sample for sample in sample_sources() if sample.source["user_id"] == sample_user]
+def _fill(server: Server, sample_users: tuple[str, ...], user_id: str) -> None:
+    mine = [sample for sample in sample_sources() if sample.source["user_id"] in sample_users]
     buckets = [sample.buckets for sample in mine if sample.buckets is not None]
     _insert(server, "sources", [{**sample.source, "user_id": user_id} for sample in mine])
     _insert(server, "estimate_buckets", [{**row, "weekly_volume": _weeks(row)} for row in buckets])
+    snapshots = [sample.snapshot for sample in mine if sample.snapshot is not None]
+    rows = [{**row, "user_id": user_id, "result": json.loads(str(row["result"]))} for row in snapshots]
+    _insert(server, "snapshots", rows)
 
 
 def _insert(server: Server, table: str, rows: list[dict[str, Any]]) -> None:

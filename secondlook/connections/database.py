@@ -261,6 +261,31 @@ class Database:
         with self._in_turn(turn):
             return self._guard("soft", work)
 
+    def write_staged(
+        self,
+        stage: Callable[[sa.Connection], None],
+        work: Callable[[sa.Connection], T],
+        turn: WritePriority = WritePriority.USUAL,
+    ) -> T:
+        """Fill temporary tables of one connection, then run a transaction on it that may write.
+
+        Only on SQLite, where the first part holds up no other writer, however long it takes. The temporary
+        tables are gone at the end.
+        """
+        try:
+            with self._engine.connect() as connection:
+                try:
+                    with connection.begin():
+                        self._begin(connection, "read")
+                        stage(connection)
+                    with self._in_turn(turn), connection.begin():
+                        self._begin(connection, "durable")
+                        return work(connection)
+                finally:
+                    connection.invalidate()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise self._unavailable(_words(error)) from None
+
     def purge_log(self, *tables: str) -> None:
         """Remove what was erased from these tables from the log and from dead rows too."""
 

@@ -50,23 +50,28 @@ class Pruning:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def look(self, *, older_than_days: int | None = None, user_id: str | None = None) -> Pruned:
+    def look(
+        self, *, older_than_days: int | None = None, user_id: str | None = None, source_id: str | None = None
+    ) -> Pruned:
         """Count what would be erased.
 
         Args:
             older_than_days: Only runs that have ended at least so many days ago, by the database's clock.
             user_id: Only this user's.
+            source_id: Only this source's.
         """
-        which = _which(older_than_days, user_id)
+        which = _which(older_than_days, user_id, source_id)
         return self._database.read(lambda connection: _measure(connection, which))
 
-    def erase(self, *, older_than_days: int | None = None, user_id: str | None = None) -> Pruned:
+    def erase(
+        self, *, older_than_days: int | None = None, user_id: str | None = None, source_id: str | None = None
+    ) -> Pruned:
         """Erase in small transactions, so that runs can continue; if interrupted, it can be called again.
 
         Returns:
             What was erased.
         """
-        which = _which(older_than_days, user_id)
+        which = _which(older_than_days, user_id, source_id)
         found = self._database.read(lambda connection: list(connection.scalars(_ids(which))))
         erased = Pruned(0, 0, 0, self._database.read(lambda connection: _count_unfinished(connection, which)))
         for start in range(0, len(found), _AT_ONCE):
@@ -76,10 +81,14 @@ class Pruning:
         return erased
 
 
-def _which(older_than_days: int | None, user_id: str | None) -> list[sa.ColumnElement[bool]]:
+def _which(
+    older_than_days: int | None, user_id: str | None, source_id: str | None
+) -> list[sa.ColumnElement[bool]]:
     which: list[sa.ColumnElement[bool]] = []
     if user_id is not None:
         which.append(runs.c.user_id == user_id)
+    if source_id is not None:
+        which.append(runs.c.source_id == source_id)
     if older_than_days is not None:
         ended = sa.func.coalesce(runs.c.finished_at, runs.c.created_at)
         which.append(ended <= now() - older_than_days * _DAY_SECONDS)

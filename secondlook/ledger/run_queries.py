@@ -10,7 +10,7 @@ from secondlook.connections.database import Database, now
 from secondlook.domain.identifiers import canonical, not_found
 from secondlook.domain.runs import SNAPSHOT, Run, RunStatus
 from secondlook.ledger.rows import read_run
-from secondlook.ledger.statements import CLAIMABLE, IS_OPEN, RUN, RUNS, has_status
+from secondlook.ledger.statements import CLAIMABLE, IS_OPEN, OPEN, RUN, RUNS, has_status
 from secondlook.ledger.submissions import newest_run
 from secondlook.ledger.tables import runs, submissions
 
@@ -75,6 +75,13 @@ class Runs:
         return self._database.read(
             lambda connection: newest_run(connection, user_id, source_id, task, subject)
         )
+
+    def unfinished(self, user_id: str, source_id: str) -> list[str]:
+        """The ids of the source's runs that are open or whose outcome is unknown, of any task."""
+        query = sa.select(runs.c.run_id).where(
+            runs.c.user_id == user_id, runs.c.source_id == source_id, has_status(*OPEN, RunStatus.IN_DOUBT)
+        )
+        return self._database.read(lambda connection: list(connection.scalars(query)))
 
     def about(self, user_id: str, source_id: str, task: str, subject: str) -> list[Run]:
         """The runs of a task about a subject, newest first."""

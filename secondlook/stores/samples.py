@@ -1,4 +1,4 @@
-"""The sample sources that a new embedded store starts with.
+"""The sample sources that a new embedded store starts with: a made-up contractor's, and practice data.
 
 The 85 sources of sample_sources.json are the won deals of a public practice dataset ("CRM Sales
 Opportunities", Maven Analytics' Data Playground), bucketed; two users share them. A few more show what a
@@ -8,34 +8,42 @@ page says of a source that cannot be run.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from importlib import resources
 from uuid import UUID, uuid5
 
+from secondlook.stores.made_up import MADE_UP_USER, SampleSource, made_up_sources
+
 SAMPLE_USERS: dict[str, str] = {
+    MADE_UP_USER: "Made-up contractor",
     "a0000000-0000-4000-8000-000000000001": "Sample user 1",
     "b0000000-0000-4000-8000-000000000002": "Sample user 2",
 }
-"""Fixed ids and what to call them."""
+"""Fixed ids and what to call them; the first is the default user."""
+
+_, *PRACTICE_USERS = SAMPLE_USERS
+"""Those who share the practice data."""
 
 _NAMESPACE = UUID("2d10c0de-0000-4000-8000-000000000000")
 _CREATED = "2026-01-05T08:00:00Z"
 
 
-@dataclass(frozen=True)
-class SampleSource:
-    """Column values of a row of sources, and of its row of estimate_buckets where it has one."""
+def sample_sources(today: date | None = None) -> list[SampleSource]:
+    """All samples: the made-up contractor's, then the practice data.
 
-    source: dict[str, object]
-    buckets: dict[str, object] | None
+    Args:
+        today: The day up to which the made-up contractor has estimates; None for today, in UTC.
+    """
+    return [*made_up_sources(today or datetime.now(UTC).date()), *practice_sources()]
 
 
-def sample_sources() -> list[SampleSource]:
-    """All samples, in the order of their names, the users in turn; then the odd ones, the first user's."""
+def practice_sources() -> list[SampleSource]:
+    """The practice data, in the order of their names, two users in turn; then odd ones, all the first's."""
     text = resources.files("secondlook.stores").joinpath("sample_sources.json").read_text(encoding="utf-8")
-    users = list(SAMPLE_USERS)
     samples = [
-        _sample(entry["source_id"], users[index % 2], entry["source_name"], "bucketed", entry["buckets"])
+        _sample(
+            entry["source_id"], PRACTICE_USERS[index % 2], entry["source_name"], "bucketed", entry["buckets"]
+        )
         for index, entry in enumerate(json.loads(text))
     ]
     odd = (
@@ -46,7 +54,7 @@ def sample_sources() -> list[SampleSource]:
         ("Sample: bucketed, but its buckets are missing", "bucketed", None),
     )
     for name, status, buckets in odd:
-        samples.append(_sample(str(uuid5(_NAMESPACE, name)), users[0], name, status, buckets))
+        samples.append(_sample(str(uuid5(_NAMESPACE, name)), PRACTICE_USERS[0], name, status, buckets))
     return samples
 
 

@@ -201,19 +201,20 @@ class SqliteStore:
 
     Args:
         path: The file; its folder is made where it is missing.
+        samples: The sources that a new file starts with.
 
     Raises:
         StoreUnavailable: The file cannot be made, or is no database of these tables.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, samples: Callable[[], Sequence[SampleSource]] = sample_sources) -> None:
         self._database = Database(
             sqlite_engine(private_file(path, StoreUnavailable), shared=True),
             lambda words: StoreUnavailable(f"The store {path} cannot be used: {words}"),
         )
         self._order = SourceOrder()
         if self._database.read(_is_new):
-            self._database.write(_create)
+            self._database.write(lambda connection: _create(connection, samples))
         self.ping()
         if self._database.read(_lacks_index):
             self._database.write(_add_indexes)
@@ -357,6 +358,11 @@ class SqliteStore:
         """See `Store.ping`."""
         self._database.read(lambda connection: connection.execute(sa.select(sources.c.id).limit(1)).all())
 
+    @property
+    def database(self) -> Database:
+        """The file, for what writes estimates."""
+        return self._database
+
     def close(self) -> None:
         """See `Store.close`."""
         self._database.close()
@@ -460,18 +466,20 @@ def _add_indexes(connection: sa.Connection) -> None:
             index.create(connection)
 
 
-def _create(connection: sa.Connection) -> None:
+def _create(connection: sa.Connection, samples: Callable[[], Sequence[SampleSource]]) -> None:
     """Make and fill a new file's tables, whole or not at all; of two processes, the second finds them."""
     if _is_new(connection):
         _metadata.create_all(connection)
-        _fill(connection, sample_sources())
+        _fill(connection, samples())
 
 
-def _fill(connection: sa.Connection, samples: list[SampleSource]) -> None:
+def _fill(connection: sa.Connection, samples: Sequence[SampleSource]) -> None:
     for sample in samples:
         connection.execute(sa.insert(sources).values(sample.source))
         if sample.buckets is not None:
             connection.execute(sa.insert(buckets).values(sample.buckets))
+        if sample.snapshot is not None:
+            connection.execute(sa.insert(snapshots).values(sample.snapshot))
 
 
 def _is_text(text: str) -> bool:

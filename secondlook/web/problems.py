@@ -16,6 +16,8 @@ STATUS = {
     "buckets_missing": 409,
     "buckets_invalid": 422,
     "not_enough_estimates": 422,
+    "source_in_use": 409,
+    "import_refused": 422,
     "in_doubt": 409,
     "over_budget": 429,
     "provider_error": 502,

@@ -10,17 +10,27 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from sqlalchemy import event
 
+from dev import made_up
 from secondlook.connections import database
 from secondlook.domain import bucket_rules
 from secondlook.domain.sources import SourcePage, SourceQuery
+from secondlook.domain.stored_snapshots import read_snapshot
+from secondlook.domain.weeks import monday_of
 from secondlook.errors import StoreUnavailable
-from secondlook.stores.samples import SAMPLE_USERS, sample_sources
+from secondlook.stores.samples import (
+    MADE_UP_USER,
+    PRACTICE_USERS,
+    SAMPLE_USERS,
+    practice_sources,
+    sample_sources,
+)
 from secondlook.stores.sqlite import SqliteStore
 from tests.examples import (
     NOBODY,
@@ -46,7 +56,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(path: Path) -> Generator[SqliteStore]:
     """A new store."""
-    made = SqliteStore(path)
+    made = SqliteStore(path, practice_sources)
     yield made
     made.close()
 
@@ -62,10 +72,10 @@ def tables(path: Path, store: SqliteStore) -> EmbeddedTables:  # noqa: ARG001 --
 
 def test_samples_are_shared_out(store: SqliteStore, tables: EmbeddedTables) -> None:
     """85 practice sources over two users, and a few odd ones."""
-    statuses = Counter(sample.source["status"] for sample in sample_sources())
+    statuses = Counter(sample.source["status"] for sample in practice_sources())
     assert tables.count("sources") == statuses.total() == 90
     assert {"bucketed", "ingested", "pending", "insufficient_data"} == set(statuses)
-    per_user = [store.list_sources(user, SourceQuery(limit=500)).total for user in SAMPLE_USERS]
+    per_user = [store.list_sources(user, SourceQuery(limit=500)).total for user in PRACTICE_USERS]
     assert min(per_user) >= 42
     assert sum(per_user) >= 85
     assert tables.count("estimates_normalized") == tables.count("snapshots") == 0
@@ -74,13 +84,14 @@ def test_samples_are_shared_out(store: SqliteStore, tables: EmbeddedTables) -> N
 def test_ids_are_fixed() -> None:
     """docs/cli.md names the users; every source has the same id on every machine."""
     assert list(SAMPLE_USERS) == [
+        "10000000-0000-4000-8000-000000000001",
         "a0000000-0000-4000-8000-000000000001",
         "b0000000-0000-4000-8000-000000000002",
     ]
-    ids = [str(sample.source["id"]) for sample in sample_sources()]
+    ids = [str(sample.source["id"]) for sample in practice_sources()]
     assert len(set(ids)) == len(ids)
     assert all(str(UUID(each)) == each for each in ids)
-    assert ids == [str(sample.source["id"]) for sample in sample_sources()]
+    assert ids == [str(sample.source["id"]) for sample in practice_sources()]
     assert ids[0] == "4bb9bd05-cd46-52e5-8032-8c5993b8c91a"
 
 
@@ -88,7 +99,7 @@ def test_ids_are_fixed() -> None:
     "row",
     [
         pytest.param(sample.buckets, id=str(sample.source["source_name"]))
-        for sample in sample_sources()
+        for sample in practice_sources()
         if sample.buckets is not None and sample.source["status"] == "bucketed"
     ],
 )
@@ -105,12 +116,63 @@ def test_a_few_samples_cannot_be_run(store: SqliteStore) -> None:
     assert 30 < len(runnable) < len(rows)
 
 
+DAYS = [date(2026, 1, 1) + timedelta(days=9 * index) for index in range(41)]
+
+
+@pytest.mark.parametrize("day", DAYS, ids=str)
+def test_the_made_up_contractor_on_any_day(day: date) -> None:
+    """Twelve sources of two seasons up to that week: one too small, three with a snapshot, one changed."""
+    made = [sample for sample in sample_sources(day) if sample.source["user_id"] == MADE_UP_USER]
+    assert sample_sources(day)[: len(made)] == made
+    assert len(made) == 12
+    assert {sample.source["source_type"] for sample in made} == {"jobber", "housecall_pro", "csv"}
+    small: list[str] = []
+    changed: list[str] = []
+    for sample in made:
+        name = str(sample.source["source_name"])
+        assert name.endswith("(made up)")
+        assert sample.buckets is not None
+        read = bucket_rules.read_buckets(sample.buckets, today=day)
+        count = bucket_rules.total(read.price)
+        assert count == bucket_rules.total(read.latency) == bucket_rules.total(read.weeks)
+        assert len(read.weeks) == 26
+        assert day - monday_of(read.weeks[-1].week) < timedelta(days=7 * (7 if sample.snapshot else 2))
+        small += [name] * (count < 25)
+        if sample.snapshot is not None:
+            stored = read_snapshot(sample.snapshot)
+            age = day - date.fromisoformat(stored.generated_at[:10])
+            assert timedelta(days=30) < age < timedelta(days=50)
+            changed += [name] * (stored.result.demand.weekly_volume != read.weeks)
+            assert sample.source["status"] == ("bucketed" if name in changed else "snapshot_generated")
+    assert (small, changed) == (["Basements (made up)"], ["Roof repairs (made up)"])
+    assert sum(sample.snapshot is not None for sample in made) == 3
+
+
+def test_the_made_up_data_are_those_of_the_script(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """By a fixed seed: whoever runs it again gets the same file."""
+    shipped = made_up.FILE.read_bytes()
+    monkeypatch.setattr(made_up, "FILE", path)
+    made_up.main()
+    assert path.read_bytes() == shipped
+
+
+def test_a_new_store_starts_with_the_made_up_contractor(path: Path) -> None:
+    """Their sources and snapshots are there, and the first user to choose is theirs."""
+    with closing(SqliteStore(path)) as made:
+        assert made.users()[0] == MADE_UP_USER
+        assert made.list_sources(MADE_UP_USER, SourceQuery()).total == 12
+        snapshots = made.list_snapshots(MADE_UP_USER).rows
+        assert [made.get_snapshot(row.snapshot_id, MADE_UP_USER) is not None for row in snapshots] == [
+            True
+        ] * 3
+
+
 def test_a_second_start_adds_nothing(store: SqliteStore, tables: EmbeddedTables, path: Path) -> None:
     """Samples go into a new file alone: what is deleted stays deleted."""
     store.close()
     tables.run("delete from estimate_buckets")
     tables.run("delete from sources")
-    again = SqliteStore(path)
+    again = SqliteStore(path, practice_sources)
     assert again.users() == []
     again.close()
     assert tables.count("sources") == 0
@@ -213,8 +275,8 @@ def rolled_back(path: Path) -> None:
 def test_a_file_without_a_store_yet(path: Path, make: Callable[[Path], None]) -> None:
     """A file that holds nothing is made as a missing one is: whole, with the samples."""
     make(path)
-    with closing(SqliteStore(path)) as made:
-        assert made.users() == list(SAMPLE_USERS)
+    with closing(SqliteStore(path, practice_sources)) as made:
+        assert made.users() == PRACTICE_USERS
     assert EmbeddedTables(path).count("sources") == 90
     assert EmbeddedTables(path).columns().keys() == {
         "sources",
@@ -230,7 +292,7 @@ def test_a_file_that_is_no_store(path: Path, make: Callable[[Path], None]) -> No
     make(path)
     before = path.read_bytes() if path.is_file() else None
     with pytest.raises(StoreUnavailable) as caught:
-        SqliteStore(path)
+        SqliteStore(path, practice_sources)
     assert caught.value.message.startswith(f"The store {path} cannot be used: ")
     assert "\n" not in caught.value.message
     if make is no_database:
@@ -243,7 +305,7 @@ def test_tables_of_another_program(path: Path) -> None:
     """Tables that lack the contract's columns are a clear error at the latest when they are read."""
     other_columns(path)
     with pytest.raises(StoreUnavailable, match=r"^The store .* cannot be used: "):
-        SqliteStore(path).list_sources(USER, SourceQuery())
+        SqliteStore(path, practice_sources).list_sources(USER, SourceQuery())
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -272,16 +334,21 @@ store.close()
 def test_two_processes_start_at_once(path: Path, attempt: int) -> None:  # noqa: ARG001 -- a race
     """Both get the whole store, what each writes is there, and nothing is left over."""
     writes = [
-        next(str(sample.source["id"]) for sample in sample_sources() if sample.source["user_id"] == user)
+        next(str(sample.source["id"]) for sample in practice_sources() if sample.source["user_id"] == user)
         for user in (USER, OTHER_USER)
     ]
     users = (USER, OTHER_USER)
     said = at_once(RACER, *([str(path), *of_user] for of_user in zip(writes, users, strict=True)))
-    assert said == ["2 True\n"] * 2
+    assert said == ["3 True\n"] * 2
     tables = EmbeddedTables(path)
-    assert tables.count("sources") == 90
+    assert tables.count("sources") == 102
     assert [tables.status(source) for source in writes] == ["snapshot_generated"] * 2
-    left = {each.name for each in path.parent.iterdir()} - {"store.db", "store.db-wal", "store.db-shm"}
+    left = {each.name for each in path.parent.iterdir()} - {
+        "data",
+        "store.db",
+        "store.db-wal",
+        "store.db-shm",
+    }
     assert left == set()
 
 
@@ -295,7 +362,7 @@ def test_a_start_waits_for_another_program(store: SqliteStore, path: Path) -> No
         release = threading.Timer(0.4, other.execute, ("commit",))
         release.start()
         try:
-            SqliteStore(path).close()
+            SqliteStore(path, practice_sources).close()
         finally:
             release.join()
 
@@ -333,7 +400,7 @@ def test_a_store_that_another_process_made_first_is_kept(
     path: Path, pytestconfig: pytest.Config, make: Callable[[Path], None] | None, moment: str
 ) -> None:
     """Another makes the file after this process found it missing: what it wrote meanwhile is not lost."""
-    source = str(sample_sources()[0].source["id"])
+    source = str(practice_sources()[0].source["id"])
     if make is not None:
         make(path)
     ran = subprocess.run(
@@ -345,17 +412,17 @@ def test_a_store_that_another_process_made_first_is_kept(
     )
     assert ran.stdout.split() == ["1", "snapshot_generated"]
     tables = EmbeddedTables(path)
-    assert (tables.status(source), tables.count("sources")) == ("snapshot_generated", 90)
+    assert (tables.status(source), tables.count("sources")) == ("snapshot_generated", 102)
 
 
 def test_eight_threads_start_at_once(path: Path) -> None:
     """So do threads, each with a store of its own; the samples are there once."""
 
     def users(_: int) -> list[str]:
-        with closing(SqliteStore(path)) as made:
+        with closing(SqliteStore(path, practice_sources)) as made:
             return made.users()
 
-    assert race(users) == [list(SAMPLE_USERS)] * 8
+    assert race(users) == [list(PRACTICE_USERS)] * 8
     assert EmbeddedTables(path).count("sources") == 90
 
 
@@ -369,14 +436,14 @@ def test_another_program_that_does_not_end(
         assert other.execute("pragma journal_mode=delete").fetchone() == ("delete",)
         other.execute("begin exclusive")
         with pytest.raises(StoreUnavailable, match=r"cannot be used: database is locked$"):
-            SqliteStore(path)
+            SqliteStore(path, practice_sources)
         other.execute("rollback")
-    SqliteStore(path).close()
+    SqliteStore(path, practice_sources).close()
 
 
 def test_the_shipped_samples_are_whole() -> None:
     """The package has its own copy of the practice data; each estimate count is its bands' sum."""
-    rows = [sample.buckets for sample in sample_sources() if sample.buckets is not None]
+    rows = [sample.buckets for sample in practice_sources() if sample.buckets is not None]
     assert len(rows) >= 85
     assert all(json.loads(str(row["weekly_volume"])) for row in rows)
 
@@ -392,7 +459,7 @@ def test_a_file_of_an_earlier_version_gets_its_indexes(
             tables.run(f"drop index {name}")
     tables.run("create index snapshots_by_user on snapshots (user_id, generated_at, id)")
     for _ in range(2):
-        SqliteStore(path).close()
+        SqliteStore(path, practice_sources).close()
     found = {name for (name,) in tables.run("select name from sqlite_master where type = 'index'")}
     assert found == made - {"sources_by_name", "snapshots_by_source"}
 

@@ -21,7 +21,7 @@ from secondlook.domain.snapshots import Snapshot, SnapshotPage
 from secondlook.domain.sources import SourceQuery, SourceRecord, SourceRow
 from secondlook.errors import BucketsInvalid, SourceNotFound, StoreUnavailable
 from secondlook.stores.base import Store
-from secondlook.stores.samples import SAMPLE_USERS
+from secondlook.stores.samples import PRACTICE_USERS, practice_sources
 from secondlook.stores.sqlite import SqliteStore
 from tests.examples import (
     NOBODY,
@@ -54,7 +54,7 @@ class Kind:
 def embedded(request: pytest.FixtureRequest) -> Kind:
     """The store in an SQLite file."""
     path: Path = request.getfixturevalue("tmp_path") / "store.db"
-    return Kind(SqliteStore(path), EmbeddedTables(path))
+    return Kind(SqliteStore(path, practice_sources), EmbeddedTables(path))
 
 
 def supabase_as_the_person(request: pytest.FixtureRequest) -> Kind:
@@ -805,7 +805,7 @@ def test_columns_are_the_contracts(tables: Tables) -> None:
 @pytest.mark.parametrize("kind", ["embedded"], indirect=True)
 def test_users_to_choose_from(store: Store) -> None:
     """Where nobody signs in: whoever owns a source, the sample users first."""
-    assert store.users()[:2] == [USER, OTHER_USER] == list(SAMPLE_USERS)
+    assert store.users()[:2] == [USER, OTHER_USER] == PRACTICE_USERS
     assert OWNER in store.users()
 
 

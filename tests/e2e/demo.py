@@ -108,6 +108,7 @@ def _fill(data: Path) -> dict[str, str]:
         patch.chdir(data)
         patch.setenv("SECONDLOOK_DATA_DIR", str(data))
         patch.setenv("SECONDLOOK_AGENT", "offline")
+        patch.setenv("SECONDLOOK_USER", USER)
         settings = load_settings()
     ready = sorted(samples(), key=lambda sample: sample.name)
     with closing(Services(settings)) as services:
@@ -144,5 +145,5 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Generator[Demo]:
     data = folder / "data"
     data.mkdir()
     made = _fill(data)
-    with serving(folder, {"SECONDLOOK_AGENT": "offline"}) as served:
+    with serving(folder, {"SECONDLOOK_AGENT": "offline", "SECONDLOOK_USER": USER}) as served:
         yield Demo(served.url, **made)

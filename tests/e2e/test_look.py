@@ -50,6 +50,7 @@ def pages(demo: Demo) -> list[Shown]:
     return [
         Shown("sources", "", "Or select a source"),
         Shown("source", f"?source={demo.source}", "values match the buckets"),
+        Shown("import", "import", "Download a file to start from"),
         Shown("snapshots", "snapshots", "11 snapshots"),
         Shown("snapshot", f"snapshots?snapshot={demo.second}", "What the agent saw"),
         Shown("comparison", f"snapshots?compare={demo.first},{demo.second}", "Largest latency change"),

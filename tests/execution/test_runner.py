@@ -19,7 +19,7 @@ from secondlook.errors import ApiKeyMissing, InDoubt, RequestInvalid, Secondlook
 from secondlook.execution.runner import Runner
 from secondlook.pipeline.outcome import error_of, outcome, total_ms
 from secondlook.services import Services, connect
-from secondlook.stores.samples import sample_sources
+from secondlook.stores.samples import practice_sources
 from secondlook.stores.sqlite import SqliteStore
 from tests.examples import MODEL, NOBODY, SOURCE, USER, echo, example_answer
 from tests.ledger.executing import REFUSED, UNKNOWN, claimed, expire
@@ -74,7 +74,7 @@ def test_run_snapshot(tables: EmbeddedTables) -> None:
 
 def test_every_sample_that_can_be_run_makes_its_snapshot(runner: Runner) -> None:
     """The newcomer's first click works, whichever source it is on."""
-    for sample in sample_sources()[:12]:
+    for sample in practice_sources()[:12]:
         source, user = str(sample.source["id"]), str(sample.source["user_id"])
         try:
             made = outcome(runner.execute(runner.submit(source, Access(user)).run_id))

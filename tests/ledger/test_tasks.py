@@ -159,7 +159,10 @@ class House:
 @pytest.fixture
 def house(ledger: Ledger, tmp_path: Path) -> Generator[House]:
     """One bucketed source, nothing run yet."""
-    with closing(RecordingStore(tmp_path / "store.db")) as store, closing(House(ledger, store)) as made:
+    with (
+        closing(RecordingStore(tmp_path / "store.db")) as store,
+        closing(House(ledger, store)) as made,
+    ):
         EmbeddedTables(tmp_path / "store.db").add_source(SOURCE)
         yield made
 

@@ -122,6 +122,7 @@ def cloud(
     )
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("SECONDLOOK_USER")  # nobody is guessed on Supabase
     made.env.update(
         PATH="/usr/bin:/bin", HOME=str(tmp_path), PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="1"
     )

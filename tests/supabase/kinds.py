@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dev.local_supabase import Server
 from secondlook.connections.supabase import Project
 from secondlook.domain.snapshots import Snapshot, SnapshotPage
-from secondlook.domain.sources import SourcePage, SourceQuery, SourceRecord
+from secondlook.domain.sources import Source, SourcePage, SourceQuery, SourceRecord
+from secondlook.importing.estimates import ImportedSource
+from secondlook.stores.estimates import Progress, StoredSource
 from secondlook.stores.supabase import SupabaseStore
+from secondlook.stores.supabase_estimates import SupabaseEstimates
 from tests.examples import NOBODY
 from tests.supabase_server import minted_token
 
 
-def with_the_secret_key(server: Server) -> SupabaseStore:
+def with_the_secret_key(server: Server) -> WithTheSecretKey:
     """One store for everybody, past row security."""
-    return _Closing(Project(server.url, server.secret_key))
+    return WithTheSecretKey(Project(server.url, server.secret_key))
 
 
-class _Closing(SupabaseStore):
-    """A store that closes its project's connections, which nothing else uses."""
+class WithTheSecretKey(SupabaseStore):
+    """A store that closes its project's connections, which only the test uses."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self.project = project
 
     def close(self) -> None:
         """See `Store.close`."""
-        self._project.close()
+        self.project.close()
 
 
 class AsThePerson:
@@ -32,11 +41,11 @@ class AsThePerson:
     """
 
     def __init__(self, server: Server) -> None:
-        self._server = server
-        self._project = Project(server.url, server.publishable_key)
+        self.server = server
+        self.project = Project(server.url, server.publishable_key)
 
     def _of(self, user_id: str) -> SupabaseStore:
-        return SupabaseStore(self._project, lambda: minted_token(self._server, user_id))
+        return SupabaseStore(self.project, lambda: minted_token(self.server, user_id))
 
     def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
         """See `Store.load`."""
@@ -78,4 +87,49 @@ class AsThePerson:
 
     def close(self) -> None:
         """Close the connections."""
-        self._project.close()
+        self.project.close()
+
+
+def estimates_with_the_secret_key(store: WithTheSecretKey, *, lease_seconds: float = 60) -> SupabaseEstimates:
+    """What writes estimates for everybody, past row security, on the connections of a store."""
+    return SupabaseEstimates(store.project, lease_seconds=lease_seconds)
+
+
+class EstimatesAsThePerson:
+    """What writes estimates by the token of whoever is named.
+
+    Args:
+        store: The store whose connections it uses.
+        lease_seconds: After so long, an import is taken for dead.
+    """
+
+    def __init__(self, store: AsThePerson, *, lease_seconds: float = 60) -> None:
+        self._store = store
+        self._lease = lease_seconds
+
+    def _of(self, user_id: str) -> SupabaseEstimates:
+        token = minted_token(self._store.server, user_id)
+        return SupabaseEstimates(self._store.project, lambda: token, lease_seconds=self._lease)
+
+    def find(self, name: str, user_id: str) -> Source | None:
+        """See `EstimateStore.find`."""
+        return self._of(user_id).find(name, user_id)
+
+    def put(
+        self,
+        sources: Sequence[ImportedSource],
+        user_id: str,
+        *,
+        source_id: str | None = None,
+        progress: Progress = lambda _rows: None,
+    ) -> list[StoredSource]:
+        """See `EstimateStore.put`."""
+        return self._of(user_id).put(sources, user_id, source_id=source_id, progress=progress)
+
+    def bucket(self, source_id: str, user_id: str) -> StoredSource:
+        """See `EstimateStore.bucket`."""
+        return self._of(user_id).bucket(source_id, user_id)
+
+    def delete(self, source_id: str, user_id: str) -> None:
+        """See `EstimateStore.delete`."""
+        self._of(user_id).delete(source_id, user_id)

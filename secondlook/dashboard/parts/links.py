@@ -58,5 +58,10 @@ def show_sources_link(label: str = "Choose a source") -> None:
     _show_link("sources.py", label, ":material/table_rows:")
 
 
+def show_import_link() -> None:
+    """Link to the import of a file."""
+    _show_link("import.py", "Add estimates", ":material/upload_file:")
+
+
 def _show_link(page: str, label: str, icon: str, **query: str) -> None:
     st.page_link(PAGES / page, label=label, icon=icon, query_params=query)

@@ -111,8 +111,8 @@ def _show_empty(place: DeltaGenerator, *, filtered: bool) -> None:
         place.button("Show all sources", type="primary", icon=":material/filter_alt_off:", on_click=_show_all)
     else:
         place.markdown(
-            "There are no bucketed sources yet. Import estimates into 2ndlook and bucket them to see the "
-            "source here."
+            "There are no bucketed sources yet. Press **Add estimates** to import a file, or bucket a source "
+            "in 2ndlook."
         )
 
 

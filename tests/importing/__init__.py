@@ -1,0 +1,1 @@
+"""Files of estimates: reading, buckets, refusals."""
