@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, 
 from tests.e2e.demo import demo
 from tests.e2e.signed_in import house, new_tab, running_site, served_site, site
 from tests.examples import some
-from tests.processes import Home, eventually, furnish, rows, settings_for
+from tests.processes import USER, Home, eventually, furnish, rows, settings_for
 from tests.provider import Provider
 from tests.web.serving import Served, free_port, serving, wait_until_served
 
@@ -223,7 +223,9 @@ def share(tmp_path_factory: pytest.TempPathFactory, filled_store: Path) -> Gener
                 (folder / "data").mkdir()
                 shutil.copy(filled_store, folder / "data")
                 provider = stack.enter_context(closing(Provider()))
-                served = stack.enter_context(serving(folder, {**settings_for(provider), **settings}))
+                served = stack.enter_context(
+                    serving(folder, {"SECONDLOOK_USER": USER, **settings_for(provider), **settings})
+                )
                 initial = {name: folder / name for name in ("store.db", "ledger.db")}
                 for name, copy in initial.items():
                     with (

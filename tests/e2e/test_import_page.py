@@ -79,12 +79,12 @@ def test_the_walk(own_dashboard: Dashboard, tmp_path: Path) -> None:
     page.get_by_role("link", name="Open the source").click()
     own_dashboard.generate.click()
     expect(page.get_by_text("OpenAI has not confirmed")).to_be_visible(timeout=20_000)
-    page.get_by_role("button", name="Delete source").click()
+    page.get_by_text("Delete source", exact=True).click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("The source has a run that has not ended")).to_be_visible()
     assert home.call("cancel", home.runs()[0]["run_id"]).code == 0
     page.reload()
-    page.get_by_role("button", name="Delete source").click()
+    page.get_by_text("Delete source", exact=True).click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("Deleted: Own estimates")).to_be_visible()
     assert tables.count("estimates_normalized") == 0

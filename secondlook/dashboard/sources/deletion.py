@@ -28,7 +28,7 @@ def show_deletion(source: Source) -> None:
     refused: tuple[str, SecondlookError] | None = st.session_state.pop(_REFUSED, None)
     if refused is not None and refused[0] == source.source_id:
         show_error(refused[1])
-    with st.popover("Delete source", icon=":material/delete:", type="tertiary"):
+    with st.expander("Delete source", icon=":material/delete:", type="compact"):
         st.markdown(
             f"This deletes **{escape(source.shown_name, limit=80)}** for good, with its estimates, buckets "
             "and snapshots."
