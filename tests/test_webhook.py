@@ -295,7 +295,7 @@ class Sender:
 
     def put(self, status: RunStatus = RunStatus.DONE, code: str | None = None) -> str:
         """Write a message."""
-        run = Run.model_construct(run_id=RUN, source_id=SOURCE, user_id=USER, batch_id=None)
+        run = Run.model_construct(task="snapshot", run_id=RUN, source_id=SOURCE, user_id=USER, batch_id=None)
         self.outbox.list()
         return self.database.write(lambda connection: enqueue(connection, run, status, code))
 
@@ -340,6 +340,7 @@ def test_a_message_arrives_signed(
         "timestamp": kept.created_at,
         "data": {
             "run_id": RUN,
+            "task": "snapshot",
             "source_id": SOURCE,
             "user_id": USER,
             "batch_id": None,
@@ -903,7 +904,7 @@ def test_the_settings_webhook(database: Database, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SECONDLOOK_WEBHOOK_URL", "https://localhost/")
     monkeypatch.setenv("SECONDLOOK_WEBHOOK_SECRET", SECRET)
     made = some(webhook_of(load_settings(), database))
-    run = Run.model_construct(run_id=RUN, source_id=SOURCE, user_id=USER, batch_id=None)
+    run = Run.model_construct(task="snapshot", run_id=RUN, source_id=SOURCE, user_id=USER, batch_id=None)
     database.write(lambda connection: enqueue(connection, run, RunStatus.DONE, None))
     assert made.deliver_due() == 1
     assert Deliveries(database).list()[0].last_error == "address_refused"
