@@ -92,7 +92,7 @@ def test_a_csv_file_that_cannot_be_written(secondlook: Secondlook, tmp_path: Pat
     """The message names it."""
     said = secondlook("usage", "--csv", str(tmp_path))
     assert (said.code, said.out) == (1, "")
-    assert said.err == f"Cannot write {tmp_path}: Is a directory\n"
+    assert said.err == f"Cannot write {tmp_path}: Is a directory\nName another file.\n"
 
 
 @pytest.mark.parametrize(
