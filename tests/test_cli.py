@@ -16,6 +16,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from secondlook import cli
 from secondlook.cli import identify, printing
@@ -365,7 +366,7 @@ def test_a_whole_id_costs_no_query(tables: EmbeddedTables) -> None:
     def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         asked.append(statement)
 
-    sa.event.listen(sa.Engine, "before_cursor_execute", listen)
+    event.listen(sa.Engine, "before_cursor_execute", listen)
     try:
         assert identify.find_source(services, Access(NOBODY), SOURCE) == SOURCE
         assert identify.find_run(services, NOBODY, SOURCE) == SOURCE
@@ -374,7 +375,7 @@ def test_a_whole_id_costs_no_query(tables: EmbeddedTables) -> None:
         assert identify.find_source(services, Access(NOBODY), "mine") == SOURCE
         assert asked != []
     finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", listen)
+        event.remove(sa.Engine, "before_cursor_execute", listen)
 
 
 @pytest.mark.parametrize("command", [("runs", "show"), ("resend",), ("cancel",)], ids=" ".join)
@@ -391,7 +392,7 @@ def test_a_run_by_the_beginning_of_its_id(
 
 
 def test_a_beginning_of_several_runs(secondlook: Secondlook, tables: EmbeddedTables) -> None:
-    """They are listed by id and time. Ids begin alike within a minute: of three, the second with a neighbor."""
+    """They are listed. Ids of one minute begin alike: of three, the second with a neighbor at least."""
     made = [
         secondlook("snapshot", SOURCE, "--user", NOBODY, "--regenerate", "--json").json["run_id"]
         for _ in range(3)
