@@ -130,6 +130,8 @@ def test_prune_says_what_it_removed(secondlook: Secondlook) -> None:
     before = secondlook("usage", "--json").out
     listed = json.loads(secondlook("runs", "--user", USER, "--json").out)
     dry = json.loads(secondlook("prune", "--user", USER, "--dry-run", "--json").out)
+    plain = secondlook("prune", "--user", USER, "--dry-run")
+    assert (plain.out.partition(":")[0], plain.err) == ("Would be erased", "")
     assert ledger.get(run.run_id).answer is not None
     assert (dry["dry_run"], dry["runs"], dry["answers"], dry["unsettled"]) == (True, 1, 1, 1)
     said = secondlook("prune", "--older-than", "0d", "--user", USER)
