@@ -1,8 +1,8 @@
 """The command line: parse, call what the pages call, print, exit.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage. Results go to standard output, the log and plain
-messages to standard error. Each module with a `POSITION` adds the commands of its noun at that place in
---help. What takes long to import waits until a command needs it.
+messages to standard error. Each module with an `add` adds the commands of its noun; its `POSITION` is
+their place in --help. What takes long to import waits until a command needs it.
 
 `serving` starts servers and workers, and `checks` is its `check`. `sources`, `snapshots`, `runs` (with
 `inspect_run`), `batch` and `trial` are for a user's work, `budgets`, `usage`, `pruning` and `backups` for the
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = Commands(parser)
     modules = (import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
-    for noun in sorted((each for each in modules if hasattr(each, "POSITION")), key=_position):
+    for noun in sorted((each for each in modules if hasattr(each, "add")), key=_position):
         noun.add(commands)
     return parser
 

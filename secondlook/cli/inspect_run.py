@@ -20,7 +20,7 @@ _VERDICTS = {"accepted": "accepted", "refused": "rejected", "none": "not checked
 _MOST_DIFFERENCES = 20
 
 
-def add(runs: argparse.ArgumentParser) -> None:
+def add_show(runs: argparse.ArgumentParser) -> None:
     """Add `show` to the command that lists runs.
 
     Args:

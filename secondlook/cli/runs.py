@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
     runs.add_argument(
         "--status", metavar="S", choices=_STATUSES, help=f"only runs with this status: {', '.join(_STATUSES)}"
     )
-    inspect_run.add(runs)
+    inspect_run.add_show(runs)
 
     commands.add("resume", _resume, "Resume every run that can go on. No request is sent twice.")
 
