@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
 
 from secondlook import cli
-from secondlook.cli import sources
+from secondlook.cli import identify, printing
 from secondlook.domain.access import Access
 from secondlook.domain.runs import RunStatus
+from secondlook.errors import NotEnoughEstimates, SecondlookError
 from secondlook.services import connect
 from secondlook.settings import load_settings
 from secondlook.stores.samples import MADE_UP_USER
 from tests.examples import MODEL, NOBODY, OTHER_USER, SOURCE, USER, Json, bucket_row, echo
 from tests.ledger.executing import UNKNOWN, claimed
+from tests.processes import ROOT
 from tests.provider import Provider
 from tests.tables import EmbeddedTables, own_tables
 
@@ -201,7 +208,7 @@ def test_all_pages_are_printed(
     """However many sources there are, none is left out and none comes twice."""
     for number in range(7):
         tables.add_source(str(UUID(int=number)), user_id=NOBODY)
-    monkeypatch.setattr(sources, "PAGE", 3)
+    monkeypatch.setattr(identify, "PAGE", 3)
     found = [source["source_id"] for source in secondlook("sources", "--user", NOBODY, "--json").json]
     assert len(found) == len(set(found)) == 8
 
@@ -277,6 +284,216 @@ def test_arguments_that_are_no_text(
     assert (said.json if said.code == 0 else said.json["error"]["code"]) == (code or [])
 
 
+def test_a_status_that_no_source_has(secondlook: Secondlook, tables: EmbeddedTables) -> None:
+    """--help and the empty table name the known ones; one that only the store knows is found."""
+    known = "pending, ingested, bucketed, snapshot_generated, insufficient_data"
+    assert known in " ".join(secondlook("sources", "--help").out.split())
+    said = secondlook("sources", "--user", NOBODY, "--status", "archived")
+    assert (said.code, said.err) == (0, f"No source has the status 'archived'. Known: {known}\n")
+    tables.set_status(SOURCE, "archived")
+    found = secondlook("sources", "--user", NOBODY, "--status", "archived")
+    assert (found.err, SOURCE in found.out) == ("", True)
+
+
+# -- what an argument names ---------------------------------------------------------------------------
+
+TWIN = SOURCE[:-1] + ("0" if SOURCE[-1] != "0" else "1")
+CAFE = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param(SOURCE, SOURCE, id="whole id"),
+        pytest.param(SOURCE.upper().replace("-", ""), SOURCE, id="whole id in another writing"),
+        pytest.param(SOURCE[:8], SOURCE, id="8 characters"),
+        pytest.param(SOURCE[:14].upper(), SOURCE, id="14 in capitals"),
+        pytest.param(SOURCE[:24].replace("-", ""), SOURCE, id="without dashes"),
+        pytest.param(SOURCE[:7], None, id="7 characters"),
+        pytest.param("mine", SOURCE, id="name in another case"),
+        pytest.param("Min", None, id="part of a name"),
+        pytest.param("CAFE\N{COMBINING ACUTE ACCENT}", NOBODY, id="decomposed name"),
+        pytest.param("theirs", None, id="another's name"),
+        pytest.param(OTHER_USER[:8], None, id="beginning of another's"),
+        pytest.param("", None, id="nothing"),
+        pytest.param("*", None, id="wildcard"),
+        pytest.param("%%%%%%%%", None, id="eight wildcards"),
+        pytest.param("\0", None, id="NUL"),
+    ],
+)
+def test_the_source_that_a_text_names(
+    secondlook: Secondlook, tables: EmbeddedTables, text: str, found: str | None
+) -> None:
+    """A unique beginning of an id, or a whole name; what is not the user's own is not found."""
+    tables.add_source(NOBODY, user_id=NOBODY, name=CAFE)
+    tables.add_source(OTHER_USER, user_id=OTHER_USER, name="Theirs")
+    said = secondlook("snapshot", text, "--user", NOBODY, "--json")
+    if found is None:
+        unknown = secondlook("snapshot", "ffffffff-0000-4000-8000-000000000000", "--user", NOBODY, "--json")
+        assert said == unknown
+        assert said.json["error"]["message"] == "Invalid source_id: not found"
+    else:
+        assert (said.code, said.json["source_id"]) == (0, found)
+
+
+@pytest.mark.parametrize(
+    ("text", "others"),
+    [
+        pytest.param(SOURCE[:8], 1, id="beginning"),
+        pytest.param("MINE", 1, id="name"),
+        pytest.param("mine", 7, id="name of many"),
+    ],
+)
+def test_a_text_that_names_several_sources(
+    secondlook: Secondlook, tables: EmbeddedTables, text: str, others: int
+) -> None:
+    """Nothing is sent; up to five candidates are listed, by id and name."""
+    tables.add_source(TWIN, user_id=NOBODY, name="Mine")
+    for number in range(1, others):
+        tables.add_source(str(UUID(int=number)), user_id=NOBODY, name="Mine")
+    said = secondlook("snapshot", text, "--user", NOBODY)
+    message, hint = said.err.splitlines()
+    assert (said.code, said.out) == (1, "")
+    assert message.startswith(f"Ambiguous source_id: {text!r} can be ")
+    assert message.count("(Mine)") == min(others + 1, 5)
+    assert message.endswith(" and others") is (others + 1 > 5)
+    assert hint == "Give the whole id, or more of its beginning."
+    assert secondlook("runs", "--user", NOBODY, "--json").json == []
+
+
+def test_a_whole_id_costs_no_query(tables: EmbeddedTables) -> None:
+    """Neither of a source, nor of a run, nor of a snapshot; a name does."""
+    assert tables.status(SOURCE) == "bucketed"
+    services, asked = connect(), list[str]()
+    services.ping_store()
+    services.ledger.ping()
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(sa.Engine, "before_cursor_execute", listen)
+    try:
+        assert identify.find_source(services, Access(NOBODY), SOURCE) == SOURCE
+        assert identify.find_run(services, NOBODY, SOURCE) == SOURCE
+        assert identify.find_snapshot(services, Access(NOBODY), SOURCE) == SOURCE
+        assert asked == []
+        assert identify.find_source(services, Access(NOBODY), "mine") == SOURCE
+        assert asked != []
+    finally:
+        event.remove(sa.Engine, "before_cursor_execute", listen)
+
+
+@pytest.mark.parametrize("command", [("runs", "show"), ("resend",), ("cancel",)], ids=" ".join)
+def test_a_run_by_the_beginning_of_its_id(
+    secondlook: Secondlook, tables: EmbeddedTables, command: tuple[str, ...]
+) -> None:
+    """As by the whole id; to another user it is unknown."""
+    assert tables.status(SOURCE) == "bucketed"
+    run_id = leave_in_doubt()
+    anothers = secondlook(*command, run_id[:13])
+    assert (anothers.code, anothers.err.splitlines()[0]) == (1, "Invalid run_id: not found")
+    said = secondlook(*command, run_id[:13], "--user", NOBODY, "--json")
+    assert (said.code, said.json["run_id"]) == (0, run_id)
+
+
+def test_a_beginning_of_several_runs(secondlook: Secondlook, tables: EmbeddedTables) -> None:
+    """They are listed. Ids of one minute begin alike: of three, the second with a neighbor at least."""
+    made = [
+        secondlook("snapshot", SOURCE, "--user", NOBODY, "--regenerate", "--json").json["run_id"]
+        for _ in range(3)
+    ]
+    assert tables.count("snapshots") == 3
+    beginning = made[1][:8]
+    for command in (("runs", "show", beginning), ("compare", beginning, made[1])):
+        said = secondlook(*command, "--user", NOBODY)
+        assert said.code == 1
+        assert said.err.startswith("Ambiguous ")
+        assert {each for each in made if each in said.err} == {
+            each for each in made if each.startswith(beginning)
+        }
+
+
+def test_snapshots_by_the_beginning_of_their_ids(secondlook: Secondlook, tables: EmbeddedTables) -> None:
+    """`compare` finds the user's own, and no other's."""
+    made = [
+        secondlook("snapshot", SOURCE, "--user", NOBODY, "--regenerate", "--json").json["snapshot_id"]
+        for _ in range(2)
+    ]
+    assert tables.count("snapshots") == 2
+    whole = secondlook("compare", *made, "--user", NOBODY)
+    assert whole.code == 0
+    assert secondlook("compare", *(each[:35] for each in made), "--user", NOBODY) == whole
+    anothers = secondlook("compare", *(each[:35] for each in made))
+    assert (anothers.code, anothers.err.splitlines()[0]) == (1, "Invalid snapshot_id: not found")
+
+
+# -- what is printed ----------------------------------------------------------------------------------
+
+
+def test_the_version(secondlook: Secondlook) -> None:
+    """That of the package that is installed."""
+    assert secondlook("--version") == Said(0, f"secondlook {version('secondlook')}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "err"),
+    [
+        pytest.param(SecondlookError("It broke"), "It broke\n", id="no hint"),
+        pytest.param(SecondlookError("It broke", hint="Mend it."), "It broke\nMend it.\n", id="hint"),
+        pytest.param(
+            SecondlookError("It broke", hint="`secondlook cancel RUN_ID` ends it.", run_id=SOURCE),
+            f"It broke\n`secondlook cancel {SOURCE}` ends it.\n",
+            id="next command with the run's id",
+        ),
+        pytest.param(
+            SecondlookError("It\nbroke", hint="Mend\x1b[2J it."),
+            "It\N{REPLACEMENT CHARACTER}broke\nMend\N{REPLACEMENT CHARACTER}[2J it.\n",
+            id="control",
+        ),
+    ],
+)
+def test_an_error_and_its_hint(capsys: pytest.CaptureFixture[str], error: SecondlookError, err: str) -> None:
+    """A line each, on standard error."""
+    assert printing.print_error(error, as_json=False) == 1
+    assert capsys.readouterr() == ("", err)
+
+
+def test_numbers_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    """On the right, with their header; text on the left; no line ends in white space."""
+    printing.print_table(("NAME", "N", "NOTE"), [("a", "1,000", "x"), ("long", "7", "")], numbers={"N"})
+    assert capsys.readouterr().out == "NAME      N  NOTE\na     1,000  x\nlong      7\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "colored"),
+    [
+        pytest.param({}, True, id="terminal"),
+        pytest.param({"NO_COLOR": "1"}, False, id="NO_COLOR"),
+        pytest.param({"NO_COLOR": ""}, True, id="empty NO_COLOR"),
+    ],
+)
+def test_colors_on_a_terminal(
+    secondlook: Secondlook, tables: EmbeddedTables, environment: dict[str, str], *, colored: bool
+) -> None:
+    """Status words have a color there, and nothing else changes; what is piped is plain."""
+    tables.set_status(SOURCE, "snapshot_generated")
+    plain = secondlook("sources", "--user", NOBODY).out
+    outer, inner = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-m", "secondlook", "sources", "--user", NOBODY],
+        stdout=inner,
+        check=True,
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "NO_COLOR"} | environment,
+    )
+    os.close(inner)
+    shown = os.read(outer, 100_000).decode().replace("\r\n", "\n")
+    os.close(outer)
+    green = "\x1b[32msnapshot_generated\x1b[0m"
+    assert "\x1b" not in plain
+    assert shown == (plain.replace("snapshot_generated", green) if colored else plain)
+
+
 # -- snapshot -------------------------------------------------------------------------------------------
 
 
@@ -326,7 +543,10 @@ def test_snapshot_again(secondlook: Secondlook, tables: EmbeddedTables) -> None:
     assert (again.code, again.out, again.err) == (
         1,
         "",
-        "Source must be bucketed before snapshot generation (current status: snapshot_generated)\n",
+        (
+            "Source must be bucketed before snapshot generation (current status: snapshot_generated)\n"
+            "It has a snapshot already; ask for another with `--regenerate` (regenerate=True).\n"
+        ),
     )
     assert secondlook("snapshot", SOURCE, "--user", NOBODY, "--regenerate").code == 0
     assert tables.count("snapshots") == 2
@@ -334,7 +554,7 @@ def test_snapshot_again(secondlook: Secondlook, tables: EmbeddedTables) -> None:
 
 @pytest.mark.parametrize("json_", [True, False], ids=["json", "plain"])
 def test_an_error(secondlook: Secondlook, tables: EmbeddedTables, *, json_: bool) -> None:
-    """With --json an object on standard output, else the message alone on standard error; exit code 1."""
+    """With --json an object on standard output, else message and hint on standard error; exit code 1."""
     tables.run("update estimate_buckets set price_band_500_1500 = 5 where source_id = ?", SOURCE)
     said = secondlook("snapshot", SOURCE, "--user", NOBODY, *(["--json"] if json_ else []))
     message = "Minimum 25 estimates required for snapshot (found: 15)"
@@ -351,7 +571,7 @@ def test_an_error(secondlook: Secondlook, tables: EmbeddedTables, *, json_: bool
         }
         assert said.json["error"]["hint"]
     else:
-        assert (said.out, said.err) == ("", f"{message}\n")
+        assert (said.out, said.err) == ("", f"{message}\n{NotEnoughEstimates.default_hint}\n")
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_csv_file_that_cannot_be_written(secondlook: Secondlook, tmp_path: Pat
     """The message names it."""
     said = secondlook("usage", "--csv", str(tmp_path))
     assert (said.code, said.out) == (1, "")
-    assert said.err == f"Cannot write {tmp_path}: Is a directory\n"
+    assert said.err == f"Cannot write {tmp_path}: Is a directory\nName another file.\n"
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,8 @@ def test_prune_says_what_it_removed(secondlook: Secondlook) -> None:
     before = secondlook("usage", "--json").out
     listed = json.loads(secondlook("runs", "--user", USER, "--json").out)
     dry = json.loads(secondlook("prune", "--user", USER, "--dry-run", "--json").out)
+    plain = secondlook("prune", "--user", USER, "--dry-run")
+    assert (plain.out.partition(":")[0], plain.err) == ("Would be erased", "")
     assert ledger.get(run.run_id).answer is not None
     assert (dry["dry_run"], dry["runs"], dry["answers"], dry["unsettled"]) == (True, 1, 1, 1)
     said = secondlook("prune", "--older-than", "0d", "--user", USER)

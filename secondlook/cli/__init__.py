@@ -6,7 +6,7 @@ their place in --help. What takes long to import waits until a command needs it.
 
 `serving` starts servers and workers, and `checks` is its `check`. `sources`, `snapshots`, `runs` (with
 `inspect_run`), `batch` and `trial` are for a user's work, `budgets`, `usage`, `pruning` and `backups` for the
-operator. They share `arguments` and `printing`.
+operator. They share `arguments`, `identify` and `printing`.
 """
 
 from __future__ import annotations
@@ -57,11 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="secondlook", description="Snapshots of bucketed estimates.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = Commands(parser)
     modules = (import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
     for noun in sorted((each for each in modules if hasattr(each, "add")), key=_position):
         noun.add(commands)
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version, which argparse's own action would need before anybody asks."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        """Print it and exit."""
+        from importlib.metadata import version
+
+        print(f"secondlook {version('secondlook')}")
+        parser.exit()
 
 
 def _position(noun: ModuleType) -> int:

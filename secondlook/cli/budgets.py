@@ -57,6 +57,7 @@ def _budget(args: argparse.Namespace) -> int:
             )
             for each in statuses
         ],
+        numbers={"CALLS", "OF", "SPENT", "RESERVED"},
     )
     _print_switch(services)
     return 0

@@ -31,11 +31,12 @@ IMPORTS = (
 
 @dataclass(frozen=True)
 class Check:
-    """One check: whether it passed, and what it found."""
+    """One check: whether it passed, what it found, and what to do where it failed."""
 
     name: str
     ok: bool
     detail: str
+    hint: str = ""
 
 
 def run_checks(email: str | None = None, password: str = "") -> list[Check]:
@@ -50,7 +51,7 @@ def run_checks(email: str | None = None, password: str = "") -> list[Check]:
     try:
         services = connect()
     except SecondlookError as error:
-        return [Check("settings", ok=False, detail=error.message)]
+        return [Check("settings", ok=False, detail=error.message, hint=error.hint)]
     return [
         Check("settings", ok=True, detail=f"{services.settings.env}, data in {services.settings.data_dir}"),
         _attempt("imports", _import_all),
@@ -67,7 +68,9 @@ def run_checks(email: str | None = None, password: str = "") -> list[Check]:
 def _attempt(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name, ok=True, detail=look())
-    except (SecondlookError, ImportError) as error:
+    except SecondlookError as error:
+        return Check(name, ok=False, detail=error.message, hint=error.hint)
+    except ImportError as error:
         return Check(name, ok=False, detail=str(error))
 
 
@@ -145,5 +148,8 @@ def _check_agent(services: Services) -> list[Check]:
     except SecondlookError as error:
         selected = services.selected_agent()
         model = selected.notice() or selected.model
-        return [Check("agent", ok=False, detail=error.message), Check("model", ok=True, detail=model)]
+        return [
+            Check("agent", ok=False, detail=error.message, hint=error.hint),
+            Check("model", ok=True, detail=model),
+        ]
     return [Check(found.name, ok=found.ok, detail=found.detail) for found in agent.check()]

@@ -6,7 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from secondlook.cli.arguments import user_of
-from secondlook.cli.printing import print_json
+from secondlook.cli.identify import find_run
+from secondlook.cli.printing import colored, print_hint, print_json
 from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def add_show(runs: argparse.ArgumentParser) -> None:
     text = "Show the details of a run: what was sent, received and checked."
     show = within.add_parser("show", help=text, description=text)
     show.set_defaults(command=_show)
-    show.add_argument("run_id", metavar="RUN_ID")
+    show.add_argument("run_id", metavar="RUN_ID", help="id of the run, or its beginning")
     # Without them, those of `runs` count.
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
     show.add_argument(
@@ -44,7 +45,8 @@ def _show(args: argparse.Namespace) -> int:
 
     services = connect()
     user = user_of(args, services)
-    details = read_details(services.ledger, services.history, services.reviews, args.run_id, only=user)
+    run_id = find_run(services, user, args.run_id)
+    details = read_details(services.ledger, services.history, services.reviews, run_id, only=user)
     if args.json:
         print_json(details_fields(details))
     else:
@@ -54,10 +56,11 @@ def _show(args: argparse.Namespace) -> int:
 
 def _print_details(details: RunDetails) -> None:
     run, view, found = details.run, details.view, details.trace
-    print(f"Run {run.run_id}: {view.status}, number {run.number} of source {run.source_id}")
+    print(f"Run {run.run_id}: {colored(view.status)}, number {run.number} of source {run.source_id}")
     print(f"Created {run.created_at}, agent {run.agent}, {one_line(run.model)}, prompt {run.prompt_version}")
     if run.error is not None:
         print(one_line(run.error.message, limit=1000))
+        print_hint(run.error.hint, run.run_id)
     if run.answer is not None:
         what = "sentences accepted" if found.sentences else "values match"
         print(f"Answer {_VERDICTS[run.verdict]}: {found.matched} of {found.values} {what}")
@@ -90,7 +93,7 @@ def _print_trace(found: Trace) -> None:
 
 def _check_line(check: Check) -> str:
     where = f" at {check.path}" if check.path else ""
-    return f"{_SIGNS[check.state]}  {check.rule.words}" + (
+    return f"{colored(_SIGNS[check.state])}  {check.rule.words}" + (
         f" ({check.reason}{where})" if check.reason else ""
     )
 

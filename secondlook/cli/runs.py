@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from secondlook.cli import inspect_run
 from secondlook.cli.arguments import Commands, add_user, log_to_stderr, user_of
-from secondlook.cli.printing import print_json, print_table
+from secondlook.cli.identify import find_run, find_source
+from secondlook.cli.printing import print_hint, print_json, print_table
 from secondlook.domain.untrusted_text import one_line
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 # As in domain.runs.RunStatus, which takes pydantic's import to read.
 _STATUSES = ("queued", "calling", "answered", "done", "failed", "in_doubt", "cancelled")
+
+_NOT_CANCELED = (
+    "Only a run that is queued, not storable or of unknown outcome can be canceled. `secondlook runs show "
+    "RUN_ID` shows this one."
+)
 
 POSITION = 40
 
@@ -28,7 +34,9 @@ def add(commands: Commands) -> None:
         commands: Those of the program.
     """
     snapshot = commands.add("snapshot", _snapshot, "Generate a source's snapshot.")
-    snapshot.add_argument("source_id", metavar="SOURCE_ID")
+    snapshot.add_argument(
+        "source_id", metavar="SOURCE_ID", help="id of the source, its beginning, or the source's name"
+    )
     add_user(snapshot)
     snapshot.add_argument(
         "--regenerate", action="store_true", help="generate another snapshot where there is one"
@@ -36,13 +44,15 @@ def add(commands: Commands) -> None:
 
     runs = commands.add("runs", _runs, "List a user's runs, newest first.")
     add_user(runs)
-    runs.add_argument("--status", metavar="S", choices=_STATUSES, help=", ".join(_STATUSES))
+    runs.add_argument(
+        "--status", metavar="S", choices=_STATUSES, help=f"only runs with this status: {', '.join(_STATUSES)}"
+    )
     inspect_run.add_show(runs)
 
     commands.add("resume", _resume, "Resume every run that can go on. No request is sent twice.")
 
     resend = commands.add("resend", _resend, "Retry a run with an unknown outcome. You may be charged twice.")
-    resend.add_argument("run_id", metavar="RUN_ID")
+    resend.add_argument("run_id", metavar="RUN_ID", help="id of the run, or its beginning")
     add_user(resend)
 
     cancel = commands.add(
@@ -50,7 +60,7 @@ def add(commands: Commands) -> None:
         _cancel,
         "Cancel a run that is queued, not storable or of unknown outcome. Its answer is kept.",
     )
-    cancel.add_argument("run_id", metavar="RUN_ID")
+    cancel.add_argument("run_id", metavar="RUN_ID", help="id of the run, or its beginning")
     add_user(cancel)
 
 
@@ -65,7 +75,8 @@ def _snapshot(args: argparse.Namespace) -> int:
     # A malformed user has no sources: the message is that of an unknown source.
     user = services.default_user() if args.user is None else canonical(args.user)
     access = services.own_access(user)
-    run = runner.submit(args.source_id, access, regenerate=args.regenerate)
+    source_id = find_source(services, access, args.source_id)
+    run = runner.submit(source_id, access, regenerate=args.regenerate)
     return _print_outcome(runner.execute(run.run_id), as_json=args.json)
 
 
@@ -97,6 +108,7 @@ def _runs(args: argparse.Namespace) -> int:
             )
             for run, view in views
         ],
+        numbers={"ATTEMPTS", "TOKENS", "COST"},
     )
     return 0
 
@@ -124,7 +136,7 @@ def _resend(args: argparse.Namespace) -> int:
     log_to_stderr()
     services = connect()
     user = services.own_access(user_of(args, services)).user_id
-    run = services.ledger.resend(args.run_id, user)
+    run = services.ledger.resend(find_run(services, user, args.run_id), user)
     return _print_outcome(Runner(services).execute(run.run_id), as_json=args.json)
 
 
@@ -134,11 +146,13 @@ def _cancel(args: argparse.Namespace) -> int:
 
     services = connect()
     user = user_of(args, services)
-    run = services.ledger.cancel(args.run_id, user)
+    run = services.ledger.cancel(find_run(services, user, args.run_id), user)
     if args.json:
         print_json(run_fields(run))
     else:
         _print_statuses([run])
+        if run.status != "cancelled":
+            print_hint(_NOT_CANCELED, run.run_id)
     return 0 if run.status == "cancelled" else 1
 
 
@@ -164,6 +178,7 @@ def _print_run(run: Run, *, as_json: bool) -> int:
         print_json(run_fields(run))
     else:
         _print_statuses([run])
+        print_hint(run.error.hint if run.error else "", run.run_id)
     return 0 if run.status == "done" else 1
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from secondlook.cli.arguments import Commands, log_to_stderr, whole
-from secondlook.cli.printing import print_json
+from secondlook.cli.printing import colored, print_hint, print_json
 
 POSITION = 10
 
@@ -67,7 +67,8 @@ def _check(args: argparse.Namespace) -> int:
         print_json([{"name": check.name, "ok": check.ok, "detail": check.detail} for check in found])
     else:
         for check in found:
-            print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}")
+            print(f"{colored('ok  ' if check.ok else 'FAIL')}  {check.name}: {check.detail}")
+            print_hint(check.hint)
     return 0 if all(check.ok for check in found) else 1
 
 

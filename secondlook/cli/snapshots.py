@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from secondlook.cli.arguments import Commands, add_user, user_of
+from secondlook.cli.identify import find_snapshot
 from secondlook.cli.printing import print_json, print_table
 from secondlook.domain.untrusted_text import one_line
 
@@ -23,8 +24,8 @@ def add(commands: Commands) -> None:
         commands: Those of the program.
     """
     compare = commands.add("compare", _compare, "Compare two snapshots.")
-    compare.add_argument("first", metavar="A", help="id of the first snapshot")
-    compare.add_argument("second", metavar="B", help="id of the second snapshot")
+    compare.add_argument("first", metavar="A", help="id of the first snapshot, or its beginning")
+    compare.add_argument("second", metavar="B", help="id of the second snapshot, or its beginning")
     add_user(compare)
 
 
@@ -34,11 +35,10 @@ def _compare(args: argparse.Namespace) -> int:
     from secondlook.views.snapshot import read_snapshot_view
 
     services = connect()
-    user = user_of(args, services)
-    store = services.store(services.own_access(user))
-    found = compare(
-        *(read_snapshot_view(store, services.ledger, each, user) for each in (args.first, args.second))
-    )
+    access = services.own_access(user_of(args, services))
+    store = services.store(access)
+    ids = [find_snapshot(services, access, each) for each in (args.first, args.second)]
+    found = compare(*(read_snapshot_view(store, services.ledger, each, access.user_id) for each in ids))
     if args.json:
         print_json(comparison_fields(found))
     else:
@@ -63,6 +63,7 @@ def _print(found: Comparison) -> None:
             *(_row("Price", band) for band in found.price),
             *(_row("Latency", band) for band in found.latency),
         ],
+        numbers={"FIRST", "SECOND", "CHANGE"},
     )
     if found.moved is not None:
         print(found.moved.sentence)

@@ -77,5 +77,9 @@ def _print_report(report: TrialReport, batch_id: str, *, as_json: bool) -> None:
     for name, value in trial_facts(report).items():
         print(f"{name}: {value}")
     print()
-    print_table([name.upper() for name in TRIED_COLUMNS], [tried_cells(run) for run in report.runs])
+    print_table(
+        [name.upper() for name in TRIED_COLUMNS],
+        [tried_cells(run) for run in report.runs],
+        numbers={"AGENT CALL", "TOKENS"},
+    )
     print("`secondlook runs show RUN_ID` shows an answer with its rules.", file=sys.stderr)

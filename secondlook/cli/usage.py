@@ -151,5 +151,5 @@ def _print_report(report: UsageReport) -> None:
         "PROVIDER P50 / P95",
     )
     rows = [cells(row.key, row.tally) for row in report.rows]
-    print_table((report.query.by.upper(), *header), [*rows, cells("total", report.total)])
+    print_table((report.query.by.upper(), *header), [*rows, cells("total", report.total)], numbers=header)
     print(f"{report.query.since} to {report.query.until}, days in UTC", file=sys.stderr)

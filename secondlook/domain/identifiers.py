@@ -16,6 +16,7 @@ _HINTS = {
 }
 _CANONICAL = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGITS = re.compile("[0-9a-f]{32}")
+_FIRST_DIGITS = re.compile("[0-9a-f]{8,31}")
 _AROUND_DIGITS = str.maketrans("", "", "{}-")
 
 
@@ -27,6 +28,15 @@ def read_id(text: object) -> str | None:
         return text
     digits = text.lower().removeprefix("urn:uuid:").translate(_AROUND_DIGITS)
     return str(UUID(digits)) if _DIGITS.fullmatch(digits) else None
+
+
+def read_prefix(text: str) -> str | None:
+    """The beginning of a UUID in the tables' own writing; None for what is no 8 to 31 of its digits."""
+    digits = text.lower().translate(_AROUND_DIGITS)
+    if not _FIRST_DIGITS.fullmatch(digits):
+        return None
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return "-".join(part for part in parts if part)
 
 
 def canonical(identifier: str, what: str = "source_id") -> str:

@@ -57,6 +57,11 @@ class Runs:
             query = query.where(has_status(status))
         return self._all(query.order_by(runs.c.created_at.desc(), runs.c.run_id).limit(limit).offset(offset))
 
+    def beginning_with(self, prefix: str, user_id: str, *, limit: int) -> list[Run]:
+        """The user's runs whose id begins so, oldest first, up to a limit."""
+        query = RUNS.where(runs.c.user_id == user_id, runs.c.run_id.startswith(prefix, autoescape=True))
+        return self._all(query.order_by(runs.c.run_id).limit(limit))
+
     def of_batch(self, batch_id: str, user_id: str) -> list[Run]:
         """The runs of a batch of the user's, in the order in which they are released."""
         query = RUNS.where(runs.c.batch_id == batch_id, runs.c.user_id == user_id)

@@ -103,7 +103,7 @@ def refused_before_the_call(cloud: Cloud, code: str, message: str) -> None:
     """Nothing was started, the message is this one, and once the weather is fine it works."""
     error = cloud.snapshot().error
     assert (error["code"], error["message"], error["run_id"]) == (code, message, None)
-    assert cloud.say("snapshot", SOURCE, "--user", USER).err == f"{message}\n"
+    assert cloud.say("snapshot", SOURCE, "--user", USER).err == f"{message}\n{error['hint']}\n"
     cloud.nothing_is_started()
     cloud.proxy.mend()
     assert cloud.snapshot().code == 0

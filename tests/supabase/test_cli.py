@@ -119,7 +119,7 @@ def test_without_the_secret_key(cloud: Cloud, arguments: list[str]) -> None:
     error = cloud.call(*arguments).error
     assert (error["code"], error["message"]) == ("setting_invalid", NO_SECRET_KEY)
     assert error["hint"] == "Set it as the project's dashboard shows it. On a page, sign in instead."
-    assert cloud.say(*arguments).err == f"{NO_SECRET_KEY}\n"
+    assert cloud.say(*arguments).err == f"{NO_SECRET_KEY}\n{error['hint']}\n"
     assert cloud.proxy.asked == []
     cloud.nothing_is_started()
 
@@ -146,7 +146,7 @@ def test_without_a_key_for_the_agent(cloud: Cloud, agent: str, env: str) -> None
     cloud.set(SECONDLOOK_AGENT=agent, SECONDLOOK_ENV=env)
     error = cloud.snapshot().error
     assert (error["code"], error["message"], error["run_id"]) == ("api_key_missing", NO_KEY, None)
-    assert cloud.say("snapshot", SOURCE, "--user", USER).err == f"{NO_KEY}\n"
+    assert cloud.say("snapshot", SOURCE, "--user", USER).err == f"{NO_KEY}\n{error['hint']}\n"
     assert cloud.status() == "bucketed"
     cloud.nothing_is_started()
     assert {check["name"]: check["detail"] for check in cloud.call("check").items}["agent"] == NO_KEY
@@ -202,8 +202,8 @@ def test_anothers_source_is_not_found(cloud: Cloud, wanted: str) -> None:
     """Another's id, an unknown one and a malformed one are told apart by nothing."""
     cloud.tables.add_source(OTHERS, user_id=OTHER_USER)
     plain = cloud.say("snapshot", wanted, "--user", USER)
-    assert (plain.code, plain.out, plain.err) == (1, "", "Invalid source_id: not found\n")
     error = cloud.call("snapshot", wanted, "--user", USER, "--regenerate").error
+    assert (plain.code, plain.out, plain.err) == (1, "", f"{error['message']}\n{error['hint']}\n")
     assert error == {
         "code": "source_not_found",
         "message": "Invalid source_id: not found",
