@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from secondlook.cli.arguments import Commands, add_user, log_to_stderr, user_of, whole
+from secondlook.cli.identify import find_source
 from secondlook.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -27,9 +28,14 @@ def add(commands: Commands) -> None:
     add_user(batch)
     which = batch.add_mutually_exclusive_group()
     which.add_argument(
-        "--status", metavar="S", default="bucketed", help="all sources with this status (default: bucketed)"
+        "--status",
+        metavar="S",
+        default="bucketed",
+        help="all sources with this status: bucketed (default) or snapshot_generated",
     )
-    which.add_argument("--source", metavar="ID", nargs="+", default=[], help="these sources")
+    which.add_argument(
+        "--source", metavar="ID", nargs="+", default=[], help="these sources, by id, its beginning, or name"
+    )
     which.add_argument("--pause", metavar="BATCH_ID", help="pause a batch")
     which.add_argument(
         "--resume", metavar="BATCH_ID", help="resume a paused or stopped batch in this process"
@@ -70,15 +76,20 @@ def _batch(args: argparse.Namespace) -> int:
     if args.resume:
         batch = services.batches.resume(args.resume, access.user_id)
     else:
+        source_ids = [find_source(services, access, each) for each in args.source]
         selection = batches.Selection(
-            status=args.status, source_ids=args.source, task=INSIGHTS if args.insights else SNAPSHOT
+            status=args.status, source_ids=source_ids, task=INSIGHTS if args.insights else SNAPSHOT
         )
         found = batches.forecast(services, access, selection)
         allowance = batches.allowance(services, access, found)
         if args.dry_run:
-            return _print_forecast(found, allowance, as_json=args.json)
+            if args.json:
+                print_json(_forecast_fields(found, allowance))
+            else:
+                _print_forecast(found, allowance, sys.stdout)
+            return 0
         if not args.json:
-            _print_forecast(found, allowance, as_json=False)
+            _print_forecast(found, allowance, sys.stderr)
         if not found.runnable or not confirmed():
             return 1
         concurrency = args.concurrency or services.settings.concurrency
@@ -119,32 +130,30 @@ def show_progress(batch: Batch) -> None:
         print(file=sys.stderr)
 
 
-def _print_forecast(found: Forecast, allowance: Allowance, *, as_json: bool) -> int:
+def _forecast_fields(found: Forecast, allowance: Allowance) -> dict[str, object]:
+    return {
+        "sources": found.sources,
+        "runnable": found.runnable,
+        "refused": dict(found.refused),
+        "tokens": found.tokens,
+        "cost_usd": None if found.cost_usd is None else float(found.cost_usd),
+        "allowed": min(allowance.calls, found.runnable),
+        "refusal": None if allowance.refusal is None else allowance.refusal.message,
+    }
+
+
+def _print_forecast(found: Forecast, allowance: Allowance, to: TextIO) -> None:
     from secondlook.views.figures import money, tokens
 
-    allowed = min(allowance.calls, found.runnable)
-    refusal = None if allowance.refusal is None else allowance.refusal.message
-    if as_json:
-        print_json(
-            {
-                "sources": found.sources,
-                "runnable": found.runnable,
-                "refused": dict(found.refused),
-                "tokens": found.tokens,
-                "cost_usd": None if found.cost_usd is None else float(found.cost_usd),
-                "allowed": allowed,
-                "refusal": refusal,
-            }
-        )
-        return 0
-    print(f"{found.runnable:,} of {found.sources:,} sources can be run:", file=sys.stderr)
+    print(f"{found.runnable:,} of {found.sources:,} sources can be run:", file=to)
     cost = money(found.cost_usd, estimated=True)
-    print(f"{tokens(found.tokens, estimated=True)} tokens, {cost}.", file=sys.stderr)
+    print(f"{tokens(found.tokens, estimated=True)} tokens, {cost}.", file=to)
     for code, number in found.refused.most_common():
-        print(f"Skipped: {number} ({code})", file=sys.stderr)
-    allowed_runs = "all runs" if refusal is None else f"{allowed:,} runs: {refusal}"
-    print(f"The budgets allow {allowed_runs}", file=sys.stderr)
-    return 0
+        print(f"Skipped: {number} ({code})", file=to)
+    allowed = min(allowance.calls, found.runnable)
+    refusal = allowance.refusal
+    allowed_runs = "all runs" if refusal is None else f"{allowed:,} runs: {refusal.message}"
+    print(f"The budgets allow {allowed_runs}", file=to)
 
 
 def _print_batch(batch: Batch, *, as_json: bool) -> int:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from secondlook.cli.arguments import Commands, add_user, log_to_stderr, user_of
+from secondlook.cli.identify import find_snapshot
 from secondlook.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ def _insights(args: argparse.Namespace) -> int:
     log_to_stderr()
     services = connect()
     access = services.own_access(user_of(args, services))
+    snapshot_id = find_snapshot(services, access, args.snapshot_id)
     if not args.facts:
-        _ask(services, access, args.snapshot_id, regenerate=args.regenerate)
-    view = read_insights(services.store(access), services.ledger, args.snapshot_id, access.user_id)
+        _ask(services, access, snapshot_id, regenerate=args.regenerate)
+    view = read_insights(services.store(access), services.ledger, snapshot_id, access.user_id)
     if args.json:
         print_json(insights_fields(view))
     elif args.facts:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from secondlook.cli.arguments import Commands, add_user, user_of
+from secondlook.cli.identify import find_snapshot
 from secondlook.cli.printing import print_json
 
 POSITION = 36
@@ -34,9 +35,11 @@ def _report(args: argparse.Namespace) -> int:
 
     services = connect()
     user = user_of(args, services)
-    store = services.store(services.own_access(user))
-    view = read_snapshot_view(store, services.ledger, args.snapshot_id, user)
-    html = write_report(view, read_insights(store, services.ledger, args.snapshot_id, user))
+    access = services.own_access(user)
+    snapshot_id = find_snapshot(services, access, args.snapshot_id)
+    store = services.store(access)
+    view = read_snapshot_view(store, services.ledger, snapshot_id, user)
+    html = write_report(view, read_insights(store, services.ledger, snapshot_id, user))
     if args.pdf is not None:
         print_pdf(html, args.pdf)
         html = ""
