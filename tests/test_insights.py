@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from html import unescape
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
+from secondlook.dashboard import resources
 from secondlook.domain.runs import INSIGHTS
 from tests.ledger.test_runs import race
-from tests.processes import Home, killed, samples
+from tests.processes import ROOT, Home, killed, samples
 from tests.provider import Behaviour, Json, answering, replying
 
 HONEST = (
@@ -162,6 +166,28 @@ def test_facts_are_shown_without_a_call(stored: Home) -> None:
     assert {each["by"] for each in found["insights"]} == {"rules"}
 
 
+def _report(home: Home) -> str:
+    """What people read of the report."""
+    html = str(home.call("report", snapshot_id(home)).fields["html"])
+    shown = re.sub(r"<(style|svg).*?</\1>", "", html, flags=re.DOTALL)
+    text = unescape(re.sub(r"<[^>]*>", " ", shown))
+    assert "estimates" in text
+    return text
+
+
+def _page(home: Home) -> str:
+    """What people read of the snapshot's page."""
+    resources.clear()
+    app = AppTest.from_file(str(ROOT / "secondlook" / "dashboard" / "main.py"), default_timeout=60).run()
+    app.query_params["snapshot"] = snapshot_id(home)
+    app.switch_page(str(ROOT / "pages" / "snapshots.py")).run()
+    assert not app.exception
+    resources.clear()
+    texts = [str(each.value) for each in (*app.markdown, *app.caption, *app.text)]
+    texts = [text.replace("**", "") for text in texts]  # the page's own
+    return "\n".join([*texts, *(str(option) for each in app.radio for option in each.options)])
+
+
 def test_forty_lies_are_shown_nowhere(stored: Home) -> None:
     """Beside honest sentences: those are shown, each lie is refused by a rule, and only QA reads it."""
     assert len(LIES) >= 40
@@ -184,6 +210,9 @@ def test_forty_lies_are_shown_nowhere(stored: Home) -> None:
             stored.call("insights", snapshot_id(stored), "--facts").out,
             stored.call("runs").out,
             stored.call("usage").out,
+            stored.call("usage", "--each", "call", "--csv", "-").out,
+            _report(stored),
+            *([_page(stored)] if start % 12 == 0 else []),
         ):
             assert not [word for word in LYING if word in outcome]
         details = stored.call("runs", "show", found["run_id"]).fields
