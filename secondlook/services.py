@@ -1,4 +1,7 @@
-"""Opens the store, agent and ledger that the settings select."""
+"""Opens the store, agent and ledger that the settings select.
+
+Long because it is the list of all parts, each with what it is made of, and nothing else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The only reader of the environment: environment > .env.local > .env, in the working directory."""
+"""The only reader of the environment: environment > .env.local > .env, in the working directory.
+
+Long because it is the list of all settings, each with its default, its check and its description.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The HTTP API under /api: what the pages do, for programs of people who are signed in to Supabase."""
+"""The HTTP API under /api: what the pages do, for programs of people who are signed in to Supabase.
+
+Long because it is the list of all routes with the types that its OpenAPI description is made of.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The facts of a snapshot: a closed list, computed from its counts alone (docs/facts.md). Pure."""
+"""The facts of a snapshot: a closed list, computed from its counts alone (docs/facts.md). Pure.
+
+Long because it is that list: a function for each fact.
+"""
 
 from __future__ import annotations
 
