@@ -1,7 +1,7 @@
 """Rehearsals: a provider that misbehaves on purpose, so that people see how the program reacts.
 
-The request's model chooses how (`rehearsal-html`). Nothing is sent. Long because it is the table of all kinds of
-misbehavior, each with what people should see.
+The request's model chooses how (`rehearsal-html`). Nothing is sent. Long because it is the table of all kinds
+of misbehavior, each with what people should see.
 """
 
 from __future__ import annotations
