@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from secondlook.ledger.batches import Batches
     from secondlook.ledger.budgets import Budgets
     from secondlook.ledger.history import History
-    from secondlook.ledger.jobs import Jobs
     from secondlook.ledger.pruning import Pruning
     from secondlook.ledger.reviews import Reviews
     from secondlook.ledger.runs import Ledger
     from secondlook.ledger.usage import UsageLog
+    from secondlook.ledger.worker_queue import Jobs
     from secondlook.pipeline.submit import Door
     from secondlook.providers.base import Answerers, Provider
     from secondlook.stores.estimates import EstimateStore
@@ -315,7 +315,7 @@ class Services:
     @part
     def jobs(self) -> Jobs:
         """The workers' queue."""
-        from secondlook.ledger.jobs import Jobs
+        from secondlook.ledger.worker_queue import Jobs
 
         return Jobs(self._database)
 

@@ -27,7 +27,7 @@ from tests import kill_driver
 _ROOT = Path(__file__).resolve().parent.parent
 _IMPORTED = (
     *("genai_prices.data_snapshot", "openai.resources.chat.completions", "psycopg_pool"),
-    *("secondlook.cli.batch", "secondlook.cli.runs", "secondlook.cli.snapshots", "secondlook.cli.sources"),
+    *("secondlook.cli.batch", "secondlook.cli.runs", "secondlook.cli.comparison", "secondlook.cli.sources"),
     *("secondlook.execution.worker", "secondlook.services", "tests.kill_driver"),
 )
 

@@ -10,7 +10,7 @@ from secondlook.domain.access import Access
 from secondlook.domain.identifiers import canonical
 from secondlook.domain.runs import Run, SnapshotRun
 from secondlook.errors import SecondlookError
-from secondlook.execution.admission import Admission
+from secondlook.execution.accesses import Admission
 from secondlook.execution.pool import Pool
 from secondlook.execution.sweep import SWEEP_SECONDS, Sweep
 from secondlook.pipeline.execute import execute

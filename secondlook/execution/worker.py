@@ -22,7 +22,7 @@ from procrastinate.jobs import DeleteJobCondition, Status
 from secondlook.connections.database import CONNECT_SECONDS
 from secondlook.errors import LedgerUnavailable
 from secondlook.execution.runner import Runner
-from secondlook.ledger.jobs import ASKED, BATCH, TASK
+from secondlook.ledger.worker_queue import ASKED, BATCH, TASK
 from secondlook.services import Services
 from secondlook.settings import load_settings
 from secondlook.telemetry import tracing

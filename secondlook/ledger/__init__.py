@@ -9,5 +9,5 @@
 - Money: `budgets` reserves and settles the cost of calls and holds the switch that stops all sending.
 - Reports: `history` finds past runs, `usage` sums them up, `tally` is such a sum, `cache` keeps it.
 - People: `reviews` of runs, and `pruning`, which erases what runs hold.
-- Other programs: `jobs` for workers, and the `outbox` of the webhook's messages.
+- Other programs: `worker_queue`, and the `outbox` of the webhook's messages.
 """

@@ -11,7 +11,7 @@ from secondlook.errors import LedgerUnavailable
 from secondlook.ledger.migrations import MIGRATIONS
 
 QUEUE = "procrastinate"
-"""How the names of the migrations begin that `ledger.jobs` brings along."""
+"""How the names of the migrations begin that `ledger.worker_queue` brings along."""
 
 
 def ledger_database(where: Path | str, migrations: Sequence[Migration] = MIGRATIONS) -> Database:

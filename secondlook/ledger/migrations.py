@@ -1,7 +1,7 @@
 """The migrations of the ledger's database, in order. Append-only: a new migration comes last.
 
 Names are never used twice, and what a migration does is never changed: data folders have recorded them. They
-hold DDL of their own day, not the tables as queries see them now. The queue of `ledger.jobs` brings its own.
+hold DDL of their own day, not the tables as queries see them now. `ledger.worker_queue` brings its own.
 The module is as long as the list: one that is split could be applied in another order.
 """
 

@@ -20,8 +20,8 @@ from secondlook.errors import SettingInvalid
 from secondlook.execution.batches import Selection, begin
 from secondlook.execution.runner import Runner
 from secondlook.ledger.database import ledger_database
-from secondlook.ledger.jobs import Jobs
 from secondlook.ledger.runs import open_ledger
+from secondlook.ledger.worker_queue import Jobs
 from secondlook.settings import load_settings
 from tests.postgres_server import PostgresServer, execute
 from tests.processes import USER, Home, Process, eventually, finish, killed, race
