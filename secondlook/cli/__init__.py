@@ -4,7 +4,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage. Results go to standard o
 messages to standard error. Each module with an `add` adds the commands of its noun; its `POSITION` is
 their place in --help. What takes long to import waits until a command needs it.
 
-`serving` starts servers and workers, and `checks` is its `check`. `sources`, `snapshots`, `runs` (with
+`serving` starts servers and workers, and `checks` is its `check`. `sources`, `comparison`, `runs` (with
 `inspect_run`), `batch` and `trial` are for a user's work, `budgets`, `usage`, `pruning` and `backups` for the
 operator. They share `arguments`, `identify` and `printing`.
 """
