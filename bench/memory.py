@@ -2,7 +2,7 @@
 
 The sessions are spread over all pages; each clicks, waits for its page, thinks for some seconds, and clicks
 again. Growth is the median of the last tenth of the time by that of the second, the first being left out: a
-session's first reruns fill what it keeps. Up to 3% is none: the allocator gives pages back in pieces, so
+session's first reruns fill what it keeps. Up to 3 % is none: the allocator gives pages back in pieces, so
 that two medians of the same server differ by one or two.
 """
 

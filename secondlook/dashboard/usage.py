@@ -289,7 +289,7 @@ def _show_rows(report: UsageReport, links: _Links) -> None:
         st.caption(f"The {len(shown)} most expensive of {len(report.rows):,} rows. CSV and JSON have all.")
     st.caption(
         "Each figure links to its runs. Days are in UTC. A run counts on the day it was created, a call on "
-        "the day it was sent. p50 and p95: half and 95% of the answers took no longer."
+        "the day it was sent. p50 and p95: half and 95 % of the answers took no longer."
     )
 
 

@@ -116,7 +116,7 @@ def test_cache_writes_have_a_price_of_their_own(model: str, written: int, cost: 
     ],
 )
 def test_a_regional_address_adds_to_the_price(address: str, model: str, factor: str | None) -> None:
-    """10% from gpt-5.4 on; unknown where nothing is known."""
+    """10 % from gpt-5.4 on; unknown where nothing is known."""
     assert regions.factor(address, model) == (None if factor is None else Decimal(factor))
 
 

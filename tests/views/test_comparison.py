@@ -76,7 +76,7 @@ def compared(first: Mapping[str, object], second: Mapping[str, object], **sides:
 
 
 def test_counts_and_percentage_points() -> None:
-    """10 of 35 and 25 of 50: 28.6% and 50%, so 15 more, and 21.4 points."""
+    """10 of 35 and 25 of 50: 28.6 % and 50 %, so 15 more, and 21.4 points."""
     found = compared({}, {"price_band_lt_500": 25})
     band = found.price[0]
     assert (band.band, band.before, band.after, band.change) == ("<500", 10, 25, 15)

@@ -58,9 +58,9 @@ def test_numbers_of_a_fact() -> None:
     assert numbers(leader) == {
         "Band": "$500 to $1,500",
         "Count": "25",
-        "Share": "71%",
-        "Likely from": "55%",
-        "Likely to": "84%",
+        "Share": "71 %",
+        "Likely from": "55 %",
+        "Likely to": "84 %",
         "p value": "0.0167",
         "Clear": "yes",
     }
@@ -91,10 +91,10 @@ BUSY = weeks(*((f"2026-W{number:02d}", 1 if number < 5 else 20) for number in ra
 @pytest.mark.parametrize(
     ("of", "told"),
     [
-        pytest.param(row(bucket_row()), "71% are $500 to $1,500", id="price"),
+        pytest.param(row(bucket_row()), "71 % are $500 to $1,500", id="price"),
         pytest.param(
             row(bucket_row(price_band_lt_500=20, latency_band_0_2=2, latency_band_22_plus=40)),
-            "70% took 22 days or more",
+            "70 % took 22 days or more",
             id="decisions",
         ),
         pytest.param(

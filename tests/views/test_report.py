@@ -54,7 +54,7 @@ def test_it_tells_what_it_is_of() -> None:
     for words in (
         "Acme &amp; Sons",
         "December 29, 2025 to January 11, 2026 · 35 estimates · low confidence · US dollars",
-        "The largest price band is $500 to $1,500: 71% of the estimates (25 of 35).",
+        "The largest price band is $500 to $1,500: 71 % of the estimates (25 of 35).",
         "Sentences and numbers are computed from the snapshot.",
         "Generated 2026-11-22T10:00:00Z by gpt-4o-2024-08-06 of OpenAI",
         "Validated: 22 of 22 values match the buckets",
@@ -139,7 +139,7 @@ def test_the_agents_sentences() -> None:
     view = view_snapshot(snapshot(example_input()), "Acme", None)
     facts = facts_of(given_of(view.result))
     own = view_insights(view.snapshot, facts, [])
-    agent = Told("The largest price band leads with 71% of estimates.", ("price_leader",), "agent")
+    agent = Told("The largest price band leads with 71 % of estimates.", ("price_leader",), "agent")
     run = made(task=INSIGHTS, answered_model="gpt-4o-2024-08-06", prompt_version="i1")
     text = told(write_report(view, replace(own, headline=agent, run=run, refused={1: "word"})))
     assert text.index("leads with 71") < text.index(own.insights[0].text)

@@ -11,7 +11,7 @@ from secondlook.tasks.insights.parsing import Part, Slot, Term, is_verb
 Predicate = Callable[[Fact, Part, Term], bool]
 
 Z_90 = 1.6448536269514722
-"""The quantile of a two-sided 90% interval."""
+"""The quantile of a two-sided 90 % interval."""
 
 
 def _share(fact: Fact) -> float | None:
@@ -60,7 +60,7 @@ def _average(_fact: Fact, part: Part, _term: Term) -> bool:
 
 
 def is_steady(recent: int, before: int) -> bool:
-    """Whether the 90% Wilson interval of recent among recent + before lies within 0.40 to 0.60."""
+    """Whether the 90 % Wilson interval of recent among recent + before lies within 0.40 to 0.60."""
     n = recent + before
     if n == 0:
         return False

@@ -132,7 +132,7 @@ def _is_of_whole(slot: Slot, kind: str, tokens: Sequence[Token], at: int) -> boo
             return (token.fact, token.name) == ("quiet_weeks", "weeks")
         return (token.fact, token.name) in {("sample", "estimates"), ("volume", "estimates")}
     token = tokens[place] if place < len(tokens) else None
-    if not isinstance(token, Term):  # "56% of all"
+    if not isinstance(token, Term):  # "56 % of all"
         return cast("Term", tokens[at]).text == "of all" and kind == "share"
     if kind == "weeks":
         return token.text in {"week", "weeks", "them"} and slot.fact == "quiet_weeks"

@@ -25,7 +25,7 @@ _POINTS = frozenset({"price_points", "latency_points"})
 
 
 def value_text(fact: Fact, name: str) -> str:
-    """A value of a fact as it stands in a sentence, such as "34%" or "the week of March 30, 2026".
+    """A value of a fact as it stands in a sentence, such as "34 %" or "the week of March 30, 2026".
 
     Numbers come without a sign: the words around them say where they went.
 
@@ -44,7 +44,7 @@ def _text(name: str, value: Value) -> str:
         return week_text(value) if name == "week" else _BANDS.get(value, value)
     size = Decimal(repr(value)).copy_abs()
     if name in _SHARES:
-        return f"{_whole(100 * size):,}%"
+        return f"{_whole(100 * size):,} %"
     if name in _POINTS:
         return count_text(int(_whole(size)), "point")
     return _average(size) if name == "average" else f"{size:,}"

@@ -65,7 +65,7 @@ def estimate_answer_tokens(weeks: int) -> int:
 
 
 def reserve_answer_tokens(agent_input: AgentInput) -> int:
-    """Tokens to keep free for the answer: 5% above the estimate, since models choose their white space.
+    """Tokens to keep free for the answer: 5 % above the estimate, since models choose their white space.
 
     A count takes a token for each three digits; the estimate has one for each count.
     """

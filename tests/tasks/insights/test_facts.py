@@ -158,7 +158,7 @@ def test_other_sources_compare() -> None:
     assert peers == Peers({"price_high": 0.3, "decision_fast": 1.0, "decision_slow": 0.0})
     found = {each.id: each for each in facts_of(MIXED, peers=peers)}
     assert found["price_high"].values["peers"] == 0.3
-    assert found["price_high"].sentence.endswith("The median of the other sources is 30%.")
+    assert found["price_high"].sentence.endswith("The median of the other sources is 30 %.")
 
 
 @pytest.mark.parametrize(

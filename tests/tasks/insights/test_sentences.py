@@ -22,7 +22,7 @@ TAKEN = [case for case in PARAPHRASES if case.rule is None]
 
 
 def test_nearly_all_true_paraphrases_are_taken() -> None:
-    """At least 95% of some 300 true sentences, so that refusing everything wins nothing."""
+    """At least 95 % of some 300 true sentences, so that refusing everything wins nothing."""
     assert len(PARAPHRASES) >= 290
     assert len(TAKEN) / len(PARAPHRASES) >= 0.95
 
@@ -114,7 +114,7 @@ def test_each_form_is_refused_by_its_rule(text: str, cites: list[str], rule: str
 def test_the_sentence_that_these_are_made_of_is_accepted() -> None:
     """And it gets the values of its facts."""
     assert refused_by(GOOD, ["price_leader"], GROWING) is None
-    assert fill(GOOD, GROWING) == "55% of estimates fall in the $500 to $1,500 price band."
+    assert fill(GOOD, GROWING) == "55 % of estimates fall in the $500 to $1,500 price band."
 
 
 def test_a_null_value_cannot_be_named() -> None:
