@@ -18,7 +18,7 @@ def draw() -> None:
     st.title("Import", anchor=False)
     store.show_stored(access)
     reading = file.show_file(services, access)
-    if reading is None:
+    if reading is None or (reading.questions and not reading.rows):
         return
     fates.show_fates(reading)
     store.show_store(services, access, reading)

@@ -50,7 +50,7 @@ def secondlook(capsys: pytest.CaptureFixture[str]) -> Secondlook:
 
 
 def test_usage_as_a_table(secondlook: Secondlook) -> None:
-    """A row for each, and all of them together; the offline agent's cost is marked as not paid."""
+    """A row for each, and all of them together; the offline agent's cost is marked as not billed."""
     done(connect().ledger)
     said = secondlook("usage", "--by", "status")
     lines = said.out.splitlines()

@@ -34,10 +34,12 @@ class _Preview:
 
 def show_trial(services: Services, access: Access) -> None:
     """Draw the choice, its preview, and the trial that the URL names."""
+    local = services.selected_agent().local
+    billed = "The offline agent answers: nothing is billed." if local else "The calls are real and billed."
     st.header("Try the model", anchor=False)
     st.caption(
         "Asks the model of the settings for snapshots of your first sources and checks each answer. "
-        "The calls are real and billed. No snapshot is stored, and no source changes."
+        f"{billed} No snapshot is stored, and no source changes."
     )
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):

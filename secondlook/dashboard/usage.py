@@ -347,7 +347,7 @@ def _show_acceptance(services: Services, query: UsageQuery) -> None:
     st.header("Insights by prompt version", anchor=False)
     lines = [{name: _cell(text) for name, text in acceptance_cells(each).items()} for each in found]
     st.table(arrow.of_rows(lines), hide_index=True, border="horizontal")  # pyright: ignore[reportUnknownMemberType] -- pyarrow has no types
-    st.caption(f"Sentences of the newest {MOST_RUNS} runs of the period, checked by the rules of now.")
+    st.caption(f"Sentences of the newest {MOST_RUNS} runs of the period, checked by the current rules.")
 
 
 def _show_budgets_and_files(services: Services, access: Access, report: UsageReport) -> None:

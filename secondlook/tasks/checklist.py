@@ -155,9 +155,9 @@ ANY_ANSWER: tuple[Rule[Reading], ...] = (
     Rule("refusal", "The model did not refuse", _not_refused),
     Rule("truncated", "The answer was not cut off at the token limit", _not_truncated),
     Rule("content_filter", "No content filter stopped it", _not_filtered),
-    Rule("finish_reason", "It ended by itself", _ended),
-    Rule("text", "The message has a text", _has_text),
-    Rule("json", "The text is JSON, and no key comes twice in an object", _is_json),
+    Rule("finish_reason", "It finished normally", _ended),
+    Rule("text", "The message has text", _has_text),
+    Rule("json", "The text is JSON, and no object repeats a key", _is_json),
 )
 """The rules of every task's answers, in their order; a task's own follow."""
 

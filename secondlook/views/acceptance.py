@@ -1,6 +1,6 @@
 """Which sentences of insights were accepted, by the version of the prompt, so that a change can be judged.
 
-Computed from the journaled answers by the rules of now: the same answers, judged again.
+Computed from the journaled answers by the current rules: the same answers, judged again.
 """
 
 from __future__ import annotations

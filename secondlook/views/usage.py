@@ -23,7 +23,7 @@ def say_cost(tally: Tally) -> str:
     """The cost in words; the offline agent's estimated cost is added and marked."""
     said = [] if tally.cost == Total() and tally.estimated_cost != Total() else [_say_money(tally.cost)]
     if tally.estimated_cost != Total():
-        said.append(f"{_say_money(tally.estimated_cost, estimated=True)} not paid")
+        said.append(f"{_say_money(tally.estimated_cost, estimated=True)} not billed")
     return " + ".join(said)
 
 

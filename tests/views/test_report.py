@@ -56,7 +56,7 @@ def test_it_tells_what_it_is_of() -> None:
         "December 29, 2025 to January 11, 2026 · 35 estimates · low confidence · US dollars",
         "The largest price band is $500 to $1,500: 71 % of the estimates (25 of 35).",
         "Sentences and numbers are computed from the snapshot.",
-        "Made 2026-11-22T10:00:00Z by gpt-4o-2024-08-06 of OpenAI",
+        "Generated 2026-11-22T10:00:00Z by gpt-4o-2024-08-06 of OpenAI",
         "Validated: 22 of 22 values match the buckets",
         "req_7",
     ):

@@ -108,7 +108,7 @@ def test_the_offline_agent_was_not_paid() -> None:
     estimated = USED.model_copy(update={"estimated": True})
     doubt = unanswered(RunStatus.IN_DOUBT, "in_doubt", agent="offline")
     report = report_trial([tried(agent="offline", usage=estimated), doubt])
-    assert trial_facts(report)["Cost"] == "≈ $0.2500 not paid"
+    assert trial_facts(report)["Cost"] == "≈ $0.2500 not billed"
     assert trial_fields(report)["cost_usd"] == 0
     assert trial_fields(report)["estimated_cost_usd"] == 0.25
     assert tried_cells(report.runs[0])[-1] == "≈ 15"

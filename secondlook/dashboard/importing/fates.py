@@ -71,7 +71,7 @@ def _show_buckets(reading: Reading) -> None:
 
 
 def _table(fates: list[tuple[str, str, int]]) -> arrow.Table:
-    names = ("Fate", "Reason", "Rows")
+    names = ("Result", "Reason", "Rows")
     return arrow.of_columns({name: [fate[index] for fate in fates] for index, name in enumerate(names)})
 
 

@@ -190,11 +190,11 @@ def _show_ways(file_id: str, reading: Reading) -> None:
 def _show_first_rows(reading: Reading) -> None:
     if reading.first_rows:
         roles = [role for role in ROLES if role in reading.columns]
-        left, right = st.columns(2)
+        left, right = st.columns([2, 3])
         first = reading.first_rows[:_FIRST_ROWS]
         names = {role: ROLES[role] for role in roles}
         _show_rows(left, "First rows in the file", names, [row.written for row in first])
-        _show_rows(right, "As read", {"": "Fate", **names}, [{**row.read, "": row.fate} for row in first])
+        _show_rows(right, "As read", {"": "Result", **names}, [{**row.read, "": row.fate} for row in first])
     for note in reading.notes:
         st.caption(escape(f"{note.text}: {note.count:,} lines" if note.count else note.text))
 
