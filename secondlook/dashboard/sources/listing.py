@@ -28,13 +28,13 @@ SORTS: dict[str, tuple[SortKey, bool]] = {
     "Oldest": ("created", False),
 }
 _COLUMNS = {
-    "Name": st.column_config.TextColumn(width=200),
+    "Name": st.column_config.TextColumn(width=185),
     "Status": st.column_config.TextColumn(width=135),
     "Estimates": st.column_config.NumberColumn(format="%d", width=80),
     "Confidence": st.column_config.TextColumn(width=85),
     "Last snapshot": st.column_config.TextColumn(width=100),
-    "Type": st.column_config.TextColumn(width=60),
-    "Stands out": st.column_config.TextColumn(width=215),
+    "Type": st.column_config.TextColumn(width=105),
+    "Stands out": st.column_config.TextColumn(width=190),
 }
 _ROW_PIXELS = 35
 _COUNTED = "counted"
