@@ -66,6 +66,7 @@ _REFUSED: tuple[str, ...] = (
     # Weeks and their average.
     r"^(?=.*\beach_week( |$))(?!.*(?<!\.)averag).*volume\.average",
     r"^(?!.*(weekly|_week( |$)|average_week)).*volume\.average",
+    r"volume\.average.* recent_volume\.|recent_volume\..* volume\.average",
     r"\bor volume\.weeks",
     r"\b(in|over|during|of|on|at) the week( [,;:]| and|$)",
     r"^(?!.*volume\.estimates).*\bclos\w+ \w+ volume\.weeks",
@@ -161,7 +162,9 @@ def _gathers(sentence: Sentence) -> bool:
     )
 
 
-_LARGEST = {"largest change", "biggest change", "largest shift", "biggest shift"}
+_LARGEST = {"largest change", "biggest change", "largest shift", "biggest shift"} | {
+    "moved most", "changed most", "shifted most",
+}  # fmt: skip
 
 
 def _moved_most(sentence: Sentence) -> bool:
