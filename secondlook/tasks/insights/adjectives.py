@@ -44,6 +44,11 @@ _PREPOSITIONS = {
     "about",
 }
 _LEADING = {"lead", "leads"}
+_GROWTH = {
+    "growth", "increase", "increases", "rise", "rises", "gain", "gains", "decline", "declines",
+    "decrease", "decreases", "drop", "drops", "fall", "falls", "trend", "trends",
+}  # fmt: skip
+_WAYS = {"up", "down", "upward", "downward"}
 _ARTICLES = {"the", "a", "an"}
 _QUANTITIES = {"majority", "half", "nearly_half", "minority", "small_share"}
 
@@ -181,6 +186,9 @@ def _has_a_fitting_subject(tokens: Sequence[Token], place: int, term: Term) -> b
     decided = term.has("verb") and (groups & {"decisions", "prices", "closing"} or term.text in _COMING)
     named = term.has("adjective") and groups & _NAMED
     subject = subject_before(tokens, place)
+    moved = subject in _GROWTH and claims_any(term, {"up", "down"})
+    if moved and not (subject in {"trend", "trends"} and term.text in _WAYS):
+        return False  # "growth grew"
     if (
         subject in {"weeks", "bands", "prices"}
         and term.only("verb")

@@ -133,6 +133,8 @@ def _has_subject(part: Part) -> bool:
         return False
     if any(isinstance(item, Term) and item.text in {"these", "those"} for item in part.items):
         return False
+    if any(isinstance(item, Term) and item.text in {"here", "there"} for item in part.items):
+        return False
     first = next(
         (place for place, item in enumerate(part.items) if isinstance(item, Slot) or not item.only("adverb")),
         None,

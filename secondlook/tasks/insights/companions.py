@@ -183,7 +183,7 @@ def _is_a_move(tokens: Sequence[Token], place: int) -> bool:
 
 
 def _names_lack(sentence: Sentence, slot: Slot) -> bool:
-    """Whether the part says that something is missing, and of what."""
+    """Whether something is missing, and the part says so, and of what."""
     part = next(part for part in sentence.parts if slot in part.slots)
     lacking = any(
         sense.group == _LACKING and sense.role in {"verb", "adjective"}
@@ -195,7 +195,10 @@ def _names_lack(sentence: Sentence, slot: Slot) -> bool:
         for term in part.terms
         for sense in term.senses
     )
-    return lacking and named and not texts_of(part.items) & {"cover", "covers", "covered", "covering"}
+    lacks = bool(sentence.given[slot.fact].values[slot.name])
+    return (
+        lacks and lacking and named and not texts_of(part.items) & {"cover", "covers", "covered", "covering"}
+    )
 
 
 _ANCHORS: Mapping[str, tuple[str, ...]] = {
@@ -209,7 +212,7 @@ _ANCHORS: Mapping[str, tuple[str, ...]] = {
 }
 """Groups of words of which one stands with a fact's value; a band or a week of the fact does as well."""
 
-_SOON = {"within a week", "within the week", "in a week or less", "inside a week"}
+_SOON = {"within a week", "in a week or less", "inside a week"}
 
 
 def names_its_fact(sentence: Sentence) -> bool:

@@ -109,7 +109,7 @@ BANDS = {
     "latency bands", "decision band", "decision bands",
 }  # fmt: skip
 
-DECISIONS = {"decision", "decisions", "wait", "waits", "long waits"}
+DECISIONS = {"decision", "decisions", "waits", "long waits"}
 
 
 def word_before(items: Sequence[Token], place: int) -> Term | None:

@@ -16,6 +16,7 @@ from secondlook.tasks.insights.adjectives import modifies_its_noun
 from secondlook.tasks.insights.claims import is_about_facts, is_qualified
 from secondlook.tasks.insights.companions import has_companions, names_its_fact
 from secondlook.tasks.insights.fact import Fact
+from secondlook.tasks.insights.meanings import means_one_thing
 from secondlook.tasks.insights.parsing import (
     Mark,
     Term,
@@ -126,6 +127,7 @@ SENTENCE_RULES: tuple[SentenceRule, ...] = (
     SentenceRule("anchor", "The words say which estimates or weeks a value is about", names_its_fact),
     SentenceRule("times", "Recent weeks and those before are not mixed up", keeps_times_apart),
     SentenceRule("unqualified", "A band comes with its share, or as the leading or middle one", is_qualified),
+    SentenceRule("meaning", "Its words, put together, have no second meaning", means_one_thing),
 )
 """The rules for a sentence, in the order in which the first that does not hold refuses it."""
 
