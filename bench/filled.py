@@ -52,8 +52,11 @@ def fill_runs(folder: Path, number: int, *, sources: int = SOURCES) -> None:
     """Add so many runs of 90 days, and a snapshot of each source, made from one that really ran."""
     SqliteStore(folder / "store.db").close()
     with closing(sqlite3.connect(folder / "store.db")) as store:
-        (sample,) = store.execute("select id from sources where status = 'bucketed' limit 1").fetchone()
-    environment = clean(SECONDLOOK_DATA_DIR=str(folder), SECONDLOOK_AGENT="offline")
+        query = "select id from sources where status = 'bucketed' and user_id = ? limit 1"
+        (sample,) = store.execute(query, [PRACTICE_USERS[0]]).fetchone()
+    environment = clean(
+        SECONDLOOK_DATA_DIR=str(folder), SECONDLOOK_AGENT="offline", SECONDLOOK_USER=PRACTICE_USERS[0]
+    )
     command = [sys.executable, "-m", "secondlook", "snapshot", sample]
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=DEVNULL, stderr=DEVNULL)
     with closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:

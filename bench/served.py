@@ -15,6 +15,7 @@ from subprocess import DEVNULL, Popen
 
 from bench.environment import clean
 from bench.filled import RUNS, SOURCES, fill_runs, fill_sources
+from secondlook.stores.samples import PRACTICE_USERS
 
 TRIVIAL = 'import streamlit as st\n\nst.title("Title")\nst.button("Button")\n'
 TRIVIAL_NAME = "title and button, plain `streamlit run`"
@@ -70,7 +71,9 @@ def _serving(command: list[str], folder: Path) -> Generator[Served]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = clean(SECONDLOOK_DATA_DIR=str(folder), SECONDLOOK_AGENT="offline")
+    environment = clean(
+        SECONDLOOK_DATA_DIR=str(folder), SECONDLOOK_AGENT="offline", SECONDLOOK_USER=PRACTICE_USERS[0]
+    )
     with Popen([*command, str(port)], cwd=folder, env=environment, stdout=DEVNULL, stderr=DEVNULL) as process:
         try:
             url = f"http://localhost:{port}"

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match, Route
 
 from secondlook.connections.supabase import session_over
 from secondlook.domain.access import Access
@@ -502,8 +503,19 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     return problem(RequestInvalid(f"{where}: {wrong['msg']}", path=where))
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == 405:
+        headers["allow"] = _allowed(request)
     return problem(RequestInvalid(detail), status, headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of an address: each is a route of its own, and an error knows but the first."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return ", ".join(sorted(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from contextlib import suppress
 
 import pytest
@@ -147,7 +148,9 @@ def test_a_message_goes_with_its_transaction(database: Database, outbox: Deliver
 def test_a_runs_messages(database: Database, outbox: Deliveries) -> None:
     """Newest first, and those of one run where one is named."""
     first = put(database, status=RunStatus.IN_DOUBT)
+    time.sleep(0.005)  # SQLite's clock counts milliseconds
     other = put(database, run_named("88888888-2222-4333-8444-555555555555"))
+    time.sleep(0.005)
     last = put(database)
     assert [each.id for each in outbox.list()] == [last, other, first]
     assert [each.id for each in outbox.list(run_id=RUN)] == [last, first]

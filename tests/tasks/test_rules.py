@@ -250,7 +250,7 @@ def test_reading_a_completion_of_anything_never_raises(content: object, usage: o
         pytest.param({}, Usage(), id="empty"),
         pytest.param("many", Usage(), id="text"),
         pytest.param({"prompt_tokens": 7}, Usage(prompt_tokens=7), id="one of them"),
-        pytest.param({"prompt_tokens": 0}, Usage(prompt_tokens=0), id="zero is known"),
+        pytest.param({"reasoning_tokens": 0, "prompt_tokens": 9}, Usage(prompt_tokens=9), id="a part of it"),
         pytest.param({"prompt_tokens": -7, "total_tokens": 1.5}, Usage(), id="nonsense"),
         pytest.param({"prompt_tokens": True, "completion_tokens": 2**40}, Usage(), id="more nonsense"),
         pytest.param(
