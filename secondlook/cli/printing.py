@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from secondlook.domain.untrusted_text import one_line
-from secondlook.errors import AnswerRejected, SecondlookError
+from secondlook.errors import AnswerRejected, ImportRefused, SecondlookError
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -28,7 +28,7 @@ def print_error(error: SecondlookError, *, as_json: bool) -> int:
 
     Args:
         error: What went wrong.
-        as_json: On standard output; else its message alone, on standard error.
+        as_json: On standard output; else its message, of a file also what to do about it, on standard error.
 
     Returns:
         The exit code.
@@ -36,7 +36,12 @@ def print_error(error: SecondlookError, *, as_json: bool) -> int:
     if as_json:
         print_json({"error": _error_fields(error)})
     else:
-        print(one_line(error.message, limit=1000), file=sys.stderr)
+        text = (
+            f"{error.message.rstrip('.')}. {error.hint}"
+            if isinstance(error, ImportRefused)
+            else error.message
+        )
+        print(one_line(text, limit=1000), file=sys.stderr)
     return 1
 
 

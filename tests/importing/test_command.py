@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from secondlook.cli import main
 from tests.documents import ROOT
 from tests.processes import Home
 
@@ -46,6 +47,20 @@ def test_refused_rows_must_be_skipped_by_word(home: Home) -> None:
     fields = home.call("import", file, "--undecided", "Archived").fields
     assert (fields["taken"], sum(fields["left_out"].values()), fields["refused"]) == (3, 4, [])
     assert fields["sources"][0]["status"] == "bucketed"
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["import", "dry run"])
+def test_what_is_to_be_said_is_printed_without_json(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    """The refusal names the statuses and the options, also where nothing was asked for but the import."""
+    assert main(["import", str(EXPORTS / "jobber.csv"), *options]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(
+        "1 of 7 rows were refused. Say whether these statuses count (--decided, --undecided): "
+    )
+    assert error.endswith("Nothing was stored.\n")
 
 
 def test_a_question_comes_first(home: Home) -> None:
