@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
@@ -78,6 +79,18 @@ def test_the_same_file_again(home: Home) -> None:
     assert (len(first["sources"]), first["taken"]) == (85, 4238)
     assert home.call("import", str(CRM), "--group-by", "account").fields == first
     assert len(home.store("select id from estimates_normalized")) >= 4238
+
+
+def test_a_long_file_again_takes_no_longer(home: Home, tmp_path: Path) -> None:
+    """The rows that a file does not have are found by key, not by a look at all of its rows for each."""
+    path = tmp_path / "long.csv"
+    path.write_text(estimates(20_000), encoding="utf-8")
+    seconds: list[float] = []
+    for _ in range(2):
+        start = perf_counter()
+        assert home.call("import", str(path)).fields["taken"] == 20_000
+        seconds.append(perf_counter() - start)
+    assert seconds[1] < 8 * seconds[0]
 
 
 @pytest.mark.parametrize("bad", ["", "2,soon,2026-03-05,5,won,x\n"], ids=["taken", "refused"])
