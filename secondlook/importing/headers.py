@@ -130,7 +130,8 @@ def find_header(head: Sequence[Line], named: Sequence[str]) -> Header:
     width = len(cells)
     if width < 2:
         raise ImportRefused("The file has one column",
-                          hint="Columns are separated by comma, semicolon, tab or bar.")  # fmt: skip
+                          hint="Columns are separated by comma, semicolon, tab or bar; "
+                               "another worksheet is read by its name (--sheet).")  # fmt: skip
     if width > 16_384:
         raise ImportRefused(f"The file has {width:,} columns; at most 16,384 are read")
     above = tuple(line.number for line in head if line.number < best.number)

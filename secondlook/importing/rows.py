@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _NO_TIME = -(2**63)
+_WITH_TIME = r":|^[0-9]{5}\.[0-9]"
 _PLAIN = r"^[0-9]{1,10}(\.[0-9]{1,2})?$"
 _TOTALS = re.compile(r"(?:sub|grand )?\s*totals?\b.*|sum\b.*", re.IGNORECASE | re.DOTALL)
 _FOOTERS = re.compile(
@@ -208,6 +209,7 @@ class RowJudge:
                 second, why_2 = self._times("closed_at_2", texts)
                 blank = texts["closed_at"].is_in(BLANKS) & ~texts["closed_at_2"].is_in(BLANKS)
                 closed, why = np.where(blank, second, closed), np.where(blank, why_2, why)
+            closed = self._same_day(created, closed, texts)
             verdicts.give_each(why)
         for role, times in (("created_at", created), ("closed_at", closed)):
             known = times != _NO_TIME
@@ -216,6 +218,30 @@ class RowJudge:
         early = (closed != _NO_TIME) & (closed < created)
         verdicts.give(REFUSED, "closed_at", "closed before it was created", early)
         return created, closed
+
+    def _same_day(self, created: Ints, closed: Ints, texts: Mapping[str, Texts]) -> Ints:
+        """Closing times; a closing date without a time on the day of creation is not before the creation."""
+        import numpy as np
+        import pandas as pd
+
+        early = np.flatnonzero((closed != _NO_TIME) & (closed < created))
+        if not len(early):
+            return closed
+        with_time = texts["closed_at"].match(_WITH_TIME)
+        if "closed_at_2" in texts:
+            blank = texts["closed_at"].is_in(BLANKS)
+            with_time = np.where(blank, texts["closed_at_2"].match(_WITH_TIME), with_time)
+        early = early[~with_time[early]]
+        days = [
+            pd.DatetimeIndex(each[early].view("datetime64[us]"), tz="UTC")
+            .tz_convert(self._layout.zone or "UTC")
+            .date
+            for each in (created, closed)
+        ]
+        same = early[days[0] == days[1]]
+        closed = closed.copy()
+        closed[same] = created[same]
+        return closed
 
     def _window(self, days: int, created: Ints, closed: Ints, verdicts: _Verdicts) -> None:
         import numpy as np

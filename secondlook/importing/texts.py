@@ -79,8 +79,12 @@ class Texts:
 
     def all_match(self, pattern: str) -> bool:
         """Whether each matches an expression (RE2); False where there is none."""
-        pc = _compute()
-        return pc.all(pc.match_substring_regex(self._array, pattern)).as_py() is True
+        return len(self) > 0 and bool(self.match(pattern).all())
+
+    def match(self, pattern: str) -> Bools:
+        """Which of them match an expression (RE2) somewhere."""
+        found: Bools = _compute().match_substring_regex(self._array, pattern).to_numpy(zero_copy_only=False)
+        return found
 
     def any_contains(self, part: str) -> bool:
         """Whether one contains a text."""

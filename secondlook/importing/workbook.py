@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
+from xml.parsers import expat
 
+from secondlook.domain.untrusted_text import one_line
 from secondlook.errors import ImportRefused
 from secondlook.importing.content import Content
 from secondlook.importing.table import HEAD_ROWS, Chunk, Line, as_chunk
@@ -48,10 +50,11 @@ class WorkbookTable:
             raise ImportRefused(f"The workbook cannot be read ({type(error).__name__})",
                               hint="Save it anew as .xlsx or as .csv.") from None  # fmt: skip
         hidden = len(book.sheet_names) - len(visible)
-        others = len(visible) - 1
+        others = [name for name in visible if name != names[0]]
         self.facts = ["The first visible worksheet" if sheet is None else "The worksheet that was named"]
-        if others > 0 and sheet is None:
-            self.facts.append(f"{others} other worksheets were not read: name one to read it")
+        if others and sheet is None:
+            listed = one_line(", ".join(others), 400)
+            self.facts.append(f"Other worksheets were not read; name one to read it (--sheet): {listed}")
         if hidden:
             self.facts.append(f"{hidden} hidden worksheets were not read")
         if merged:
@@ -83,15 +86,77 @@ def _check_archive(content: Content) -> None:
                 raise ImportRefused("The workbook has macros", hint="Save it as .xlsx without them.")
             unpacked = sum(entry.file_size for entry in entries)
             packed = max(1, content.size)
-            if unpacked > _MAX_BYTES or (unpacked > 1 << 24 and unpacked / packed > _MAX_RATIO):
-                raise ImportRefused(f"The workbook unpacks to {unpacked / 1e6:,.0f} MB, more than is read",
-                                  hint="Save the worksheet as CSV.")  # fmt: skip
+            _check_size(unpacked, too_dense=unpacked > 1 << 24 and unpacked / packed > _MAX_RATIO)
             if archive.testzip() is not None:
                 raise ImportRefused("The workbook is damaged", hint="Save it anew.")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
+            _check_size(_shared_size(archive))
+    except (zipfile.BadZipFile, expat.ExpatError, NotImplementedError, RuntimeError, EOFError, OSError):
         raise ImportRefused(
             "The workbook is damaged or encrypted", hint="Save it anew, without a password."
         ) from None
+
+
+def _check_size(size: int, *, too_dense: bool = False) -> None:
+    if size > _MAX_BYTES or too_dense:
+        raise ImportRefused(f"The workbook unpacks to {size / 1e6:,.0f} MB, more than is read",
+                          hint="Save the worksheet as CSV.")  # fmt: skip
+
+
+def _shared_size(archive: zipfile.ZipFile) -> int:
+    """The characters of shared strings, each as often as cells show it: it is read once for each.
+
+    0 where even the longest of them in all cells would not be too much.
+    """
+    shared = [name for name in archive.namelist() if name.casefold() == "xl/sharedstrings.xml"]
+    sheets = [
+        entry
+        for entry in archive.infolist()
+        if entry.filename.casefold().endswith(".xml") and entry.filename not in shared
+    ]
+    lengths: list[int] = []
+    for name in shared:
+        _read_texts(archive, name, "si", lambda _, text: lengths.append(len(text)))
+    least = len('<c t="s"><v>0</v></c>')
+    if max(lengths, default=0) * sum(entry.file_size // least for entry in sheets) <= _MAX_BYTES:
+        return 0
+    shown = [0]
+
+    def show(attributes: Mapping[str, str], text: str) -> None:
+        if attributes.get("t") == "s" and text.strip().isdecimal() and int(text) < len(lengths):
+            shown[0] += lengths[int(text)]
+
+    for entry in sheets:
+        _read_texts(archive, entry.filename, "c", show)
+    return shown[0]
+
+
+def _read_texts(
+    archive: zipfile.ZipFile, name: str, tag: str, found: Callable[[Mapping[str, str], str], None]
+) -> None:
+    """Tell the attributes and the text of each element of this name, without holding the document."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    texts: list[str] = []
+    attributes: list[Mapping[str, str]] = []
+
+    def start(element: str, given: dict[str, str]) -> None:
+        if element.rpartition(":")[2] == tag:
+            texts.clear()
+            attributes[:] = [given]
+
+    def end(element: str) -> None:
+        if element.rpartition(":")[2] == tag and attributes:
+            found(attributes.pop(), "".join(texts))
+
+    def character_data(text: str) -> None:
+        if attributes:
+            texts.append(text)
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = character_data
+    with archive.open(name) as stream:
+        parser.ParseFile(stream)
 
 
 def _text(cell: object) -> str:

@@ -59,8 +59,9 @@ _MERGE = f"""insert into estimates_normalized (id, source_id, {_ROW})
     set {", ".join(f"{name} = excluded.{name}" for name in _OTHERS)}
     where {" or ".join(f"{name} is not excluded.{name}" for name in _OTHERS)}"""  # noqa: S608 -- own names
 _ROWS = f"select {_ROW} from estimates_normalized where source_id = ?"  # noqa: S608 -- own names
-_KEPT = f"""{_ROWS} and estimate_id not in (
-    select estimate_id from temp.incoming where source_id = estimates_normalized.source_id)"""  # noqa: S608 -- own names
+_KEPT = f"""{_ROWS} and not exists (select 1 from temp.incoming as given
+    where given.source_id = estimates_normalized.source_id
+    and given.estimate_id = estimates_normalized.estimate_id)"""  # noqa: S608 -- own names
 _HELD_BUCKETS = f"select {', '.join(_BUCKETS)} from estimate_buckets where source_id = ?"  # noqa: S608 -- own names
 _WRITE_BUCKETS = f"""insert into estimate_buckets (id, source_id, created_at, {", ".join(_BUCKETS)})
     values (?, ?, ?, {", ".join("?" * len(_BUCKETS))})

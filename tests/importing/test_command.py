@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
+from secondlook.cli import main
 from tests.documents import ROOT
 from tests.processes import Home
 
@@ -48,6 +50,20 @@ def test_refused_rows_must_be_skipped_by_word(home: Home) -> None:
     assert fields["sources"][0]["status"] == "bucketed"
 
 
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["import", "dry run"])
+def test_what_is_to_be_said_is_printed_without_json(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    """The refusal names the statuses and the options, also where nothing was asked for but the import."""
+    assert main(["import", str(EXPORTS / "jobber.csv"), *options]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(
+        "1 of 7 rows were refused. Say whether these statuses count (--decided, --undecided): "
+    )
+    assert error.endswith("Nothing was stored.\n")
+
+
 def test_a_question_comes_first(home: Home) -> None:
     """Without closing dates nothing is stored, unless the person agrees; then the buckets alone are."""
     file = str(EXPORTS / "quickbooks.csv")
@@ -63,6 +79,18 @@ def test_the_same_file_again(home: Home) -> None:
     assert (len(first["sources"]), first["taken"]) == (85, 4238)
     assert home.call("import", str(CRM), "--group-by", "account").fields == first
     assert len(home.store("select id from estimates_normalized")) >= 4238
+
+
+def test_a_long_file_again_takes_no_longer(home: Home, tmp_path: Path) -> None:
+    """The rows that a file does not have are found by key, not by a look at all of its rows for each."""
+    path = tmp_path / "long.csv"
+    path.write_text(estimates(20_000), encoding="utf-8")
+    seconds: list[float] = []
+    for _ in range(2):
+        start = perf_counter()
+        assert home.call("import", str(path)).fields["taken"] == 20_000
+        seconds.append(perf_counter() - start)
+    assert seconds[1] < 8 * seconds[0]
 
 
 @pytest.mark.parametrize("bad", ["", "2,soon,2026-03-05,5,won,x\n"], ids=["taken", "refused"])

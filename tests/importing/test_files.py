@@ -226,6 +226,30 @@ def test_an_archive_whose_sizes_lie() -> None:
         read(bytes(content))
 
 
+def test_a_long_shared_text_in_many_cells() -> None:
+    """It is read once for each cell, so it counts as often, and the file is refused before."""
+    rows = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>1</v></c></row>' for n in range(1, 20_001))
+    few = '<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row>' + "<row/>" * 20_000
+    for sheet, message in ((rows, "unpacks to 655 MB"), (few, "No column")):
+        shared = io.BytesIO(workbook(sheet))
+        with zipfile.ZipFile(shared, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(
+                "xl/sharedStrings.xml", f"<sst><si><t>id</t></si><si><t>{'x' * 32_767}</t></si></sst>"
+            )
+        try:
+            found = read(shared.getvalue()).questions[0].message
+        except ImportRefused as error:
+            found = error.message
+        assert message in found
+
+
+def test_the_other_worksheets_are_named() -> None:
+    """So that a person can say which one to read."""
+    sheets = '<sheet name="S" sheetId="1" r:id="r1"/><sheet name="Won 2026" sheetId="2" r:id="r1"/>'
+    notes = [note.text for note in read(workbook(LMN, sheets=sheets), all_decided=True).notes]
+    assert "Other worksheets were not read; name one to read it (--sheet): Won 2026" in notes
+
+
 def test_a_sheet_by_name() -> None:
     """One that does not exist is refused with those that do."""
     assert read(workbook(LMN), sheet="S", all_decided=True).rows == 2

@@ -148,12 +148,39 @@ def test_a_date_that_cannot_be(created: str, closed: str, reason: str) -> None:
     assert (refusal.line, refusal.reason) == (2, reason)
 
 
+SAME_DAY = {
+    ("2026-03-02 16:15:00", "2026-03-02", "UTC"): 1,
+    ("2026-03-02 16:15:00", "02 Mar 2026", "UTC"): 1,
+    ("2026-03-02 16:15:00", "2026-03-02 16:14:00", "UTC"): 0,
+    ("2026-03-02 16:15:00", "2026-03-01", "UTC"): 0,
+    ("2026-03-03T01:00:00Z", "2026-03-02", "America/New_York"): 1,
+    ("2026-11-01 23:30:00", "2026-11-01", "America/New_York"): 1,
+    ("2026-03-02 16:15:00", "46083.5", "UTC"): 0,
+}
+
+
+@pytest.mark.parametrize(("dates", "taken"), SAME_DAY.items())
+def test_a_close_without_a_time_on_the_day_of_creation(dates: tuple[str, str, str], taken: int) -> None:
+    """It took 0 days; a close with an earlier time, or on an earlier day, is refused."""
+    created, closed, zone = dates
+    reading = read(dated((created, closed)), zone=zone)
+    assert (reading.taken, reading.refused_count) == (taken, 1 - taken)
+    assert [source.buckets.latency for source in reading.sources] == [(1, 0, 0, 0)] * taken
+
+
+def test_a_second_close_without_a_time() -> None:
+    """It is read in the same way."""
+    file = "id,created at,won time,closed on,amount,status\n1,2026-03-02 09:00:00,,2026-03-02,5.00,won\n"
+    assert (read(file).columns["closed_at_2"], read(file).taken) == ("closed on", 1)
+
+
 STATUSES = {
     "Closed": True, "ACCEPTED": True, "approved": True, " Won ": True, "Closed Won": True, "closedwon": True,
     "Converted": True, "Invoiced": True, "Copied to job": True, "Unscheduled": True, "Lost": False,
     "Declined": False, "Rejected": False, "Draft": False, "Open": False, "Pending": False, "Sent": False,
     "Awaiting response": False, "Expired": False, "Cancelled": False, "Archived": False, "Unsigned": False,
-    "Unsold": False, "Not sold - waiting on HOA": False, "Won't proceed": False, "Won\u2019t proceed": False,
+    "Unsold": False, "Dismissed": False, "Not sold - waiting on HOA": False, "Won't proceed": False,
+    "Won\u2019t proceed": False,
     "Wonderful": None, "Not won": None, "accepted?": None, "": None,
 }  # fmt: skip
 
