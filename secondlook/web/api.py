@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
 
 from secondlook.connections.supabase import session_over
 from secondlook.domain.access import Access
@@ -302,16 +302,26 @@ _MADE: Responses = {
 }
 
 
+def _preference(
+    request: Request,
+    prefer: Annotated[  # noqa: ARG001 -- described here; a header may come in several lines
+        str | None, Header(description="`wait`, or `wait=` and seconds: answer when it has ended")
+    ] = None,
+) -> str:
+    return ", ".join(request.headers.getlist("prefer"))
+
+
+_Preferring = Annotated[str, Depends(_preference)]
+
+
 @_router.post("/snapshots", status_code=202, response_model=None, responses=_MADE)
 async def create_snapshot(
     request: SnapshotRequest,
     access: _Asking,
     parts: _WithParts,
+    prefer: _Preferring,
     idempotency_key: Annotated[
         str | None, Header(pattern=r"^[ -~]{1,255}$", description="Names the run for good")
-    ] = None,
-    prefer: Annotated[
-        list[str] | None, Header(description="`wait`, or `wait=` and seconds: answer when it has ended")
     ] = None,
 ) -> Response:
     """Make a snapshot: begins a run and answers at once, or, with `Prefer: wait`, when it has ended.
@@ -333,7 +343,7 @@ async def create_snapshot(
     return JSONResponse(snapshot_fields(outcome(run)), headers={"Preference-Applied": "wait"})
 
 
-async def _wait(parts: _Parts, run: Run, prefer: list[str] | None) -> tuple[Run, bool]:
+async def _wait(parts: _Parts, run: Run, prefer: str) -> tuple[Run, bool]:
     """A run as it is after the wait that was asked for, and whether that was asked for and it has ended."""
     seconds = _seconds_to_wait(prefer)
     if seconds is None:
@@ -415,12 +425,10 @@ async def create_insights(
     snapshot_id: Identifier,
     access: _Asking,
     parts: _WithParts,
+    prefer: _Preferring,
     request: InsightsRequest | None = None,
     idempotency_key: Annotated[
         str | None, Header(pattern=r"^[ -~]{1,255}$", description="Names the run for good")
-    ] = None,
-    prefer: Annotated[
-        list[str] | None, Header(description="`wait`, or `wait=` and seconds: answer when it has ended")
     ] = None,
 ) -> Response:
     """Ask the agent what stands out: answers at once, or, with `Prefer: wait`, when the run has ended.
@@ -485,8 +493,8 @@ def _expiry(token: str) -> float:
         return 0.0
 
 
-def _seconds_to_wait(prefer: list[str] | None) -> float | None:
-    wish = _WAIT.search(", ".join(prefer or ()).lower())
+def _seconds_to_wait(prefer: str) -> float | None:
+    wish = _WAIT.search(prefer.lower())
     if wish is None:
         return None
     return min(float(wish[1] or MAX_WAIT_SECONDS), MAX_WAIT_SECONDS)
@@ -508,14 +516,13 @@ async def _on_http(request: Request, error: Exception) -> Response:
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if status == 405:
-        headers["allow"] = _allowed(request)
+        headers["Allow"] = _allowed(request)
     return problem(RequestInvalid(detail), status, headers)
 
 
 def _allowed(request: Request) -> str:
     """The methods of an address: each is a route of its own, and an error knows but the first."""
-    found: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
-            found |= route.methods or set()
-    return ", ".join(sorted(found))
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    described: dict[str, dict[str, object]] = request.app.openapi()["paths"]
+    found = (methods for template, methods in described.items() if compile_path(template)[0].match(path))
+    return ", ".join(sorted({method.upper() for methods in found for method in methods}))
