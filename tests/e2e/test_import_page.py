@@ -42,6 +42,7 @@ def drop(page: Page, path: Path) -> None:
     page.get_by_role("combobox", name="Closed").click()
     page.get_by_role("option", name="Day it ended", exact=True).click()
     expect(page.get_by_role("heading", name="What becomes of each row")).to_be_visible()
+    expect(page.get_by_role("heading", name="What stands out")).to_be_visible()
     settle(page)
 
 

@@ -6,18 +6,19 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from secondlook.dashboard.parts import arrow, buckets, figures
+from secondlook.dashboard.parts import arrow, buckets, figures, insights
 from secondlook.dashboard.parts.problems import show_error
 from secondlook.domain.bucket_rules import MIN_ESTIMATES, build_input, read_buckets
 from secondlook.errors import SecondlookError
 from secondlook.importing.estimates import Reading
+from secondlook.tasks.insights.facts import facts_of
 from secondlook.views.export import to_csv_file
 
 _REFUSED = ("line", "column", "reason", "value")
 
 
 def show_fates(reading: Reading) -> None:
-    """Draw the counts of all rows, the refused ones, and the buckets of those that are taken."""
+    """Draw the counts of all rows, the refused ones, and of those taken the buckets with what stands out."""
     st.header("What becomes of each row", anchor=False)
     figures.show_metrics(
         {
@@ -62,7 +63,8 @@ def _show_buckets(reading: Reading) -> None:
         show_error(error)
         return
     agent_input = build_input(checked, made.count)
-    buckets.show_charts(agent_input.demand, agent_input.decision_latency)
+    marked = insights.show_insights(facts_of(agent_input), "import")
+    buckets.show_charts(agent_input.demand, agent_input.decision_latency, marked)
     if made.count < MIN_ESTIMATES:
         st.warning(
             f"A snapshot needs {MIN_ESTIMATES} estimates, and this file has {made.count}.",
