@@ -53,7 +53,7 @@ def test_another_users_snapshot(run: Run, snapshot_id: str, tmp_path: Path) -> N
     """There is none, and no file."""
     code, out, err = run(snapshot_id, "--user", OTHER_USER, "--pdf", str(tmp_path / "a.pdf"))
     assert (code, out) == (1, "")
-    assert err == "Invalid snapshot_id: not found\n"
+    assert err.splitlines()[0] == "Invalid snapshot_id: not found"
     assert not (tmp_path / "a.pdf").exists()
 
 
