@@ -188,7 +188,7 @@ def test_in_doubt_can_be_canceled(dashboard: Dashboard) -> None:
 def test_numbers_as_a_table(dashboard: Dashboard) -> None:
     """Each chart has its text alternative and its numbers, gaps as zero."""
     dashboard.open_sample()
-    dashboard.page.get_by_text("Numbers").first.click()
+    dashboard.page.get_by_text("Numbers", exact=True).first.click()
     week = dashboard.home.sample.answer["demand"]["weekly_volume"][0]["week"]
     dashboard.page.get_by_role("cell", name=week).wait_for()
     assert dashboard.page.get_by_role("row").count() > len(
