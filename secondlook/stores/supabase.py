@@ -68,8 +68,8 @@ TOKEN_CODES = {"PGRST301", "PGRST302", "PGRST303"}
 """The token is expired, forged, or none."""
 
 
-class SupabaseStore:
-    """The product's tables as one who asks may see them.
+class Tables:
+    """The product's tables behind the Data API, as one who asks may read and write them.
 
     Args:
         project: Where they are.
@@ -79,6 +79,24 @@ class SupabaseStore:
     def __init__(self, project: Project, token: Callable[[], str] | None = None) -> None:
         self._project = project
         self._token = token
+
+    def _rows(self, query: Query) -> list[Row]:
+        return _rows(self._send(query))
+
+    def _send(self, query: Query) -> APIResponse:
+        try:
+            return send(query)
+        except Refused as refused:
+            if self._token is not None and refused.sqlstate in TOKEN_CODES:
+                raise session_over() from None
+            raise
+
+    def _table(self, name: str) -> Any:  # noqa: ANN401 -- the builder's types differ with each step
+        return self._project.client(None if self._token is None else self._token()).table(name)
+
+
+class SupabaseStore(Tables):
+    """The product's tables as one who asks may see them; made as `Tables` are."""
 
     def load(self, source_id: str, user_id: str, *, with_snapshot: bool = False) -> SourceRecord | None:
         """See `Store.load`: one request."""
@@ -264,20 +282,6 @@ class SupabaseStore:
 
     def close(self) -> None:
         """See `Store.close`: the connections are the project's."""
-
-    def _rows(self, query: Query) -> list[Row]:
-        return _rows(self._send(query))
-
-    def _send(self, query: Query) -> APIResponse:
-        try:
-            return send(query)
-        except Refused as refused:
-            if self._token is not None and refused.sqlstate in TOKEN_CODES:
-                raise session_over() from None
-            raise
-
-    def _table(self, name: str) -> Any:  # noqa: ANN401 -- the builder's types differ with each step
-        return self._project.client(None if self._token is None else self._token()).table(name)
 
 
 class Query(Protocol):

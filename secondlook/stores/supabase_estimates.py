@@ -18,16 +18,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
-from typing import Any, cast
+from typing import cast
 from uuid import UUID, uuid5
 
 from postgrest import ReturnMethod
 
-from secondlook.connections.supabase import Project, session_over
+from secondlook.connections.supabase import Project
 from secondlook.domain.bucket_rules import LATENCY_COLUMNS, PRICE_COLUMNS, RUNNABLE, WEEKS_COLUMN
 from secondlook.domain.identifiers import read_id
 from secondlook.domain.sources import Source
-from secondlook.errors import SecondlookError, SourceInUse, SourceNotFound, StoreUnavailable
+from secondlook.errors import SecondlookError, SourceInUse, SourceNotFound
 from secondlook.importing.bucketing import BucketCounts, bucket
 from secondlook.importing.estimates import ImportedSource
 from secondlook.stores.estimate_rows import COLUMNS, EstimateRow, estimates_of, rows_of
@@ -43,7 +43,7 @@ from secondlook.stores.estimates import (
     is_settled,
     same_buckets,
 )
-from secondlook.stores.supabase import TOKEN_CODES, Query, Refused, Row, send
+from secondlook.stores.supabase import Refused, Row, Tables
 
 BATCH = 1000
 """Rows in one request; PostgREST gives no more in an answer either."""
@@ -59,7 +59,7 @@ _SOURCE = "id,user_id,source_type,source_name,created_at,status"
 _DUPLICATE, _NO_PARENT = "23505", "23503"
 
 
-class SupabaseEstimates:
+class SupabaseEstimates(Tables):
     """What writes estimates to Supabase, as one who asks may.
 
     Args:
@@ -75,8 +75,7 @@ class SupabaseEstimates:
         *,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
-        self._project = project
-        self._token = token
+        super().__init__(project, token)
         self._lease = lease_seconds
 
     def find(self, name: str, user_id: str) -> Source | None:
@@ -441,23 +440,6 @@ class SupabaseEstimates:
             if refused.sqlstate == _NO_PARENT:
                 raise SourceNotFound(hint="The source was deleted while its file was imported.") from None
             raise
-
-    def _rows(self, query: Query) -> list[Row]:
-        data = cast("object", self._send(query).data)
-        if not isinstance(data, list):
-            raise StoreUnavailable("Supabase answered with something that is not its Data API's")
-        return cast("list[Row]", data)
-
-    def _send(self, query: Query) -> Any:  # noqa: ANN401 -- the answer's type is generic
-        try:
-            return send(query)
-        except Refused as refused:
-            if self._token is not None and refused.sqlstate in TOKEN_CODES:
-                raise session_over() from None
-            raise
-
-    def _table(self, name: str) -> Any:  # noqa: ANN401 -- the builder's types differ with each step
-        return self._project.client(None if self._token is None else self._token()).table(name)
 
 
 @dataclass
