@@ -42,6 +42,7 @@ LATENCY_COLUMNS = {
     "latency_band_22_plus": LatencyBand.DAYS_22,
 }
 WEEKS_COLUMN = "weekly_volume"
+BUCKET_COLUMNS = (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)
 MAX_COUNT = 2**31 - 1  # the columns are int4; JSON's weeks are held to the same
 
 

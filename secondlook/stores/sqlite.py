@@ -15,6 +15,7 @@ from sqlalchemy.dialects import sqlite
 
 from secondlook.connections.database import Database, private_file, sqlite_engine
 from secondlook.domain.bucket_rules import (
+    BUCKET_COLUMNS,
     GENERATED,
     LATENCY_COLUMNS,
     PRICE_COLUMNS,
@@ -524,7 +525,7 @@ def _source(row: sa.Row[Any]) -> Source:
 
 
 def _buckets(row: sa.Row[Any]) -> dict[str, object]:
-    return {name: getattr(row, name) for name in (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)}
+    return {name: getattr(row, name) for name in BUCKET_COLUMNS}
 
 
 def _record(row: sa.Row[Any]) -> SourceRecord:

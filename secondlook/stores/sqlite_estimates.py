@@ -16,7 +16,12 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from secondlook.connections.database import Database
-from secondlook.domain.bucket_rules import LATENCY_COLUMNS, PRICE_COLUMNS, RUNNABLE, WEEKS_COLUMN, price_total
+from secondlook.domain.bucket_rules import (
+    BUCKET_COLUMNS,
+    RUNNABLE,
+    WEEKS_COLUMN,
+    price_total,
+)
 from secondlook.domain.identifiers import read_id
 from secondlook.domain.sources import Source
 from secondlook.errors import SourceNotFound
@@ -40,7 +45,6 @@ _AT_ONCE = 50_000
 
 _ROW = ", ".join(COLUMNS)
 _OTHERS = COLUMNS[1:]
-_BUCKETS = (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)
 
 _STAGED = "create temporary table incoming (id text, source_id text, {})".format(
     ", ".join(f"{name} numeric" if name == "amount" else f"{name} text" for name in COLUMNS)
@@ -62,11 +66,11 @@ _ROWS = f"select {_ROW} from estimates_normalized where source_id = ?"  # noqa: 
 _KEPT = f"""{_ROWS} and not exists (select 1 from temp.incoming as given
     where given.source_id = estimates_normalized.source_id
     and given.estimate_id = estimates_normalized.estimate_id)"""  # noqa: S608 -- own names
-_HELD_BUCKETS = f"select {', '.join(_BUCKETS)} from estimate_buckets where source_id = ?"  # noqa: S608 -- own names
-_WRITE_BUCKETS = f"""insert into estimate_buckets (id, source_id, created_at, {", ".join(_BUCKETS)})
-    values (?, ?, ?, {", ".join("?" * len(_BUCKETS))})
+_HELD_BUCKETS = f"select {', '.join(BUCKET_COLUMNS)} from estimate_buckets where source_id = ?"  # noqa: S608 -- own names
+_WRITE_BUCKETS = f"""insert into estimate_buckets (id, source_id, created_at, {", ".join(BUCKET_COLUMNS)})
+    values (?, ?, ?, {", ".join("?" * len(BUCKET_COLUMNS))})
     on conflict (source_id) do update set created_at = excluded.created_at,
-    {", ".join(f"{name} = excluded.{name}" for name in _BUCKETS)}"""  # noqa: S608 -- own names
+    {", ".join(f"{name} = excluded.{name}" for name in BUCKET_COLUMNS)}"""  # noqa: S608 -- own names
 _MARK = f"update sources set status = '{RUNNABLE}' where id = ?"  # noqa: S608 -- own names
 _CHILDREN = ("estimates_normalized", "estimate_buckets", "snapshots")
 
@@ -210,7 +214,7 @@ def _settle(connection: sa.Connection, plan: _Plan) -> StoredSource:
     if not unchanged:
         values = {**plan.made, WEEKS_COLUMN: json.dumps(plan.made[WEEKS_COLUMN], separators=(",", ":"))}
         connection.exec_driver_sql(
-            _WRITE_BUCKETS, (str(uuid4()), plan.stored_id, _now(), *(values[name] for name in _BUCKETS))
+            _WRITE_BUCKETS, (str(uuid4()), plan.stored_id, _now(), *(values[name] for name in BUCKET_COLUMNS))
         )
         connection.exec_driver_sql(_MARK, (plan.stored_id,))
     return StoredSource(

@@ -26,11 +26,10 @@ from secondlook.connections.supabase import (
     unreachable,
 )
 from secondlook.domain.bucket_rules import (
+    BUCKET_COLUMNS,
     GENERATED,
-    LATENCY_COLUMNS,
     PRICE_COLUMNS,
     RUNNABLE,
-    WEEKS_COLUMN,
     confidence,
     price_total,
 )
@@ -50,7 +49,7 @@ T = TypeVar("T")
 
 _SOURCE = "id,user_id,source_type,source_name,created_at,status"
 _PRICES = ",".join(PRICE_COLUMNS)
-_BUCKETS = ",".join((*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN))
+_BUCKETS = ",".join(BUCKET_COLUMNS)
 _SNAPSHOT = "id,source_id,user_id,estimate_count,confidence_level,result,generated_at"
 _SNAPSHOT_ROW = "id,source_id,estimate_count,confidence_level,generated_at"
 _COUNT = "estimates_normalized(count)"  # a number: no row of estimates is ever fetched

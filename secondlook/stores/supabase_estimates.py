@@ -24,7 +24,10 @@ from uuid import UUID, uuid5
 from postgrest import ReturnMethod
 
 from secondlook.connections.supabase import Project
-from secondlook.domain.bucket_rules import LATENCY_COLUMNS, PRICE_COLUMNS, RUNNABLE, WEEKS_COLUMN
+from secondlook.domain.bucket_rules import (
+    BUCKET_COLUMNS,
+    RUNNABLE,
+)
 from secondlook.domain.identifiers import read_id
 from secondlook.domain.sources import Source
 from secondlook.errors import SecondlookError, SourceInUse, SourceNotFound
@@ -54,7 +57,6 @@ LEASE_SECONDS = 60
 _RENEW_SECONDS = 10
 _CLAIMS = UUID("2d10c0de-0000-4000-8000-0000000c1a13")
 _JOURNAL = re.compile(r"Import in progress \((?P<token>[0-9a-f]{15})(?: of (?P<before>.*))?\)", re.DOTALL)
-_BUCKETS = (*PRICE_COLUMNS, *LATENCY_COLUMNS, WEEKS_COLUMN)
 _SOURCE = "id,user_id,source_type,source_name,created_at,status"
 _DUPLICATE, _NO_PARENT = "23505", "23503"
 
@@ -390,7 +392,7 @@ class SupabaseEstimates(Tables):
 
     def _buckets(self, source_id: str) -> Mapping[str, object] | None:
         rows = self._rows(
-            self._table("estimate_buckets").select(",".join(_BUCKETS)).eq("source_id", source_id)
+            self._table("estimate_buckets").select(",".join(BUCKET_COLUMNS)).eq("source_id", source_id)
         )
         return rows[0] if rows else None
 
