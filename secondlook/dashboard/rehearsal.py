@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from secondlook.dashboard import resources, session
-from secondlook.dashboard.parts import body, figures, links
+from secondlook.dashboard.parts import body, decisions, figures, links
 from secondlook.dashboard.parts import run as run_parts
 from secondlook.dashboard.parts.problems import escape, show_error
 from secondlook.domain.access import Access
@@ -209,12 +209,13 @@ def _show_unknown_outcome(run: Run, view: RunView) -> None:
         "source starts until someone resolves this one, here or on Sources. A retry would misbehave again.",
         icon=":material/help:",
     )
-    st.button("Cancel run", type="primary", key=f"cancel-{run.run_id}", on_click=_cancel, args=(run.run_id,))
-
-
-def _cancel(run_id: str) -> None:
-    resources.services().ledger.cancel(run_id, session.require_access().user_id)
-    body.draw_whole()
+    st.button(
+        "Cancel run",
+        type="primary",
+        key=f"cancel-{run.run_id}",
+        on_click=decisions.cancel,
+        args=(run.run_id,),
+    )
 
 
 def _result(services: Services, access: Access, run: Run, view: RunView) -> dict[str, str]:

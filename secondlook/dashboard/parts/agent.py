@@ -6,6 +6,7 @@ import streamlit as st
 
 from secondlook.dashboard.parts.problems import escape
 from secondlook.domain.runs import Run
+from secondlook.errors import SecondlookError
 from secondlook.pipeline.preview import Preview
 from secondlook.providers.base import Provider
 from secondlook.providers.table import is_local, label_of
@@ -29,6 +30,15 @@ def show_agent(services: Services) -> None:
         st.caption(f"Model: {escape(agent.model)}")
         if notice is not None:
             st.markdown(f":small[:orange[:material/schedule: {escape(notice)}]]")
+
+
+def missing_agent(services: Services) -> SecondlookError | None:
+    """Why no agent can be asked; None where one can."""
+    try:
+        services.agent_name()
+    except SecondlookError as error:
+        return error
+    return None
 
 
 def show_local_badge(run: Run) -> None:

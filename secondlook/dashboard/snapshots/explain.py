@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from secondlook.dashboard import resources, session
-from secondlook.dashboard.parts import body, links
+from secondlook.dashboard.parts import agent, body, decisions, links
 from secondlook.dashboard.parts import run as run_parts
 from secondlook.dashboard.parts.problems import escape, show_error
 from secondlook.domain.runs import Run, RunStatus
@@ -19,6 +19,7 @@ from secondlook.views.run import view_run
 _REFRESH_SECONDS = 0.5
 _UNKNOWN_OUTCOME_SECONDS = 3
 _REFUSED = "explain-refused"
+_OF = "-explain"
 
 
 def show_explain(services: Services, view: InsightsView) -> None:
@@ -27,7 +28,7 @@ def show_explain(services: Services, view: InsightsView) -> None:
     live = latest is not None and latest.status.active
     unresolved = latest is not None and latest.status is RunStatus.IN_DOUBT
     again = view.run is not None
-    missing = _missing(services)
+    missing = agent.missing_agent(services)
     sure = not again or bool(st.session_state.get(f"explain-again-{snapshot_id}", False))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -53,14 +54,6 @@ def show_explain(services: Services, view: InsightsView) -> None:
         _show_latest(latest)
     if view.run is not None:
         _show_answer(view, view.run)
-
-
-def _missing(services: Services) -> SecondlookError | None:
-    try:
-        services.agent_name()
-    except SecondlookError as error:
-        return error
-    return None
 
 
 def _estimate(services: Services, view: InsightsView) -> str:
@@ -99,10 +92,7 @@ def _show_latest(run: Run) -> None:
             "Retrying may charge you twice. A late answer still resolves this run.",
             icon=":material/help:",
         )
-        with st.container(horizontal=True, vertical_alignment="center"):
-            sure = st.toggle("I accept that I may be charged twice", key=f"twice-{run.run_id}")
-            st.button("Retry", disabled=not sure, key="retry-explain", on_click=_resend, args=(run.run_id,))
-            st.button("Cancel run", key="cancel-explain", on_click=_cancel, args=(run.run_id,))
+        decisions.show_decisions(run, _OF)
         st.fragment(_watch, run_every=_UNKNOWN_OUTCOME_SECONDS)(run.run_id, run.status)
     elif run.status is RunStatus.FAILED and view.error is not None:
         show_error(view.error)
@@ -119,7 +109,7 @@ def _watch(run_id: str, before: RunStatus) -> None:
     if run.status.active:
         st.markdown("  \n".join(run_parts.step_lines(run)))
         if run.error is not None:
-            st.button("Cancel run", key="cancel-explain", on_click=_cancel, args=(run.run_id,))
+            decisions.show_cancel(run, _OF)
 
 
 def _show_answer(view: InsightsView, run: Run) -> None:
@@ -135,14 +125,3 @@ def _show_answer(view: InsightsView, run: Run) -> None:
         f"{escape(shown.cost)}, {told}."
     )
     links.show_run_link(run.run_id)
-
-
-def _resend(run_id: str) -> None:
-    resources.services().ledger.resend(run_id, session.require_access().user_id)
-    resources.runner().start(run_id)
-    body.draw_whole()
-
-
-def _cancel(run_id: str) -> None:
-    resources.services().ledger.cancel(run_id, session.require_access().user_id)
-    body.draw_whole()

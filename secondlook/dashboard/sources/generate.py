@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from secondlook.dashboard import resources, session
-from secondlook.dashboard.parts import agent, body, links
+from secondlook.dashboard.parts import agent, body, decisions, links
 from secondlook.dashboard.parts import run as run_parts
 from secondlook.dashboard.parts import snapshot as snapshot_parts
 from secondlook.dashboard.parts.problems import escape, show_error
@@ -31,7 +31,7 @@ def show_generate(view: Preview, run: Run | None) -> None:
     """Draw the button, or why it cannot be pressed; a source with a snapshot asks first."""
     live = run is not None and run.status.active
     unresolved = run is not None and run.status is RunStatus.IN_DOUBT
-    refusal = view.refusal or _missing_key()
+    refusal = view.refusal or agent.missing_agent(resources.services())
     again = view.source.status == GENERATED
     toggle = f"again-{view.source.source_id}-{run.number if run else 0}"  # off again after each run
     sure = not again or bool(st.session_state.get(toggle, False))
@@ -59,14 +59,6 @@ def show_generate(view: Preview, run: Run | None) -> None:
     refused: tuple[str, SecondlookError] | None = st.session_state.get(_REFUSED)
     if refused is not None and refused[0] == view.source.source_id and refusal is None:
         show_error(refused[1])
-
-
-def _missing_key() -> SecondlookError | None:
-    try:
-        resources.services().agent_name()
-    except SecondlookError as error:
-        return error
-    return None
 
 
 def _generate(source_id: str, regenerate: bool) -> None:
@@ -165,7 +157,7 @@ def _show_steps(run: Run, view: RunView, *, expanded: bool) -> None:
         steps.caption(f":material/warning: {escape(warning)}")
     if live and view.error is not None:
         show_error(view.error)
-        st.button("Cancel run", on_click=_cancel, args=(run.run_id,))
+        decisions.show_cancel(run)
 
 
 def _show_unknown_outcome(run: Run, view: RunView) -> None:
@@ -175,18 +167,4 @@ def _show_unknown_outcome(run: Run, view: RunView) -> None:
         "Retrying may charge you twice. A late answer still resolves this run.",
         icon=":material/help:",
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        sure = st.toggle("I accept that I may be charged twice", key=f"twice-{run.run_id}")
-        st.button("Retry", disabled=not sure, on_click=_resend, args=(run.run_id,))
-        st.button("Cancel run", on_click=_cancel, args=(run.run_id,))
-
-
-def _resend(run_id: str) -> None:
-    resources.services().ledger.resend(run_id, session.require_access().user_id)
-    resources.runner().start(run_id)
-    body.draw_whole()
-
-
-def _cancel(run_id: str) -> None:
-    resources.services().ledger.cancel(run_id, session.require_access().user_id)
-    body.draw_whole()
+    decisions.show_decisions(run)
