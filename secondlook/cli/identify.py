@@ -62,10 +62,8 @@ def find_run(services: Services, user_id: str, text: str) -> str:
     Raises:
         SourceNotFound: The user has no such run, or several.
     """
-    from secondlook.domain.identifiers import read_id, read_prefix
-
-    prefix = read_prefix(text)
-    if read_id(text) is not None or prefix is None:
+    prefix = _beginning(text)
+    if prefix is None:
         return text
     found = services.ledger.beginning_with(prefix, user_id, limit=_MOST + 1)
     return _only("run_id", text, ((run.run_id, f"of {run.created_at}") for run in found))
@@ -82,10 +80,8 @@ def find_snapshot(services: Services, access: Access, text: str) -> str:
     Raises:
         SourceNotFound: The user has no such snapshot, or several.
     """
-    from secondlook.domain.identifiers import read_id, read_prefix
-
-    prefix = read_prefix(text)
-    if read_id(text) is not None or prefix is None:
+    prefix = _beginning(text)
+    if prefix is None:
         return text
     found = (
         (row.snapshot_id, f"{row.source_name} of {row.generated_at}")
@@ -122,6 +118,13 @@ def _all_snapshots(store: Store, user_id: str) -> Iterator[SnapshotRow]:
             return
         yield from page.rows
         offset, total = offset + len(page.rows), page.total
+
+
+def _beginning(text: str) -> str | None:
+    """Return the beginning of an id; None for a whole one, and for what is none."""
+    from secondlook.domain.identifiers import read_id, read_prefix
+
+    return None if read_id(text) is not None else read_prefix(text)
 
 
 def _begins(identifier: str, prefix: str | None) -> bool:

@@ -83,19 +83,19 @@ class Door:
             snapshot_id = _newest_snapshot(store(), source_id, user_id)
             return self.explain(snapshot_id, user_id, store, rehearsal=rehearsal)
         asked = f"{source_id} {regenerate}"
-        named = self._named(user_id, key, asked)
-        if named is not None:
-            return named
-        run = self._queue_or_join(
-            source_id,
-            user_id,
-            store,
-            regenerate=regenerate or rehearsal is not None,
-            key=key,
-            asked=asked,
-            rehearsal=rehearsal,
-        )
-        return self._named(user_id, key, asked) or run  # another request may have taken the key
+
+        def submit() -> Run:
+            return self._queue_or_join(
+                source_id,
+                user_id,
+                store,
+                regenerate=regenerate or rehearsal is not None,
+                key=key,
+                asked=asked,
+                rehearsal=rehearsal,
+            )
+
+        return self._once(user_id, key, asked, submit)
 
     def explain(
         self,
@@ -123,28 +123,19 @@ class Door:
             SecondlookError: There is no such snapshot, or nothing may be sent; there is no run.
         """
         asked = f"insights {canonical(snapshot_id, 'snapshot_id')} {regenerate}"
-        named = self._named(user_id, key, asked)
-        if named is not None:
-            return named
-        opened = store()
-        snapshot = read_snapshot(opened, snapshot_id, user_id)
-        runs = self.ledger.about(user_id, snapshot.source_id, INSIGHTS, snapshot.snapshot_id)
-        latest = runs[0] if runs else None
-        joined = latest if latest is not None and latest.status.active else None
-        if joined is None and not regenerate and rehearsal is None:
-            joined = find_answered(runs)
-        if joined is not None and rehearsal is None:
-            check_store(joined, self.ledger.store)
-            if key is not None:
-                self.ledger.name(joined, key, asked)
-        else:
-            if rehearsal is not None and latest is not None and not latest.status.final:
-                raise _has_open_run()
-            plan = plan_insights(
-                opened, snapshot, self.agent if rehearsal is None else lambda: self.rehearsing(rehearsal)
+
+        def explain() -> Run:
+            return self._explain_or_join(
+                snapshot_id,
+                user_id,
+                store,
+                regenerate=regenerate,
+                key=key,
+                asked=asked,
+                rehearsal=rehearsal,
             )
-            joined = self._queue(plan, latest, key=key, asked=asked, rehearsal=rehearsal)
-        return self._named(user_id, key, asked) or joined
+
+        return self._once(user_id, key, asked, explain)
 
     def open_batch(self, user_id: str, *, concurrency: int, per_minute: float | None = None) -> str:
         """Make a batch without runs yet, and return its id.
@@ -223,6 +214,14 @@ class Door:
         """
         return self.budgets.allows(user_id, calls, nano(cost_usd))
 
+    def _once(self, user_id: str, key: str | None, asked: str, queue: Callable[[], Run]) -> Run:
+        """The run that the key names, or else the one that is queued or joined now."""
+        named = self._named(user_id, key, asked)
+        if named is not None:
+            return named
+        run = queue()
+        return self._named(user_id, key, asked) or run  # another request may have taken the key
+
     def _named(self, user_id: str, key: str | None, asked: str) -> Run | None:
         """The run that a key names."""
         submitted = None if key is None else self.ledger.submitted(user_id, key)
@@ -232,6 +231,36 @@ class Door:
         if fingerprint != asked:
             raise RequestInvalid("The Idempotency-Key was used for another request", reason="idempotency_key")
         return self.ledger.get(run_id, user_id)
+
+    def _explain_or_join(
+        self,
+        snapshot_id: str,
+        user_id: str,
+        store: Callable[[], Store],
+        *,
+        regenerate: bool,
+        key: str | None,
+        asked: str,
+        rehearsal: str | None,
+    ) -> Run:
+        opened = store()
+        snapshot = read_snapshot(opened, snapshot_id, user_id)
+        runs = self.ledger.about(user_id, snapshot.source_id, INSIGHTS, snapshot.snapshot_id)
+        latest = runs[0] if runs else None
+        joined = latest if latest is not None and latest.status.active else None
+        if joined is None and not regenerate and rehearsal is None:
+            joined = find_answered(runs)
+        if joined is not None and rehearsal is None:
+            check_store(joined, self.ledger.store)
+            if key is not None:
+                self.ledger.name(joined, key, asked)
+            return joined
+        if rehearsal is not None and latest is not None and not latest.status.final:
+            raise _has_open_run()
+        plan = plan_insights(
+            opened, snapshot, self.agent if rehearsal is None else lambda: self.rehearsing(rehearsal)
+        )
+        return self._queue(plan, latest, key=key, asked=asked, rehearsal=rehearsal)
 
     def _queue_or_join(
         self,

@@ -329,18 +329,29 @@ async def create_snapshot(
     While a run of the source is active this joins it. The same Idempotency-Key gives the same run again.
     """
 
+    def submit(runner: Runner) -> Run:
+        return runner.submit(request.source_id, access, regenerate=request.regenerate, key=idempotency_key)
+
+    run, ended = await _begin(parts, access, submit, prefer)
+    if not ended:
+        return _accepted(run)
+    return JSONResponse(snapshot_fields(outcome(run)), headers={"Preference-Applied": "wait"})
+
+
+async def _begin(
+    parts: _Parts, access: Access, queue: Callable[[Runner], Run], prefer: str
+) -> tuple[Run, bool]:
+    """Queue and start a run, or join one; returns what `_wait` does."""
+
     def begin() -> Run:
         runner = parts.runner()
         runner.admit(access)
-        run = runner.submit(request.source_id, access, regenerate=request.regenerate, key=idempotency_key)
+        run = queue(runner)
         if run.status.active:
             runner.start(run.run_id)
         return run
 
-    run, ended = await _wait(parts, await run_in_threadpool(begin), prefer)
-    if not ended:
-        return _accepted(run)
-    return JSONResponse(snapshot_fields(outcome(run)), headers={"Preference-Applied": "wait"})
+    return await _wait(parts, await run_in_threadpool(begin), prefer)
 
 
 async def _wait(parts: _Parts, run: Run, prefer: str) -> tuple[Run, bool]:
@@ -436,16 +447,11 @@ async def create_insights(
     A snapshot has one answer for each version of the prompt: asked again, this gives what is there.
     """
 
-    def begin() -> Run:
-        runner = parts.runner()
-        runner.admit(access)
+    def explain(runner: Runner) -> Run:
         regenerate = request is not None and request.regenerate
-        run = runner.explain(snapshot_id, access, regenerate=regenerate, key=idempotency_key)
-        if run.status.active:
-            runner.start(run.run_id)
-        return run
+        return runner.explain(snapshot_id, access, regenerate=regenerate, key=idempotency_key)
 
-    run, ended = await _wait(parts, await run_in_threadpool(begin), prefer)
+    run, ended = await _begin(parts, access, explain, prefer)
     if not ended:
         return _accepted(run)
     error = None if run.status is RunStatus.DONE else error_of(run)
