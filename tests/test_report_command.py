@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from secondlook import cli
-from secondlook.cli.pdf import find_browser
 from secondlook.domain.access import Access
 from secondlook.execution.runner import Runner
 from secondlook.services import connect
+from secondlook.views.pdf import find_browser
 from tests.examples import OTHER_USER, USER
 from tests.processes import samples
 
@@ -62,7 +62,7 @@ def test_without_a_browser(
 ) -> None:
     """It says what to do."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("secondlook.cli.pdf._PLACES", ())
+    monkeypatch.setattr("secondlook.views.pdf._PLACES", ())
     code, out, _ = run(snapshot_id, "--pdf", str(tmp_path / "a.pdf"), "--json")
     error = json.loads(out)["error"]
     assert (code, error["code"]) == (1, "setting_invalid")

@@ -27,9 +27,9 @@ def add(commands: Commands) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from secondlook.cli.pdf import print_pdf
     from secondlook.services import connect
     from secondlook.views.insights import read_insights
+    from secondlook.views.pdf import print_pdf
     from secondlook.views.report import write_report
     from secondlook.views.snapshot import read_snapshot_view
 
